@@ -1,0 +1,198 @@
+"""The symbols of a baseline scan: DC differences, run/size, ZRL and EOB (T.81 F.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from softjpeg.entropy.huffman import STANDARD_TABLES, HuffmanTable, code_lengths, optimal_table
+from softjpeg.entropy.layout import Coefficients, ScanLayout, check_coefficients, to_mcu_order
+from softjpeg.tables import ZIGZAG
+
+Ints = npt.NDArray[np.int64]
+
+TABLES = 4  # DC luma, AC luma, DC chroma, AC chroma
+EOB, ZRL = 0x00, 0xF0
+
+_SIZES = np.array([abs(value).bit_length() for value in range(-2047, 2048)], dtype=np.int16)
+_SYMBOLS = np.arange(TABLES * 256)
+
+
+class Symbols(NamedTuple):
+    """The Huffman-coded symbols of a batch of scans, in the order they are sent."""
+
+    codes: Ints
+    """Shape (n,): table × 256 + symbol, the tables in the order of `TABLES`."""
+    values: Ints
+    """Shape (n,): the coefficient or DC difference that the symbol announces, else 0."""
+    starts: Ints
+    """Shape (blocks,): index of each block's first symbol."""
+
+
+def scan_blocks(
+    planes: Sequence[Coefficients], layout: ScanLayout, restart_interval: int = 0
+) -> Coefficients:
+    """Blocks in scan order, zigzag, with DC replaced by its difference to the prediction.
+
+    Args:
+        planes: per component (batch, rows, columns, 64) int16, raster order.
+        layout: of the scan.
+        restart_interval: in MCUs; 0 = the prediction is never reset.
+
+    Returns:
+        Shape (batch, MCUs, blocks per MCU, 64) int16.
+    """
+    blocks = np.take(to_mcu_order(planes, layout), ZIGZAG, axis=-1)
+    dc = blocks[..., 0].copy()
+    if layout.shapes != layout.padded_shapes:
+        _fill_dummy_dc(dc, layout)
+    start = 0
+    for h, v in layout.factors:
+        own = dc[:, :, start : start + h * v].reshape(len(dc), -1)
+        difference = np.diff(own, axis=1, prepend=0)
+        if restart_interval:
+            interval = restart_interval * h * v
+            difference[:, ::interval] = own[:, ::interval]
+        blocks[:, :, start : start + h * v, 0] = difference.reshape(len(dc), -1, h * v)
+        start += h * v
+    return blocks
+
+
+def _fill_dummy_dc(dc: Coefficients, layout: ScanLayout) -> None:
+    """Give dummy blocks the DC of the block before them, so that their difference is 0."""
+    ones = [np.ones((1, *shape, 1), dtype=np.bool_) for shape in layout.shapes]
+    real = to_mcu_order(ones, layout)[0, :, :, 0]
+    for block in range(1, layout.blocks_per_mcu):
+        # The first block that a component has in an MCU is always real.
+        dc[:, :, block] = np.where(real[:, block], dc[:, :, block], dc[:, :, block - 1])
+
+
+def scan_symbols(blocks: Coefficients, layout: ScanLayout) -> Symbols:
+    """Run/size symbols of blocks as `scan_blocks` returns them."""
+    flat = blocks.reshape(-1)
+    kept = blocks != 0
+    kept[..., 0] = True  # DC is sent even when it is 0.
+    slots = np.flatnonzero(kept)
+    values = flat[slots]
+    zigzag = slots & 63
+    is_dc = zigzag == 0
+
+    # DC always precedes the first AC, so a gap never spans two blocks.
+    runs = np.diff(slots, prepend=0) - 1
+    runs[is_dc] = 0
+    zrl = runs >> 4
+    last = np.append(is_dc[1:], True)
+    eob = last & (zigzag != 63)
+
+    tables = _block_tables(layout)[(slots >> 6) % layout.blocks_per_mcu]
+    own = tables + (runs & 15) * 16 + _SIZES[values + 2047] + np.where(is_dc, 0, 256)
+
+    counts = 1 + zrl + eob
+    ends = np.cumsum(counts)
+    positions = ends - 1 - eob
+    total = int(ends[-1]) if len(ends) else 0
+    codes = np.repeat(tables + (256 + ZRL), counts)
+    codes[positions] = own
+    codes[ends[eob] - 1] = tables[eob] + (256 + EOB)
+    sent = np.zeros(total, dtype=np.int64)
+    sent[positions] = values
+    return Symbols(codes, sent, positions[is_dc])
+
+
+def _block_tables(layout: ScanLayout) -> Ints:
+    """Per block of an MCU, 256 × its DC table: 0 in the first component, 2 in the others."""
+    blocks = [h * v for h, v in layout.factors]
+    return np.repeat([0] + [512] * (len(blocks) - 1), blocks)
+
+
+def symbol_counts(symbols: Symbols, batch: int = 1) -> Ints:
+    """How often each symbol occurs in each image of a batch: shape (batch, 4, 256)."""
+    per_image = len(symbols.starts) // max(batch, 1)
+    ends = np.append(symbols.starts, len(symbols.codes))
+    images = np.repeat(np.arange(batch), np.diff(ends[::per_image])) if batch > 1 else 0
+    keys = symbols.codes + images * len(_SYMBOLS)
+    return np.bincount(keys, minlength=batch * len(_SYMBOLS)).reshape(batch, TABLES, 256)
+
+
+def choose_tables(counts: Ints, optimize: bool) -> tuple[HuffmanTable, ...]:
+    """The four tables for one image's counts, shape (4, 256): optimal ones or Annex K's."""
+    return tuple(optimal_table(count) for count in counts) if optimize else STANDARD_TABLES
+
+
+def count_bits(counts: Ints, tables: Sequence[HuffmanTable]) -> int:
+    """Entropy-coded bits of symbols that occur `counts` times, shape (4, 256), under `tables`."""
+    lengths = np.concatenate([code_lengths(table) for table in tables])
+    # The low half of a symbol is the number of bits that follow its code.
+    return int(counts.reshape(-1) @ (lengths + (_SYMBOLS & 15)))
+
+
+def scan_bits(
+    coefficients: Sequence[Any],
+    *,
+    size: tuple[int, int],
+    subsampling: str = "4:4:4",
+    optimize: bool = True,
+    restart_interval: int = 0,
+) -> int:
+    """Exact number of entropy-coded bits of a scan, before byte stuffing and padding.
+
+    Args:
+        coefficients: 1 (gray) or 3 (Y, Cb, Cr) integer arrays (rows, columns, 8, 8) of quantized
+            indices in raster order: DC -1024..1023, AC -1023..1023.
+        size: (height, width) of the image in pixels, 1..65535.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0"; ignored for gray.
+        optimize: count with the optimal Huffman tables for this image, else with Annex K's.
+        restart_interval: in MCUs; 0 = off.
+
+    Raises:
+        ValueError: an argument out of its range or a shape that does not fit `size`.
+
+    >>> scan_bits([np.zeros((2, 2, 8, 8), dtype=np.int16)], size=(16, 16))
+    8
+    """
+    planes, layout = check_coefficients(
+        coefficients, size=size, subsampling=subsampling, restart_interval=restart_interval
+    )
+    return int(_bits(planes, layout, optimize, restart_interval)[0])
+
+
+def scan_bits_batch(
+    coefficients: Sequence[Any],
+    *,
+    size: tuple[int, int],
+    subsampling: str = "4:4:4",
+    optimize: bool = True,
+    restart_interval: int = 0,
+) -> Ints:
+    """`scan_bits` of every image of a batch: arrays (batch, rows, columns, 8, 8) to (batch,) int64.
+
+    Huffman tables are optimized for each image by itself.
+
+    Raises:
+        ValueError: as `scan_bits`.
+
+    >>> zeros = np.zeros((3, 2, 2, 8, 8), dtype=np.int16)
+    >>> scan_bits_batch([zeros], size=(16, 16)).tolist()
+    [8, 8, 8]
+    """
+    planes, layout = check_coefficients(
+        coefficients,
+        size=size,
+        subsampling=subsampling,
+        restart_interval=restart_interval,
+        batched=True,
+    )
+    return _bits(planes, layout, optimize, restart_interval)
+
+
+def _bits(
+    planes: Sequence[Coefficients], layout: ScanLayout, optimize: bool, restart_interval: int
+) -> Ints:
+    symbols = scan_symbols(scan_blocks(planes, layout, restart_interval), layout)
+    counts = symbol_counts(symbols, len(planes[0]))
+    return np.array(
+        [count_bits(count, choose_tables(count, optimize)) for count in counts], dtype=np.int64
+    )
