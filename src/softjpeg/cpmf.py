@@ -1,0 +1,80 @@
+"""The conditional probability mass function ``P(i|z)`` (JPEG-DL, eqs. 3-4) and samples from it.
+
+Sampling an index instead of rounding to it is *probabilistic quantization*, J4D's encoder.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from softjpeg.soft_quantizer import check_index_set, nearest_index, reach
+
+
+def cpmf(
+    z: Tensor,
+    q: Tensor,
+    alpha: Tensor,
+    *,
+    levels: int | None = None,
+    window: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """``P(i|z) = exp(-α(z - iq)²) / Σ_j exp(-α(z - jq)²)`` over the indices that matter.
+
+    Args:
+        z: coefficients, any float shape, pixel scale.
+        q: steps > 0, broadcastable to z.
+        alpha: sharpness α > 0 = hardness / q², broadcastable to z.
+        levels: L of the index set {-L..L}; None for all integers.
+        window: odd number W of indices around the nearest one; None for as many as the softest
+            entry of the table needs.
+
+    Returns:
+        (indices, probabilities), each (..., W); probabilities are differentiable, sum to 1 and are
+        0 outside the index set.
+
+    >>> i, p = cpmf(torch.tensor(4.0), torch.tensor(10.0), torch.tensor(0.2), window=3)
+    >>> i.tolist(), p.numpy().round(3)
+    ([-1.0, 0.0, 1.0], array([0.   , 0.982, 0.018], dtype=float32))
+    """
+    check_index_set(levels, window)
+    half = window // 2 if window is not None else reach(alpha * q**2)
+    c, _ = nearest_index(z.detach(), q.detach(), levels)
+    offsets = torch.arange(-half, half + 1, dtype=z.dtype, device=z.device)
+    indices = c[..., None] + offsets
+    q, alpha = q.expand_as(z)[..., None], alpha.expand_as(z)[..., None]
+    logits = -alpha * (z[..., None] - indices * q) ** 2
+    if levels is not None:
+        logits = logits.masked_fill(indices.abs() > levels, -torch.inf)
+    return indices, torch.softmax(logits, dim=-1)
+
+
+def sample_index(
+    z: Tensor,
+    q: Tensor,
+    alpha: Tensor,
+    *,
+    levels: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """One index per coefficient, drawn from the CPMF.
+
+    Args:
+        z, q, alpha, levels: as in `cpmf`.
+        generator: source of randomness, on z's device; the same state gives the same indices.
+
+    Returns:
+        Integers in z's float dtype, z's shape.
+
+    >>> z, q = torch.full((1000,), 5.0), torch.tensor(10.0)
+    >>> i = sample_index(z, q, torch.tensor(0.2), generator=torch.Generator().manual_seed(0))
+    >>> i.unique().tolist(), bool(450 < i.sum() < 550)
+    ([0.0, 1.0], True)
+    """
+    indices, probabilities = cpmf(z, q, alpha, levels=levels)
+    uniform = torch.rand(z.shape, dtype=z.dtype, device=z.device, generator=generator)
+    below = (probabilities.cumsum(-1) < uniform[..., None]).sum(-1, keepdim=True)
+    below = below.clamp(max=indices.shape[-1] - 1)
+    drawn = indices.gather(-1, below).squeeze(-1)
+    # Rounding of the cumulative sum may step past the last index of a finite set.
+    return drawn if levels is None else drawn.clamp(-levels, levels)

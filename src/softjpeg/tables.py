@@ -1,0 +1,214 @@
+"""Quantization tables: Annex K, libjpeg's quality scaling, validation, export and import.
+
+A table is an 8×8 array of integers 1..255 in raster order (row = vertical frequency); zigzag order
+appears only where a file format asks for it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Table = npt.NDArray[np.int64]
+
+ZIGZAG = np.array(
+    sorted(range(64), key=lambda m: (m // 8 + m % 8, (m // 8 if (m // 8 + m % 8) % 2 else m % 8)))
+)
+"""``ZIGZAG[k]`` is the raster index of the k-th coefficient in zigzag order (T.81, figure A.6)."""
+
+# fmt: off
+ANNEX_K_LUMA: Table = np.array([
+    [16, 11, 10, 16,  24,  40,  51,  61],
+    [12, 12, 14, 19,  26,  58,  60,  55],
+    [14, 13, 16, 24,  40,  57,  69,  56],
+    [14, 17, 22, 29,  51,  87,  80,  62],
+    [18, 22, 37, 56,  68, 109, 103,  77],
+    [24, 35, 55, 64,  81, 104, 113,  92],
+    [49, 64, 78, 87, 103, 121, 120, 101],
+    [72, 92, 95, 98, 112, 100, 103,  99],
+])
+ANNEX_K_CHROMA: Table = np.array([
+    [17, 18, 24, 47, 99, 99, 99, 99],
+    [18, 21, 26, 66, 99, 99, 99, 99],
+    [24, 26, 56, 99, 99, 99, 99, 99],
+    [47, 66, 99, 99, 99, 99, 99, 99],
+    [99, 99, 99, 99, 99, 99, 99, 99],
+    [99, 99, 99, 99, 99, 99, 99, 99],
+    [99, 99, 99, 99, 99, 99, 99, 99],
+    [99, 99, 99, 99, 99, 99, 99, 99],
+])
+# fmt: on
+
+
+def validate_table(name: str, table: Any) -> Table:
+    """Return `table` as an (8, 8) int64 array, or refuse it.
+
+    Args:
+        name: what the error message calls the table.
+        table: anything array-like of 64 integers 1..255, shape (8, 8), raster order.
+
+    Raises:
+        ValueError: wrong shape, or a value that is not an integer 1..255; names the first one.
+
+    >>> validate_table("luma", [[1] * 8] * 7 + [[1] * 7 + [300]])
+    Traceback (most recent call last):
+    ...
+    ValueError: luma[7][7] must be an integer from 1 to 255, got 300
+    """
+    try:
+        array = np.asarray(table)
+    except ValueError as error:
+        raise ValueError(f"{name} must have shape (8, 8), got ragged rows") from error
+    if array.shape != (8, 8):
+        raise ValueError(f"{name} must have shape (8, 8), got {array.shape}")
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{name} must hold integers from 1 to 255, got {array.dtype} values")
+    # A NaN fails every comparison, so the test is for what is allowed.
+    good = (array >= 1) & (array <= 255) & (array == np.floor(array))
+    if not good.all():
+        row, column = np.argwhere(~good)[0]
+        value = array[row, column]
+        raise ValueError(
+            f"{name}[{row}][{column}] must be an integer from 1 to 255, got {value.item()}"
+        )
+    return array.astype(np.int64)
+
+
+def quality_tables(quality: int) -> tuple[Table, Table]:
+    """Annex K scaled to a quality 1..100, as libjpeg's ``jpeg_set_quality`` does (baseline).
+
+    Returns:
+        (luma, chroma), each (8, 8) int64, 1..255.
+
+    Raises:
+        ValueError: `quality` is not an integer 1..100.
+
+    >>> luma, chroma = quality_tables(75)
+    >>> luma[0].tolist()
+    [8, 6, 5, 8, 12, 20, 26, 31]
+    """
+    if int(quality) != quality or not 1 <= quality <= 100:
+        raise ValueError(f"quality must be an integer from 1 to 100, got {quality}")
+    scale = 5000 // int(quality) if quality < 50 else 200 - 2 * int(quality)
+
+    def scaled(table: Table) -> Table:
+        return np.clip((table * scale + 50) // 100, 1, 255)
+
+    return scaled(ANNEX_K_LUMA), scaled(ANNEX_K_CHROMA)
+
+
+def to_zigzag(table: Any) -> list[int]:
+    """The 64 entries of an (8, 8) raster table in zigzag order.
+
+    >>> to_zigzag(np.arange(1, 65).reshape(8, 8))[:6]
+    [1, 2, 9, 17, 10, 3]
+    """
+    return [int(value) for value in validate_table("table", table).reshape(64)[ZIGZAG]]
+
+
+def from_zigzag(values: Sequence[int]) -> Table:
+    """Inverse of `to_zigzag`.
+
+    >>> from_zigzag(to_zigzag(ANNEX_K_LUMA)).tolist() == ANNEX_K_LUMA.tolist()
+    True
+    """
+    table = np.empty(64, dtype=np.int64)
+    table[ZIGZAG] = values
+    return table.reshape(8, 8)
+
+
+def to_pillow(luma: Any, chroma: Any | None = None) -> list[list[int]]:
+    """Tables as Pillow's ``qtables=`` wants them: lists of 64, raster order.
+
+    Pass no ``quality`` beside them: Pillow would scale the tables by it.
+
+    >>> [len(table) for table in to_pillow(*quality_tables(50))]
+    [64, 64]
+    """
+    named = [("luma", luma)] + ([] if chroma is None else [("chroma", chroma)])
+    return [validate_table(name, table).reshape(64).tolist() for name, table in named]
+
+
+def to_cjpeg(luma: Any, chroma: Any) -> str:
+    """Tables as the text file that ``cjpeg -qtables FILE`` (and jpegtran's kin) reads.
+
+    >>> print(to_cjpeg(*quality_tables(50)).splitlines()[1])
+     16  11  10  16  24  40  51  61
+    """
+    return "\n".join(
+        f"# {name}\n" + "\n".join("".join(f"{v:4d}" for v in row)[1:] for row in table) + "\n"
+        for name, table in _both(luma, chroma)
+    )
+
+
+def to_imagemagick(luma: Any, chroma: Any) -> str:
+    """Tables as the XML that ImageMagick's ``-define jpeg:q-table=FILE`` reads.
+
+    >>> to_imagemagick(*quality_tables(50)).splitlines()[0]
+    '<quantization-tables>'
+    """
+    lines = ["<quantization-tables>"]
+    for slot, (name, table) in enumerate(_both(luma, chroma)):
+        lines.append(f'  <table slot="{slot}" alias="softjpeg-{name}">')
+        lines.append(f"    <description>softjpeg {name} table</description>")
+        lines.append('    <levels width="8" height="8" divisor="1">')
+        lines.append(",\n".join("      " + ", ".join(f"{v:3d}" for v in row) for row in table))
+        lines.append("    </levels>")
+        lines.append("  </table>")
+    return "\n".join([*lines, "</quantization-tables>", ""])
+
+
+def to_c_header(luma: Any, chroma: Any) -> str:
+    """Tables as a C header with two ``unsigned char [64]`` arrays, raster order.
+
+    >>> to_c_header(*quality_tables(50)).splitlines()[2]
+    'static const unsigned char softjpeg_luma[64] = {'
+    """
+    lines = ["#ifndef SOFTJPEG_TABLES_H", "#define SOFTJPEG_TABLES_H"]
+    for name, table in _both(luma, chroma):
+        lines.append(f"static const unsigned char softjpeg_{name}[64] = {{")
+        lines.append(",\n".join("    " + ", ".join(f"{v:3d}" for v in row) for row in table))
+        lines.append("};")
+    return "\n".join([*lines, "#endif", ""])
+
+
+EXPORTS = {"cjpeg": to_cjpeg, "imagemagick": to_imagemagick, "c": to_c_header}
+
+
+def read_tables(file: str | os.PathLike[str] | bytes) -> tuple[Table, Table | None]:
+    """The (luma, chroma) tables of a .jpg; chroma is None where the file has one table.
+
+    Raises:
+        ValueError: not a JPEG that Pillow can open, or an entry outside 1..255.
+
+    >>> from PIL import Image
+    >>> buffer = io.BytesIO()
+    >>> Image.new("RGB", (8, 8)).save(buffer, "jpeg", quality=75)
+    >>> read_tables(buffer.getvalue())[0][0].tolist()
+    [8, 6, 5, 8, 12, 20, 26, 31]
+    """
+    from PIL import Image
+
+    name = "data" if isinstance(file, bytes) else os.fspath(file)
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+            quantization: Mapping[int, Sequence[int]] = getattr(image, "quantization", {})
+            kind = image.format
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read as an image: {error}") from error
+    if not quantization:
+        raise ValueError(f"{name} is {kind}, not JPEG: it has no quantization tables")
+    tables = [
+        validate_table(f"{name}: table {key}", np.reshape(quantization[key], (8, 8)))
+        for key in sorted(quantization)
+    ]
+    return tables[0], tables[1] if len(tables) > 1 else None
+
+
+def _both(luma: Any, chroma: Any) -> list[tuple[str, Table]]:
+    return [("luma", validate_table("luma", luma)), ("chroma", validate_table("chroma", chroma))]

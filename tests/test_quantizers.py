@@ -1,0 +1,207 @@
+"""Quantizers against float64 brute force, gradcheck and literal transcriptions."""
+
+import pytest
+import torch
+
+from softjpeg.functional import (
+    cpmf,
+    cubic_quantize,
+    hard_quantize,
+    lsq_quantize,
+    noise_quantize,
+    quantize,
+    sample_index,
+    soft_quantize,
+)
+
+
+def brute_force(z, q, alpha, offsets, levels=None):
+    """Eqs. 3-5 in float64 over the indices round(z/q) + offsets."""
+    z, q, alpha = (t.double() for t in (z, q, alpha))
+    c = torch.round(z / q)
+    if levels is not None:
+        c = c.clamp(-levels, levels)
+    i = c[..., None] + offsets.double()
+    logits = -alpha[..., None] * (z[..., None] - i * q[..., None]) ** 2
+    if levels is not None:
+        logits = logits.masked_fill(i.abs() > levels, -torch.inf)
+    return (torch.softmax(logits, -1) * i).sum(-1) * q
+
+
+def random_inputs(n, seed, log_h=(-3.0, 4.0), spread=60.0):
+    g = torch.Generator().manual_seed(seed)
+    q = 10 ** (torch.rand(n, generator=g) * 3 - 0.6)
+    h = 10 ** (torch.rand(n, generator=g) * (log_h[1] - log_h[0]) + log_h[0])
+    u = torch.randn(n, generator=g) * spread * torch.rand(n, generator=g)
+    return u * q, q, h / q**2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_full_lattice_equals_a_sum_over_2001_points(seed):
+    z, q, alpha = random_inputs(20_000, seed)
+    expected = brute_force(z, q, alpha, torch.arange(-1000, 1001))
+    got = soft_quantize(z, q, alpha).double()
+    # Relative to the value, with one millionth of a step as the floor for values that vanish.
+    error = (got - expected).abs() / torch.maximum(expected.abs(), 1e-6 * q.double())
+    assert error.max() <= 1e-5
+
+
+def test_full_lattice_near_ties_and_near_zero():
+    h = torch.logspace(-3, 4, 57)
+    d = torch.cat([torch.linspace(0.4999, 0.5001, 21), torch.logspace(-6, -1, 20)])
+    c = torch.tensor([0.0, 1.0, 7.0, 100.0])
+    hh, dd, cc = (t.flatten() for t in torch.meshgrid(h, d, c, indexing="ij"))
+    q = torch.full_like(hh, 7.3)
+    z, alpha = (cc + dd) * q, hh / q**2
+    expected = brute_force(z, q, alpha, torch.arange(-1000, 1001))
+    got = soft_quantize(z, q, alpha).double()
+    error = (got - expected).abs() / torch.maximum(expected.abs(), 1e-6 * q.double())
+    assert error.max() <= 1e-5
+
+
+def test_paper_setting_is_eqs_3_to_5_over_its_window():
+    z, q, alpha = random_inputs(20_000, 5, spread=200.0)
+    expected = brute_force(z, q, alpha, torch.arange(-2, 3), levels=127)
+    got = soft_quantize(z, q, alpha, window=5, levels=127).double()
+    error = (got - expected).abs() / torch.maximum(expected.abs(), 1e-6 * q.double())
+    assert error.max() <= 1e-5
+    assert (z.abs() > 127 * q).sum() > 1000
+
+
+@pytest.mark.parametrize("window", [3, 9])
+def test_other_windows(window):
+    z, q, alpha = random_inputs(5000, 6)
+    half = window // 2
+    expected = brute_force(z, q, alpha, torch.arange(-half, half + 1), levels=40)
+    got = soft_quantize(z, q, alpha, window=window, levels=40).double()
+    assert torch.allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_finite_set_equals_a_sum_over_the_whole_set():
+    z, q, alpha = random_inputs(5000, 7, spread=60.0)
+    zz, qq, aa = z.double(), q.double(), alpha.double()
+    i = torch.arange(-31, 32).double()
+    weights = torch.softmax(-aa[:, None] * (zz[:, None] - i * qq[:, None]) ** 2, -1)
+    expected = (weights * i).sum(-1) * qq
+    got = soft_quantize(z, q, alpha, levels=31).double()
+    # A sum of 63 float32 terms that nearly cancel: relative to a step where the value is smaller.
+    assert ((got - expected).abs() / torch.maximum(expected.abs(), qq)).max() <= 1e-5
+
+
+def test_hardness_to_infinity_is_the_uniform_quantizer():
+    z, q, _ = random_inputs(10_000, 8)
+    u = z / q
+    away = (u - torch.floor(u) - 0.5).abs() > 1e-3
+    soft = soft_quantize(z, q, 1e6 / q**2)[away]
+    assert torch.equal(soft, (q * torch.round(u))[away])
+    for levels in (7, 127):
+        soft = soft_quantize(z, q, 1e6 / q**2, levels=levels)[away]
+        assert torch.allclose(soft, (q * torch.round(u).clamp(-levels, levels))[away])
+
+
+def off_tie(n, seed, log_h):
+    """Steps of 1 to 3, where a difference quotient of α is meaningful, and no value at a tie."""
+    z, q, alpha = (t.double() for t in random_inputs(n, seed, log_h, spread=4.0))
+    u, h = z / q, alpha * q**2
+    q = 1 + 2 * torch.rand(n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    nearest = torch.round(u)
+    z = (nearest + (u - nearest).clamp(-0.49, 0.49)) * q
+    return [t.requires_grad_() for t in (z, q, h / q**2)]
+
+
+@pytest.mark.parametrize("log_h", [(-2.0, 0.3), (0.5, 2.0), (-1.0, 1.5)])
+@pytest.mark.parametrize("options", [{}, {"window": 5, "levels": 3}, {"levels": 3}, {"window": 9}])
+def test_gradcheck_soft(log_h, options):
+    inputs = off_tie(40, 1, log_h)
+    assert torch.autograd.gradcheck(
+        lambda z, q, a: soft_quantize(z, q, a, **options), inputs, eps=1e-7, atol=1e-5, rtol=1e-4
+    )
+
+
+def test_gradcheck_soft_broadcast_over_blocks():
+    g = torch.Generator().manual_seed(0)
+    z = (torch.rand(2, 2, 1, 8, 8, generator=g, dtype=torch.float64) - 0.5) * 20
+    q = torch.rand(8, 8, generator=g, dtype=torch.float64) * 3 + 2
+    alpha = torch.rand(8, 8, generator=g, dtype=torch.float64) / 4 + 0.01
+    inputs = [t.requires_grad_() for t in (z, q, alpha)]
+    assert torch.autograd.gradcheck(soft_quantize, inputs, eps=1e-7, atol=1e-5)
+
+
+def test_gradcheck_noise_and_cubic():
+    z, q, _ = off_tie(40, 2, (0.0, 1.0))
+    assert torch.autograd.gradcheck(cubic_quantize, [z, q], eps=1e-7, atol=1e-5)
+
+    def noisy(z, q):
+        return noise_quantize(z, q, generator=torch.Generator().manual_seed(3))
+
+    assert torch.autograd.gradcheck(noisy, [z, q], eps=1e-7, atol=1e-5)
+
+
+def test_gradient_does_not_collapse_on_the_full_lattice():
+    """At h = 0.05 the exact Q_d is nearly the identity; the paper's window has slope 0.19."""
+    u = torch.linspace(-3, 3, 6001, requires_grad=True)
+    one, h = torch.tensor(1.0), torch.tensor(0.05)
+    for options, low, high in (({}, 0.99, 1.01), ({"window": 5}, 0.1, 0.3)):
+        (grad,) = torch.autograd.grad(soft_quantize(u, one, h, **options).sum(), u)
+        assert low < grad.mean() < high
+
+
+def test_hard_straight_through_gradients():
+    z = torch.tensor([3.0, 17.0, -44.0, 99.0], requires_grad=True)
+    q = torch.full((4,), 10.0, requires_grad=True)
+    y = hard_quantize(z, q, levels=5)
+    assert y.tolist() == [0, 20, -40, 50]
+    y.sum().backward()
+    assert z.grad.tolist() == [1, 1, 1, 0]
+    assert torch.allclose(q.grad, torch.tensor([-0.3, 0.3, 0.4, 5.0]))
+
+
+def test_lsq_scales_only_the_step_gradient():
+    g = torch.Generator().manual_seed(0)
+    z = torch.randn(2, 3, 5, 8, 8, generator=g) * 30
+    grads = {}
+    for name, function in (("hard", hard_quantize), ("lsq", lsq_quantize)):
+        zz, q = z.clone().requires_grad_(), torch.full((8, 8), 4.0, requires_grad=True)
+        y = function(zz, q, levels=127)
+        assert torch.equal(y, hard_quantize(z, torch.full((8, 8), 4.0), levels=127))
+        (y**2).sum().backward()
+        grads[name] = zz.grad, q.grad
+    assert torch.allclose(grads["hard"][0], grads["lsq"][0])
+    assert torch.allclose(grads["lsq"][1], grads["hard"][1] / (3 * 5 * 127) ** 0.5, rtol=1e-4)
+
+
+def test_cpmf_frequencies_of_samples():
+    z = torch.linspace(-20, 20, 9)
+    q, alpha = torch.tensor(10.0), torch.tensor(0.8 / 100)
+    indices, probabilities = cpmf(z.double(), q.double(), alpha.double())
+    exact = torch.exp(-0.008 * (z.double()[:, None] - indices * 10) ** 2)
+    assert torch.allclose(probabilities, exact / exact.sum(-1, keepdim=True))
+    drawn = sample_index(
+        z.expand(20_000, 9), q, alpha, generator=torch.Generator().manual_seed(0)
+    ).double()
+    mean = (probabilities * indices).sum(-1)
+    deviation = ((probabilities * indices**2).sum(-1) - mean**2).sqrt()
+    assert ((drawn.mean(0) - mean).abs() < 5 * deviation / 20_000**0.5).all()
+    assert torch.allclose(mean * 10, soft_quantize(z, q, alpha).double(), atol=1e-4)
+
+
+def test_samples_stay_in_a_finite_set_and_repeat_for_a_seed():
+    z = torch.linspace(-50, 50, 1001)
+    args = z, torch.tensor(10.0), torch.tensor(0.001)
+    first, second = (
+        sample_index(*args, levels=3, generator=torch.Generator().manual_seed(1)) for _ in "ab"
+    )
+    assert torch.equal(first, second)
+    assert first.abs().max() == 3
+
+
+def test_half_precision_and_bad_arguments():
+    z = torch.linspace(-9, 9, 50).bfloat16()
+    y = soft_quantize(z, torch.tensor(2.0), torch.tensor(3.0))
+    assert y.dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="levels must be at least 1 or None, got 0"):
+        soft_quantize(z, z, z, levels=0)
+    with pytest.raises(ValueError, match="window must be an odd number from 3 on or None, got 4"):
+        cpmf(z, z, z, window=4)
+    with pytest.raises(ValueError, match="got 'sof'"):
+        quantize(z, z, z, kind="sof")
