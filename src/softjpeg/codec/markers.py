@@ -94,7 +94,7 @@ def _segment(data: bytes, offset: int) -> Segment:
     if len(data) < at + max(length, 2):
         raise ValueError(f"data is cut off inside the {name} segment at byte {offset}")
     if length < 2:
-        raise ValueError(f"data is corrupt: the {name} segment at byte {offset} has length {length}")
+        raise ValueError(f"data is corrupt: {name} at byte {offset} has the length {length}")
     return Segment(name, offset, at + length - offset, data[at + 2 : at + length])
 
 

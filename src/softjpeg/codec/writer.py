@@ -58,7 +58,7 @@ def write_coefficients(
     >>> luma[0, 0, 0, 1] = 3
     >>> data = write_coefficients([luma], np.full((8, 8), 16), size=(8, 16))
     >>> data[:4].hex(" "), len(data)
-    ('ff d8 ff e0', 162)
+    ('ff d8 ff e0', 160)
     """
     planes, layout = check_coefficients(
         coefficients, size=size, subsampling=subsampling, restart_interval=restart_interval

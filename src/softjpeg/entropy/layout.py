@@ -176,7 +176,7 @@ def _check_plane(
 def _check_range(name: str, values: npt.NDArray[Any], low: int, high: int) -> None:
     for extreme in (values.min(initial=0), values.max(initial=0)):
         if not low <= extreme <= high:
-            raise ValueError(f"{name} must be from {low} to {high} in a baseline file, got {extreme}")
+            raise ValueError(f"{name} must be from {low} to {high} in baseline JPEG, got {extreme}")
 
 
 def _ceil_div(a: int, b: int) -> int:

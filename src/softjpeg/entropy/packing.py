@@ -55,6 +55,7 @@ def _pack(bits: Ints, lengths: Ints, offsets: Ints, size: int) -> npt.NDArray[np
     aligned = bits.astype(np.uint64) << (64 - lengths - (offsets & 31)).astype(np.uint64)
     count = size // 4 + 2
     # Disjoint bits add up without carries, and sums below 2^32 are exact in float64.
-    total = np.bincount(words, (aligned >> np.uint64(32)).astype(np.float64), count)
-    total[1:] += np.bincount(words, (aligned & np.uint64(0xFFFFFFFF)).astype(np.float64), count)[:-1]
+    high, low = aligned >> np.uint64(32), aligned & np.uint64(0xFFFFFFFF)
+    total = np.bincount(words, high.astype(np.float64), count)
+    total += np.bincount(words + 1, low.astype(np.float64), count)
     return total.astype(">u4").view(np.uint8)[:size]

@@ -17,7 +17,9 @@ Ints = npt.NDArray[np.int64]
 TABLES = 4  # DC luma, AC luma, DC chroma, AC chroma
 EOB, ZRL = 0x00, 0xF0
 
-_SIZES = np.array([abs(value).bit_length() for value in range(-2047, 2048)], dtype=np.int16)
+_CHUNK_BLOCKS = 1024  # As many blocks at a time as stay in the cache.
+
+_SIZES = np.array([abs(value).bit_length() for value in range(-2047, 2048)], dtype=np.int64)
 _SYMBOLS = np.arange(TABLES * 256)
 
 
@@ -87,8 +89,8 @@ def scan_symbols(blocks: Coefficients, layout: ScanLayout) -> Symbols:
     last = np.append(is_dc[1:], True)
     eob = last & (zigzag != 63)
 
-    tables = _block_tables(layout)[(slots >> 6) % layout.blocks_per_mcu]
-    own = tables + (runs & 15) * 16 + _SIZES[values + 2047] + np.where(is_dc, 0, 256)
+    tables = np.tile(_block_tables(layout), flat.size // 64 // layout.blocks_per_mcu)[slots >> 6]
+    own = tables + (runs & 15) * 16 + _SIZES[values + 2047] + ~is_dc * 256
 
     counts = 1 + zrl + eob
     ends = np.cumsum(counts)
@@ -191,8 +193,11 @@ def scan_bits_batch(
 def _bits(
     planes: Sequence[Coefficients], layout: ScanLayout, optimize: bool, restart_interval: int
 ) -> Ints:
-    symbols = scan_symbols(scan_blocks(planes, layout, restart_interval), layout)
-    counts = symbol_counts(symbols, len(planes[0]))
-    return np.array(
-        [count_bits(count, choose_tables(count, optimize)) for count in counts], dtype=np.int64
-    )
+    chunk = max(1, _CHUNK_BLOCKS // sum(rows * columns for rows, columns in layout.shapes))
+    bits = []
+    for start in range(0, len(planes[0]), chunk):
+        part = [plane[start : start + chunk] for plane in planes]
+        symbols = scan_symbols(scan_blocks(part, layout, restart_interval), layout)
+        for counts in symbol_counts(symbols, len(part[0])):
+            bits.append(count_bits(counts, choose_tables(counts, optimize)))
+    return np.array(bits, dtype=np.int64)
