@@ -1,0 +1,189 @@
+"""`Preset`: what learning leaves behind, as readable, versioned JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from softjpeg.color import SUBSAMPLING, subsampling_factors
+from softjpeg.files import write_atomically
+from softjpeg.tables import EXPORTS, Table, quality_tables, validate_table
+
+FORMAT = "softjpeg-preset"
+VERSION = 1
+_MAX_BYTES = 1 << 20
+_FIELDS = {"format", "version", "luma", "chroma", "hardness", "subsampling", "provenance"}
+
+
+@dataclass(frozen=True, eq=False)
+class Preset:
+    """Quantization tables and hardness for an encoder, and where they come from.
+
+    Attributes:
+        luma, chroma: (8, 8) integers 1..255, raster order.
+        hardness: h = αq² > 0 of the probabilistic quantizer, one number or (2, 8, 8) (luma, chroma).
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        provenance: anything JSON can hold: network, data, λ, seed, versions, figures.
+
+    Raises:
+        ValueError: a value out of its range, named with its path.
+
+    >>> preset = Preset(*quality_tables(50), subsampling="4:2:0")
+    >>> Preset.from_json(preset.to_json()) == preset
+    True
+    """
+
+    luma: Table
+    chroma: Table
+    hardness: npt.NDArray[np.float64] = field(default_factory=lambda: np.full((2, 8, 8), 50.0))
+    subsampling: str = "4:2:0"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        set_field = object.__setattr__
+        set_field(self, "luma", validate_table("luma", self.luma))
+        set_field(self, "chroma", validate_table("chroma", self.chroma))
+        set_field(self, "hardness", _hardness(self.hardness))
+        subsampling_factors(self.subsampling)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Preset) and self._as_dict() == other._as_dict()
+
+    @classmethod
+    def from_quality(cls, quality: int, subsampling: str = "4:2:0") -> Preset:
+        """libjpeg's default tables at a quality 1..100.
+
+        >>> Preset.from_quality(75).luma[0, 0]
+        np.int64(8)
+        """
+        luma, chroma = quality_tables(quality)
+        provenance = {"tables": f"Annex K at libjpeg quality {quality}"}
+        return cls(luma, chroma, subsampling=subsampling, provenance=provenance)
+
+    def to_json(self) -> str:
+        """The preset as text, one table row a line."""
+        body = self._as_dict()
+        rows = {name: _rows(body.pop(name)) for name in ("luma", "chroma")}
+        hardness = body.pop("hardness")
+        rows["hardness"] = (
+            "[\n" + ",\n".join(_rows(table) for table in hardness) + "\n  ]"
+            if isinstance(hardness, list)
+            else json.dumps(hardness)
+        )
+        parts = [f'  "{key}": {json.dumps(body[key])}' for key in ("format", "version")]
+        parts += [f'  "{name}": {text}' for name, text in rows.items()]
+        parts += [f'  "subsampling": {json.dumps(self.subsampling)}']
+        provenance = json.dumps(body["provenance"], indent=2, sort_keys=True, allow_nan=False)
+        parts += ['  "provenance": ' + provenance.replace("\n", "\n  ")]
+        return "{\n" + ",\n".join(parts) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str, name: str = "preset") -> Preset:
+        """Parse `to_json`'s text.
+
+        Raises:
+            ValueError: not JSON, a field missing, unknown or out of range; one sentence that names
+                `name` and the path of the bad value.
+        """
+        try:
+            body = json.loads(text, parse_constant=lambda c: _refuse(f"{c} is not a number"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{name} is not a preset: {error}") from None
+        if not isinstance(body, dict) or body.get("format") != FORMAT:
+            raise ValueError(f'{name} is not a preset: "format" is not "{FORMAT}"')
+        if body.get("version") != VERSION:
+            found = body.get("version")
+            raise ValueError(f"{name}: version must be {VERSION}, got {found!r}")
+        if missing := sorted(_FIELDS - body.keys()):
+            raise ValueError(f"{name}: {missing[0]} is missing")
+        if unknown := sorted(body.keys() - _FIELDS):
+            raise ValueError(f"{name}: {unknown[0]} is not a field of a preset")
+        if body["subsampling"] not in list(SUBSAMPLING):
+            known = ", ".join(SUBSAMPLING)
+            found = body["subsampling"]
+            raise ValueError(f"{name}: subsampling must be one of {known}, got {found!r}")
+        if not isinstance(body["provenance"], dict):
+            raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
+        try:
+            return cls(**{key: body[key] for key in _FIELDS - {"format", "version"}})
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the preset to a file, all of it or none."""
+        write_atomically(path, self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Preset:
+        """Read a preset file.
+
+        Raises:
+            ValueError: the file cannot be read, is over 1 MiB or is not a preset.
+        """
+        try:
+            with Path(path).open("rb") as file:
+                data = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+        if len(data) > _MAX_BYTES:
+            raise ValueError(f"{path} is not a preset: it is larger than {_MAX_BYTES} bytes")
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is not a preset: it is not UTF-8 text") from None
+        return cls.from_json(text, name=os.fspath(path))
+
+    def export(self, form: str) -> str:
+        """The tables as text for another encoder: "cjpeg", "imagemagick" or "c" (a header)."""
+        exporter: Callable[[Any, Any], str] | None = EXPORTS.get(form)
+        if exporter is None:
+            raise ValueError(f"form must be one of {', '.join(EXPORTS)}, got {form!r}")
+        return exporter(self.luma, self.chroma)
+
+    def _as_dict(self) -> dict[str, Any]:
+        first = float(self.hardness.flat[0])
+        uniform = bool((self.hardness == first).all())
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "luma": self.luma.tolist(),
+            "chroma": self.chroma.tolist(),
+            "hardness": first if uniform else self.hardness.tolist(),
+            "subsampling": self.subsampling,
+            "provenance": dict(self.provenance),
+        }
+
+
+def _hardness(value: Any) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "hardness must be a positive number or numbers of shape (2, 8, 8)"
+        ) from None
+    if array.shape not in ((), (2, 8, 8)):
+        raise ValueError(f"hardness must be one number or have shape (2, 8, 8), got {array.shape}")
+    array = np.broadcast_to(array, (2, 8, 8)).copy()
+    good = (array > 0) & np.isfinite(array)
+    if not good.all():
+        path = "".join(f"[{i}]" for i in np.argwhere(~good)[0])
+        raise ValueError(f"hardness{path} must be positive and finite, got {array[~good][0]}")
+    if isinstance(value, (str, bool)) or math.isnan(array.sum()):
+        raise ValueError(f"hardness must be a number, got {value!r}")
+    return array
+
+
+def _rows(table: list[list[Any]]) -> str:
+    return "[\n" + ",\n".join("    " + json.dumps(row) for row in table) + "\n  ]"
+
+
+def _refuse(message: str) -> None:
+    raise ValueError(message)

@@ -1,0 +1,106 @@
+"""Rate: J4D's differentiable entropy estimate, and the exact bit count of JPEG's Huffman code.
+
+The estimate of one frequency m is the entropy of its marginal ``P_m(i) = E_blocks P(i|z)``; an image
+costs the sum over the 64 frequencies and all components, weighted by their block counts. It knows
+nothing of Huffman's 1-bit floor, zero runs and end-of-block codes: `scan_bits` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from softjpeg.cpmf import cpmf
+from softjpeg.entropy import scan_bits, scan_bits_batch
+
+__all__ = ["entropy_bits", "frequency_entropy", "predict_dc", "scan_bits", "scan_bits_batch"]
+
+
+def frequency_entropy(
+    z: Tensor,
+    q: Tensor,
+    alpha: Tensor,
+    *,
+    levels: int | None = None,
+    window: int | None = None,
+) -> Tensor:
+    """Entropy of the index at every frequency, ``H_m = -Σ_i P_m(i) log₂ P_m(i)``.
+
+    Args:
+        z: (..., 8, 8) coefficients, pixel scale; all leading axes are blocks.
+        q: (8, 8) steps > 0.
+        alpha: (8, 8) sharpness α > 0 = hardness / q².
+        levels, window: the index set, as in `cpmf`.
+
+    Returns:
+        (8, 8) bits per coefficient ≥ 0, differentiable in z, q and α.
+
+    >>> z = torch.tensor([0.0, 10.0]).reshape(2, 1, 1).expand(2, 8, 8)
+    >>> q = torch.full((8, 8), 10.0)
+    >>> frequency_entropy(z, q, 50 / q**2)[0, 0].item()
+    1.0
+    """
+    blocks = z.reshape(-1, 8, 8)
+    indices, probabilities = cpmf(blocks, q, alpha, levels=levels, window=window)
+    low = int(indices.min())
+    span = int(indices.max()) - low + 1
+    frequency = torch.arange(64, device=z.device).reshape(8, 8, 1)
+    bins = frequency * span + (indices - low).long()
+    with torch.no_grad():
+        marginal = torch.zeros(64 * span, dtype=z.dtype, device=z.device)
+        marginal.scatter_add_(0, bins.flatten(), probabilities.flatten())
+        cost = -torch.log2((marginal / len(blocks)).clamp_min(torch.finfo(z.dtype).tiny))
+    # ΣdP_m(i) = 0, so holding the cost of an index constant leaves value and gradient exact.
+    return (probabilities * cost[bins]).sum(-1).mean(0)
+
+
+def predict_dc(z: Tensor) -> Tensor:
+    """Replace every DC by its difference from the block before it, as the entropy coder does.
+
+    Args:
+        z: (..., rows, columns, 8, 8); the first block of a row is predicted by the last of the row
+            above, the first of all by 0, as in a scan of one component.
+
+    >>> predict_dc(torch.ones(1, 2, 8, 8))[0, :, 0, 0].tolist()
+    [1.0, 0.0]
+    """
+    dc = z[..., 0, 0].flatten(-2)
+    difference = torch.diff(dc, dim=-1, prepend=torch.zeros_like(dc[..., :1]))
+    flat = z.flatten(-2)
+    replaced = torch.cat([difference.reshape(flat.shape[:-1])[..., None], flat[..., 1:]], dim=-1)
+    return replaced.reshape(z.shape)
+
+
+def entropy_bits(
+    coefficients: Sequence[Tensor],
+    tables: Sequence[Tensor],
+    alphas: Sequence[Tensor],
+    *,
+    levels: int | None = None,
+    window: int | None = None,
+    dc_prediction: bool = True,
+) -> Tensor:
+    """Estimated bits of the scan of one image, mean over a batch.
+
+    Args:
+        coefficients: (Y, Cb, Cr) or (Y,), each (B, rows, columns, 8, 8), pixel scale.
+        tables, alphas: one (8, 8) per component.
+        levels, window: the index set, as in `cpmf`.
+        dc_prediction: code DC as the difference from the block before (JPEG); False for the
+            paper's plain marginal.
+
+    Returns:
+        Scalar ≥ 0, differentiable in tables and alphas. Divide by the pixels for bits per pixel.
+
+    >>> z, q = torch.zeros(1, 2, 2, 8, 8), torch.ones(8, 8)
+    >>> entropy_bits([z], [q], [1000 * q]).item()
+    0.0
+    """
+    total = torch.zeros((), dtype=coefficients[0].dtype, device=coefficients[0].device)
+    for z, q, alpha in zip(coefficients, tables, alphas, strict=True):
+        predicted = predict_dc(z) if dc_prediction else z
+        bits = frequency_entropy(predicted, q, alpha, levels=levels, window=window)
+        total = total + bits.sum() * z.shape[-4] * z.shape[-3]
+    return total
