@@ -1,0 +1,118 @@
+"""Operating points of an encoder: what one costs, what it keeps, and how two encoders compare."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from softjpeg.files import write_atomically
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class RatePoint:
+    """One encoder setting on one set of images.
+
+    Attributes:
+        name: the preset's name, "default q 50" or "uncompressed".
+        mode: "hard", "probabilistic", "default" or "none".
+        subsampling: of the files.
+        bytes_per_file: mean size of a whole file.
+        bpp: bits of whole files per pixel.
+        scan_bpp: bits of entropy-coded data per pixel.
+        top1: share of images whose label the network gives; None without labels.
+        agreement: share on which it gives its own answer for the uncompressed image.
+        kl: mean KL divergence (nats) from its output on the uncompressed image.
+    """
+
+    name: str
+    mode: str
+    subsampling: str
+    bytes_per_file: float
+    bpp: float
+    scan_bpp: float
+    top1: float | None
+    agreement: float
+    kl: float
+
+
+def at_equal_bpp(reference: Sequence[RatePoint], bpp: float, field: str) -> float:
+    """The reference's `field` at a rate, linear between its two neighbouring points.
+
+    Args:
+        reference: points of one encoder, any order.
+        bpp: whole-file bits per pixel.
+        field: "top1", "agreement", "kl" or "scan_bpp".
+
+    Returns:
+        NaN where `bpp` is outside the reference's range.
+
+    >>> low = RatePoint("a", "default", "4:2:0", 1, 1.0, 0.9, 0.5, 0.5, 0.4)
+    >>> high = RatePoint("b", "default", "4:2:0", 1, 2.0, 1.9, 0.7, 0.7, 0.2)
+    >>> round(at_equal_bpp([low, high], 1.5, "top1"), 3)
+    0.6
+    """
+    return _interpolate([(p.bpp, getattr(p, field)) for p in reference], bpp)
+
+
+def at_equal_kl(reference: Sequence[RatePoint], kl: float, field: str = "bpp") -> float:
+    """The rate (`field` "bpp" or "scan_bpp") at which the reference has a KL; log-log between points.
+
+    Returns:
+        NaN where `kl` is outside the reference's range.
+
+    >>> low = RatePoint("a", "default", "4:2:0", 1, 1.0, 0.9, None, 0.5, 0.4)
+    >>> high = RatePoint("b", "default", "4:2:0", 1, 4.0, 1.9, None, 0.7, 0.1)
+    >>> round(at_equal_kl([low, high], 0.2), 3)
+    2.0
+    """
+    pairs = [(math.log(p.kl), math.log(getattr(p, field))) for p in reference if p.kl > 0]
+    return math.exp(_interpolate(pairs, math.log(kl))) if kl > 0 else math.nan
+
+
+def _interpolate(pairs: list[tuple[float, float | None]], x: float) -> float:
+    known = sorted((a, b) for a, b in pairs if b is not None)
+    for (x0, y0), (x1, y1) in zip(known, known[1:], strict=False):
+        if x0 <= x <= x1:
+            return y0 if x1 == x0 else y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    return math.nan
+
+
+def table(points: Sequence[RatePoint], title: str | None = None) -> Table:
+    """The points as a rich table, one a row."""
+    from rich.table import Table
+
+    labelled = any(p.top1 is not None for p in points)
+    view = Table(title=title)
+    view.add_column("encoder")
+    view.add_column("sampling")
+    numbers = ["bytes/file", "bpp", "scan bpp"] + ["top-1 %"] * labelled + ["agree %", "KL (nats)"]
+    for name in numbers:
+        view.add_column(name, justify="right")
+    for p in points:
+        accuracy = [] if not labelled else ["" if p.top1 is None else f"{100 * p.top1:.1f}"]
+        view.add_row(
+            p.name + (" (sampled)" if p.mode == "probabilistic" else ""),
+            p.subsampling,
+            f"{p.bytes_per_file:,.0f}",
+            f"{p.bpp:.3f}",
+            f"{p.scan_bpp:.3f}",
+            *accuracy,
+            f"{100 * p.agreement:.1f}",
+            f"{p.kl:.4f}",
+        )
+    return view
+
+
+def save_json(
+    points: Sequence[RatePoint], path: str | os.PathLike[str], provenance: Mapping[str, Any]
+) -> None:
+    """Write the points and where they come from as JSON, all of it or none."""
+    body = {"provenance": dict(provenance), "points": [asdict(p) for p in points]}
+    write_atomically(path, (json.dumps(body, indent=2) + "\n").encode())
