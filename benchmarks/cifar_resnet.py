@@ -1,7 +1,7 @@
 """The CIFAR ResNets of He et al. 2016 (sec. 4.2), option A shortcuts, input RGB in [0, 1].
 
-Weights: state dicts of github.com/akamaster/pytorch_resnet_cifar10, in the folder that the environment
-variable SOFTJPEG_CIFAR_RESNETS names.
+Weights: state dicts of github.com/akamaster/pytorch_resnet_cifar10, in the folder that the
+environment variable SOFTJPEG_CIFAR_RESNETS names.
 """
 
 import os

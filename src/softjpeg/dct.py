@@ -38,7 +38,8 @@ def block_dct(plane: Tensor) -> Tensor:
         raise ValueError(f"plane must have sides that are multiples of 8, got {height}x{width}")
     blocks = plane.reshape(*lead, height // 8, 8, width // 8, 8).transpose(-3, -2)
     flat = blocks.reshape(*lead, height // 8, width // 8, 64)
-    return (flat @ _basis(plane.dtype, plane.device).T).unflatten(-1, (8, 8))
+    transformed = flat @ _basis(plane.dtype, plane.device).T
+    return transformed.reshape(*lead, height // 8, width // 8, 8, 8)
 
 
 def block_idct(coefficients: Tensor) -> Tensor:
@@ -60,5 +61,5 @@ def block_idct(coefficients: Tensor) -> Tensor:
             f"coefficients must have shape (..., 8, 8), got {tuple(coefficients.shape)}"
         )
     flat = coefficients.flatten(-2) @ _basis(coefficients.dtype, coefficients.device)
-    blocks = flat.unflatten(-1, (8, 8)).transpose(-3, -2)
+    blocks = flat.reshape(*lead, rows, columns, 8, 8).transpose(-3, -2)
     return blocks.reshape(*lead, 8 * rows, 8 * columns)

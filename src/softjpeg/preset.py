@@ -29,7 +29,7 @@ class Preset:
 
     Attributes:
         luma, chroma: (8, 8) integers 1..255, raster order.
-        hardness: h = αq² > 0 of the probabilistic quantizer, one number or (2, 8, 8) (luma, chroma).
+        hardness: h = αq² > 0 of the probabilistic quantizer, a number or (2, 8, 8): luma, chroma.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
         provenance: anything JSON can hold: network, data, λ, seed, versions, figures.
 

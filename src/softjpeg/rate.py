@@ -1,8 +1,8 @@
 """Rate: J4D's differentiable entropy estimate, and the exact bit count of JPEG's Huffman code.
 
-The estimate of one frequency m is the entropy of its marginal ``P_m(i) = E_blocks P(i|z)``; an image
-costs the sum over the 64 frequencies and all components, weighted by their block counts. It knows
-nothing of Huffman's 1-bit floor, zero runs and end-of-block codes: `scan_bits` does.
+The estimate of one frequency m is the entropy of its marginal ``P_m(i) = E_blocks P(i|z)``; an
+image costs the sum over the 64 frequencies and all components, weighted by their block counts. It
+knows nothing of Huffman's 1-bit floor, zero runs and end-of-block codes: `scan_bits` does.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def soft_quantize(
 
 
 def nearest_index(z: Tensor, q: Tensor, levels: int | None) -> tuple[Tensor, Tensor]:
-    """The index c of the lattice point nearest to z, and the residual ``r = z - cq`` to the last bit.
+    """The index c of the lattice point nearest to z, and the residual ``r = z - cq``, exact.
 
     >>> nearest_index(torch.tensor(17.0), torch.tensor(10.0), None)
     (tensor(2.), tensor(-3.))
@@ -92,14 +92,17 @@ class _SoftQuantize(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(z, q, alpha)
         ctx.index_set = levels, window
-        c, moments = _moments(*_computable(z, q, alpha), levels, window)
-        return (q * (c + moments[0])).to(z.dtype)
+        dtype = z.dtype
+        z, q, alpha = _computable(z, q, alpha)
+        c, moments = _moments(z, q, alpha, levels, window)
+        return (q * (c + moments[0])).to(dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, q, alpha = _computable(*ctx.saved_tensors)
-        c, (mean, variance, covariance) = _moments(z, q, alpha, *ctx.index_set)
+        levels, window = ctx.index_set
+        c, (mean, variance, covariance) = _moments(z, q, alpha, levels, window)
         slope = 2 * alpha * q**2 * variance
         grads: list[Tensor | None] = [grad * slope, None, None]
         if ctx.needs_input_grad[1]:
@@ -157,23 +160,24 @@ def _full_lattice(r: Tensor, q: Tensor, alpha: Tensor) -> Moments:
     soft = ~hard
     if soft.all():
         return _theta(r, q, alpha)
-    moments = tuple(torch.empty_like(r) for _ in range(3))
-    for whole, part in zip(moments, _few_points(r[hard], q[hard], alpha[hard], points), strict=True):
-        whole[hard] = part
-    for whole, part in zip(moments, _theta(r[soft], q[soft], alpha[soft]), strict=True):
-        whole[soft] = part
-    return moments  # type: ignore[return-value]
+    near = _few_points(r[hard], q[hard], alpha[hard], points)
+    far = _theta(r[soft], q[soft], alpha[soft])
+    mean, variance, covariance = (torch.empty_like(r) for _ in range(3))
+    for whole, few, theta in zip((mean, variance, covariance), near, far, strict=True):
+        whole[hard], whole[soft] = few, theta
+    return mean, variance, covariance
 
 
 def _few_points(r: Tensor, q: Tensor, alpha: Tensor, points: int) -> Moments:
-    """Sum over \\|k\\| ≤ points: ``w_k = aᵏ·e^{-hk(k-1)}`` towards z, ``bᵏ·e^{-hk(k-1)}`` away from it."""
+    """Sum over \\|k\\| ≤ points: ``w_k = aᵏ·e^{-hk(k-1)}`` towards z, and with b away from it."""
     sign, distance = torch.sign(r), r.abs()
     h = alpha * q**2
     a = torch.exp(alpha * q * (2 * distance - q))
     a_minus_b = -a * torch.expm1(-4 * alpha * q * distance)
     b = a - a_minus_b
     decay = torch.exp(-2 * h)
-    total, m1, m2, m3 = torch.ones_like(r), 0.0, 0.0, 0.0
+    total = torch.ones_like(r)
+    m1, m2, m3 = (torch.zeros_like(r) for _ in range(3))
     up, down, difference, ratio = a, b, a_minus_b, decay
     for k in range(1, points + 1):
         total = total + (up + down)

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from softjpeg.files import write_atomically
@@ -62,7 +63,7 @@ def at_equal_bpp(reference: Sequence[RatePoint], bpp: float, field: str) -> floa
 
 
 def at_equal_kl(reference: Sequence[RatePoint], kl: float, field: str = "bpp") -> float:
-    """The rate (`field` "bpp" or "scan_bpp") at which the reference has a KL; log-log between points.
+    """The rate (`field` "bpp" or "scan_bpp") of the reference at a KL, log-log between points.
 
     Returns:
         NaN where `kl` is outside the reference's range.
@@ -76,9 +77,9 @@ def at_equal_kl(reference: Sequence[RatePoint], kl: float, field: str = "bpp") -
     return math.exp(_interpolate(pairs, math.log(kl))) if kl > 0 else math.nan
 
 
-def _interpolate(pairs: list[tuple[float, float | None]], x: float) -> float:
+def _interpolate(pairs: Sequence[tuple[float, float | None]], x: float) -> float:
     known = sorted((a, b) for a, b in pairs if b is not None)
-    for (x0, y0), (x1, y1) in zip(known, known[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(known):
         if x0 <= x <= x1:
             return y0 if x1 == x0 else y0 + (y1 - y0) * (x - x0) / (x1 - x0)
     return math.nan

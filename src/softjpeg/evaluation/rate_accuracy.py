@@ -95,9 +95,9 @@ def recompress(
 def logits_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor:
     """The network's output (N, classes) on uint8 images (N, 3, H, W), batch by batch."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    return torch.cat(
-        [model(batch.to(device).float() / 255).cpu() for batch in images.split(batch_size)]
-    )
+    starts = range(0, len(images), batch_size)
+    batches = (images[start : start + batch_size].to(device).float() / 255 for start in starts)
+    return torch.cat([model(batch).cpu() for batch in batches])
 
 
 def _point(

@@ -1,0 +1,96 @@
+"""How much a network minds an error at each frequency: ``s_m = E (∂loss/∂z_m)²``.
+
+With ``loss = -log p(y|x)`` and y drawn from the network's own output, s is the diagonal of the
+Fisher information, and an error e raises the KL divergence by about ``½ Σ_m s_m e_m²``. It needs no
+labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from softjpeg.progress import track
+from softjpeg.quantizers import hard_quantize
+from softjpeg.transform import coefficients_to_image, image_to_coefficients
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From (outputs, targets) of a batch to a scalar."""
+
+
+def sensitivity(
+    model: nn.Module,
+    images: Tensor,
+    tables: Sequence[Tensor] | None = None,
+    subsampling: str = "4:4:4",
+    *,
+    loss: Loss | None = None,
+    targets: Tensor | None = None,
+    batch_size: int = 32,
+    generator: torch.Generator | None = None,
+    progress: bool = False,
+) -> Tensor:
+    """Mean squared gradient per component and frequency, over images and blocks.
+
+    Args:
+        model: from (B, 3, H, W) RGB in [0, 1] to logits.
+        images: (N, 3, H, W) uint8.
+        tables: (luma, chroma), each (8, 8): take the gradient at the images as these tables leave
+            them; None for the uncompressed images.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        loss: from (outputs, targets) to the *sum* over a batch; None for the Fisher information.
+        targets: (N, ...) second argument of `loss`.
+        batch_size: images per gradient.
+        generator: draws the Fisher information's labels.
+        progress: show a progress bar on a terminal.
+
+    Returns:
+        (3, 8, 8): Y, Cb, Cr, in units of loss² per squared pixel level.
+
+    >>> images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
+    >>> tuple(sensitivity(network, images).shape)
+    (3, 8, 8)
+    """
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    total = torch.zeros(3, 8, 8, dtype=torch.float64)
+    size = (images.shape[-2], images.shape[-1])
+    starts = range(0, len(images), batch_size)
+    for start in track(starts, "sensitivity", enabled=progress):
+        batch = images[start : start + batch_size].to(device).float() / 255
+        z = image_to_coefficients(batch, subsampling, rounding=True)
+        if tables is not None:
+            luma, chroma = (t.to(z[0]) for t in tables)
+            steps = (luma, chroma, chroma)
+            z = tuple(hard_quantize(c, q) for c, q in zip(z, steps, strict=True))
+        z = tuple(c.detach().requires_grad_() for c in z)
+        outputs = model(coefficients_to_image(z, size, subsampling, rounding=True))
+        if loss is None:
+            drawn = torch.multinomial(outputs.detach().softmax(-1).cpu(), 1, generator=generator)
+            value = F.cross_entropy(outputs, drawn[:, 0].to(device), reduction="sum")
+        else:
+            if targets is None:
+                raise ValueError("targets must be given with a loss, got None")
+            value = loss(outputs, targets[start : start + batch_size].to(device))
+        for component, gradient in enumerate(torch.autograd.grad(value, z)):
+            blocks = gradient.shape[1] * gradient.shape[2]
+            total[component] += (gradient.double() ** 2).sum((0, 1, 2)).cpu() / blocks
+    return (total / len(images)).float()
+
+
+def initial_tables(s: Tensor, q_max: float = 10.0) -> tuple[Tensor, Tensor]:
+    """JPEG-DL's initial tables from a sensitivity (3, 8, 8).
+
+    ``q_Y = q_max·(1/s_Y)/max(1/s_Y)``, ``q_C = q_max·(2/(s_Cb + s_Cr))/max(1/s_Y)``.
+
+    Returns:
+        (luma, chroma), each (8, 8) float > 0.
+
+    >>> initial_tables(torch.ones(3, 8, 8))[1][0, 0].item()
+    10.0
+    """
+    largest = (1 / s[0]).max()
+    return q_max / s[0] / largest, q_max * 2 / (s[1] + s[2]) / largest
