@@ -9,7 +9,8 @@ import numpy as np
 
 from softjpeg.codec import markers
 from softjpeg.entropy.huffman import HuffmanTable, code_lengths, codes
-from softjpeg.entropy.layout import ScanLayout, check_coefficients
+from softjpeg.entropy.layout import ScanLayout
+from softjpeg.entropy.limits import check_coefficients
 from softjpeg.entropy.packing import pack_scan
 from softjpeg.entropy.scan import (
     Symbols,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from softjpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, code_lengths
-from softjpeg.entropy.layout import Coefficients, ScanLayout, from_mcu_order
+from softjpeg.entropy.layout import ScanLayout, from_mcu_order
+from softjpeg.entropy.limits import Coefficients
 from softjpeg.entropy.packing import RST0
 from softjpeg.entropy.scan import EOB, ZRL, Ints
 from softjpeg.tables import ZIGZAG
 
+_RESTART = re.compile(rb"(?<!\xFF)\xFF+([\xD0-\xD7])")
+_STUFFED = re.compile(rb"\xFF+\x00")
 _END_OF_BLOCK = 64  # Zigzag steps past the end of any block.
 _MAX_BLOCK_BYTES = 64 * 4  # No symbol with its extra bits takes more than 31 bits.
 
@@ -74,22 +79,16 @@ def decode_scan(
 
 def _split(data: bytes, intervals: int) -> tuple[npt.NDArray[np.uint8], list[int]]:
     """Drop stuffing, fill bytes and restart markers; where each restart interval ends, in bytes."""
-    raw = np.frombuffer(data, dtype=np.uint8)
-    is_ff = raw == 0xFF
-    after_ff = np.append(False, is_ff[:-1])[: len(raw)]
-    marker = after_ff & ~is_ff & (raw != 0)
-    before_marker = np.append(marker[1:], False)[: len(raw)]
-    before_ff = np.append(is_ff[1:], False)[: len(raw)]
-    keep = ~(after_ff & ~is_ff) & ~before_marker & ~(is_ff & before_ff)
-    found = raw[marker].astype(np.int64) - RST0
-    if len(found) != intervals - 1:
+    pieces = _RESTART.split(data)
+    parts = [_STUFFED.sub(b"\xff", part) for part in pieces[::2]]
+    markers = [marker[0] - RST0 for marker in pieces[1::2]]
+    if len(parts) != intervals:
         raise ValueError(
-            f"data is corrupt: a scan has {len(found)} restart markers, not {intervals - 1}"
+            f"data is corrupt: a scan has {len(markers)} restart markers, not {intervals - 1}"
         )
-    if (found != np.arange(len(found)) % 8).any():
-        raise ValueError(f"data is corrupt: restart markers out of order: {found[:9].tolist()}")
-    ends = np.cumsum(keep)
-    return raw[keep], [*ends[marker].tolist(), int(keep.sum())]
+    if markers != [number % 8 for number in range(len(markers))]:
+        raise ValueError(f"data is corrupt: restart markers out of order: {markers[:9]}")
+    return np.frombuffer(b"".join(parts), np.uint8), [*accumulate(len(part) for part in parts)]
 
 
 def _lookup(table: HuffmanTable) -> _Lookup:

@@ -7,7 +7,7 @@ right and bottom edge an MCU may reach past the component; the blocks it lacks a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,7 @@ import numpy.typing as npt
 SUBSAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2)}
 """Sampling factors (H, V) of luma by name; those of chroma are (1, 1)."""
 
-MAX_AC = 1023
-MIN_DC, MAX_DC = -1024, 1023  # Any two differ by 11 bits at most, the baseline limit.
-
 Scalar = TypeVar("Scalar", bound=np.generic)
-Coefficients = npt.NDArray[np.int16]
 
 
 class ScanLayout(NamedTuple):
@@ -120,63 +116,6 @@ def from_mcu_order(
         planes.append(plane[:real_rows, :real_columns])
         start += h * v
     return tuple(planes)
-
-
-def check_coefficients(
-    coefficients: Sequence[Any],
-    *,
-    size: tuple[int, int],
-    subsampling: str,
-    restart_interval: int = 0,
-    batched: bool = False,
-) -> tuple[tuple[Coefficients, ...], ScanLayout]:
-    """Refuse what a baseline scan cannot hold; crop planes padded to whole MCUs.
-
-    Returns:
-        Per component (batch, rows, columns, 64) int16, raster order; the layout of their scan.
-
-    Raises:
-        ValueError: one sentence that names the argument and its offending value.
-    """
-    height, width = size
-    if not (1 <= height <= 65535 and 1 <= width <= 65535):
-        raise ValueError(f"size must be (height, width), each from 1 to 65535, got {size}")
-    if not 0 <= restart_interval <= 65535:
-        raise ValueError(f"restart_interval must be from 0 to 65535, got {restart_interval}")
-    if len(coefficients) not in (1, 3):
-        raise ValueError(f"coefficients must have 1 or 3 components, got {len(coefficients)}")
-    layout = scan_layout((height, width), sampling_factors(subsampling, len(coefficients)))
-    planes = tuple(
-        _check_plane(f"coefficients[{index}]", coefficients[index], batched, *shapes)
-        for index, shapes in enumerate(zip(layout.shapes, layout.padded_shapes, strict=True))
-    )
-    if len({len(plane) for plane in planes}) > 1:
-        counts = [len(plane) for plane in planes]
-        raise ValueError(f"coefficients must have the same batch size throughout, got {counts}")
-    return planes, layout
-
-
-def _check_plane(
-    name: str, plane: Any, batched: bool, shape: tuple[int, int], padded: tuple[int, int]
-) -> Coefficients:
-    array = np.asarray(plane)
-    lead = 1 if batched else 0
-    fits = array.ndim == 4 + lead and array.shape[-2:] == (8, 8)
-    if not fits or array.shape[lead : lead + 2] not in (shape, padded):
-        wanted = f"({'batch, ' if batched else ''}{shape[0]}, {shape[1]}, 8, 8)"
-        raise ValueError(f"{name} must have shape {wanted} for this size, got {array.shape}")
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"{name} must hold integers, got {array.dtype}")
-    array = array.reshape(-1, *array.shape[lead : lead + 2], 64)[:, : shape[0], : shape[1]]
-    _check_range(f"{name} DC", array[..., :1], MIN_DC, MAX_DC)
-    _check_range(f"{name} AC", array[..., 1:], -MAX_AC, MAX_AC)
-    return array.astype(np.int16)
-
-
-def _check_range(name: str, values: npt.NDArray[Any], low: int, high: int) -> None:
-    for extreme in (values.min(initial=0), values.max(initial=0)):
-        if not low <= extreme <= high:
-            raise ValueError(f"{name} must be from {low} to {high} in baseline JPEG, got {extreme}")
 
 
 def _ceil_div(a: int, b: int) -> int:

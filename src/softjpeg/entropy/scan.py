@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from softjpeg.entropy.huffman import STANDARD_TABLES, HuffmanTable, code_lengths, optimal_table
-from softjpeg.entropy.layout import Coefficients, ScanLayout, check_coefficients, to_mcu_order
+from softjpeg.entropy.layout import ScanLayout, to_mcu_order
+from softjpeg.entropy.limits import Coefficients, check_coefficients
 from softjpeg.tables import ZIGZAG
 
 Ints = npt.NDArray[np.int64]
