@@ -1,0 +1,365 @@
+"""The command line; torch is imported by the commands that need it, not by ``--help``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from softjpeg.images import ImageSet
+    from softjpeg.networks import Network
+    from softjpeg.preset import Preset
+
+
+class _Commands(TyperGroup):
+    """Turns the errors a user can cause into one sentence, here and nowhere else."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except (ValueError, OSError, ImportError) as error:
+            typer.echo(f"softjpeg: {_sentence(error)}", err=True)
+            raise typer.Exit(2) from error
+
+
+class Subsampling(str, Enum):
+    """Resolution of chroma."""
+
+    s444 = "4:4:4"
+    s422 = "4:2:2"
+    s420 = "4:2:0"
+
+
+class Mode(str, Enum):
+    """How coefficients become integers."""
+
+    hard = "hard"
+    probabilistic = "probabilistic"
+
+
+class Form(str, Enum):
+    """Encoders that tables can be exported for."""
+
+    cjpeg = "cjpeg"
+    imagemagick = "imagemagick"
+    c = "c"
+
+
+NetworkName = Annotated[
+    str,
+    typer.Argument(help="timm:NAME, timm:NAME@CHECKPOINT, FILE.py:FACTORY or efficientnet-lite0."),
+]
+Images = Annotated[Path, typer.Argument(help="A folder, an image, or a text file listing images.")]
+Labels = Annotated[
+    str | None, typer.Option(help='CSV with the columns file,label, or "folders" (class folders).')
+]
+Size = Annotated[int | None, typer.Option(help="Centre crop; default: the network's input size.")]
+Resize = Annotated[
+    int | None,
+    typer.Option(help="Shorter side before the crop; default: the network's, none with --size."),
+]
+Limit = Annotated[int | None, typer.Option(help="Use a random subset of so many images.")]
+BatchSize = Annotated[int, typer.Option(help="Images the network reads at once.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Chroma = Annotated[Subsampling, typer.Option(help="Resolution of chroma.")]
+EncoderMode = Annotated[
+    Mode, typer.Option(help="Round coefficients, or draw them as the preset's hardness says.")
+]
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Learn JPEG tables for a neural network, and write ordinary .jpg files with them.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import softjpeg
+
+        typer.echo(f"softjpeg {softjpeg.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for what it writes.")] = Path("softjpeg-demo"),
+    seed: Seed = 0,
+) -> None:
+    """Learn, encode and evaluate on a few photos, offline, in minutes."""
+    from softjpeg.demo import run
+
+    run(out, seed=seed)
+
+
+@app.command()
+def learn(
+    network: NetworkName,
+    images: Images,
+    out: Annotated[Path, typer.Option(help="The preset to write (JSON).")],
+    target_bpp: Annotated[float | None, typer.Option(help="Bits per pixel to reach.")] = None,
+    rate_weight: Annotated[
+        float | None, typer.Option(help="Or: what a bit per pixel is worth, in nats of KL.")
+    ] = None,
+    subsampling: Chroma = Subsampling.s420,
+    labels: Labels = None,
+    size: Size = None,
+    resize: Resize = None,
+    limit: Limit = None,
+    steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
+    batch_size: BatchSize = 32,
+    seed: Seed = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File to resume from, and to save progress in.")
+    ] = None,
+) -> None:
+    """Learn a preset: the tables at which a network still works and files are small."""
+    if (target_bpp is None) == (rate_weight is None):
+        raise ValueError("give exactly one of --target-bpp and --rate-weight")
+    _check_folder("--out", out)
+    import softjpeg
+
+    net, loaded = _load(network, images, labels, size, resize, limit, seed)
+    preset = softjpeg.learn(
+        net.module,
+        loaded.pixels,
+        labels=loaded.labels,
+        subsampling=subsampling.value,
+        rate_weight=rate_weight,
+        target_bpp=target_bpp,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        checkpoint=checkpoint,
+        progress=True,
+        provenance=_provenance(net, images, loaded, seed),
+    )
+    preset.save(out)
+    typer.echo(f"wrote {out}; see it with: softjpeg inspect {out}")
+
+
+@app.command()
+def encode(
+    images: Images,
+    preset: Annotated[Path, typer.Option(help="The preset to encode with.")],
+    out: Annotated[Path, typer.Option(help="Folder for the .jpg files.")],
+    mode: EncoderMode = Mode.hard,
+    seed: Seed = 0,
+) -> None:
+    """Write images as ordinary .jpg files with a preset's tables."""
+    from softjpeg.codec import encode as encode_image
+    from softjpeg.files import write_atomically
+    from softjpeg.images import read_image
+    from softjpeg.preset import Preset
+    from softjpeg.progress import track
+
+    tables = Preset.load(preset)
+    targets = _targets(images, out)
+    bytes_in = bytes_out = failures = 0
+    for target, (path, name) in track(targets.items(), "encoding", total=len(targets)):
+        try:
+            data = encode_image(read_image(path), tables, mode.value, seed=_image_seed(seed, name))
+        except (ValueError, OSError) as error:
+            text = _sentence(error)
+            typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
+            failures += 1
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, data)
+        bytes_in += path.stat().st_size
+        bytes_out += len(data)
+    written = len(targets) - failures
+    share = f" ({bytes_out / bytes_in:.1%})" if bytes_in else ""
+    typer.echo(f"{written} images: {bytes_in:,} bytes in, {bytes_out:,} bytes out{share}")
+    if failures:
+        typer.echo(f"softjpeg: {failures} of {len(targets)} images were not written", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    network: NetworkName,
+    images: Images,
+    preset: Annotated[
+        list[Path] | None, typer.Option(help="A preset to measure; may be repeated.")
+    ] = None,
+    quality: Annotated[
+        str | None, typer.Option(help="Qualities of default JPEG beside it, as 10,20,50.")
+    ] = None,
+    subsampling: Chroma = Subsampling.s420,
+    mode: EncoderMode = Mode.hard,
+    labels: Labels = None,
+    size: Size = None,
+    resize: Resize = None,
+    limit: Limit = None,
+    batch_size: BatchSize = 32,
+    seed: Seed = 0,
+    json: Annotated[Path | None, typer.Option(help="File for the numbers.")] = None,
+) -> None:
+    """Measure bytes and the network's answers on real files: presets beside default JPEG."""
+    if json is not None:
+        _check_folder("--json", json)
+    qualities = {} if quality is None else {"qualities": _numbers("--quality", quality)}
+    from rich.console import Console
+
+    from softjpeg.evaluation import evaluate, save_json, table
+
+    presets = _presets(preset or [])
+    net, loaded = _load(network, images, labels, size, resize, limit, seed)
+    points = evaluate(
+        net.module,
+        loaded.pixels,
+        presets,
+        labels=loaded.labels,
+        **qualities,
+        subsampling=subsampling.value,
+        mode=mode.value,
+        seed=seed,
+        batch_size=batch_size,
+        progress=True,
+    )
+    Console().print(table(points))
+    if json is not None:
+        save_json(points, json, _provenance(net, images, loaded, seed))
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A .jpg or a preset.")],
+    export: Annotated[
+        Form | None, typer.Option(help="Print the tables for another encoder instead.")
+    ] = None,
+) -> None:
+    """Show what is in a .jpg or a preset: tables, quality, bytes by marker."""
+    from softjpeg.inspection import describe, export_tables
+
+    if export is not None:
+        typer.echo(export_tables(file, export.value), nl=False)
+        return
+    from rich.console import Console
+
+    Console().print(describe(file))
+
+
+def _load(
+    network: str,
+    images: Path,
+    labels: str | None,
+    size: int | None,
+    resize: int | None,
+    limit: int | None,
+    seed: int,
+) -> tuple[Network, ImageSet]:
+    import torch
+
+    from softjpeg.images import load_images
+    from softjpeg.networks import load_network
+
+    net = load_network(network)
+    loaded = load_images(
+        images,
+        size=net.size if size is None else size,
+        resize=net.resize if size is None and resize is None else resize,
+        interpolation=net.interpolation,
+        labels=labels,
+        limit=limit,
+        seed=seed,
+        progress=True,
+    )
+    net.module.to("cuda" if torch.cuda.is_available() else "cpu")
+    return net, loaded
+
+
+def _targets(source: Path, out: Path) -> dict[Path, tuple[Path, str]]:
+    """The output file of each image, with the image and its name."""
+    from softjpeg.images import find_images, relative_name
+
+    here, there = Path(os.path.abspath(source)), Path(os.path.abspath(out))
+    paths = [Path(os.path.abspath(path)) for path in find_images(source)]
+    if here != there and there.is_relative_to(here):
+        # What an earlier run wrote is not to be encoded again.
+        paths = [path for path in paths if not path.is_relative_to(there)]
+    inputs = set(paths)
+    targets: dict[Path, tuple[Path, str]] = {}
+    for path in paths:
+        name = relative_name(path, source)
+        target = there / Path(name).with_suffix(".jpg")
+        if target in targets:
+            raise ValueError(f"{targets[target][0]} and {path} would both be written to {target}")
+        if target in inputs:
+            raise ValueError(
+                f"{path} would be written over the image {target}: choose another --out"
+            )
+        targets[target] = path, name
+    return targets
+
+
+def _image_seed(seed: int, name: str) -> int:
+    """The same for an image in every run, whichever images are beside it."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big")
+
+
+def _presets(paths: list[Path]) -> dict[str, Preset]:
+    """Presets by their files' stems, or by their paths where stems coincide."""
+    from softjpeg.preset import Preset
+
+    stems = Counter(path.stem for path in paths)
+    return {p.stem if stems[p.stem] == 1 else str(p): Preset.load(p) for p in paths}
+
+
+def _provenance(net: Network, images: Path, loaded: ImageSet, seed: int) -> dict[str, Any]:
+    import torch
+
+    import softjpeg
+
+    return {
+        "network": net.name,
+        "images": str(images),
+        "count": len(loaded),
+        "size": list(loaded.pixels.shape[-2:]),
+        "seed": seed,
+        "softjpeg": softjpeg.__version__,
+        "torch": str(torch.__version__),
+    }
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise ValueError(f"{option} must be integers with commas between, got {text!r}") from None
+
+
+def _check_folder(option: str, file: Path) -> None:
+    """Before hours of work, not after."""
+    if not file.parent.is_dir():
+        raise ValueError(f"{option} {file}: the folder {file.parent} does not exist")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
