@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
@@ -25,16 +26,11 @@ def track(
     >>> list(track([1, 2, 3], "counting", enabled=False))
     [1, 2, 3]
     """
-    if not enabled:
+    if not (enabled and sys.stderr.isatty()):
         yield from iterable
         return
     # Imported here: a program that shows no bar need not wait for rich.
     from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from iterable
-        return
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -52,7 +48,7 @@ def track(
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(description, total=total, rate="")
         for item in iterable:
             yield item

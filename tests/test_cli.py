@@ -1,0 +1,450 @@
+import io
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.table import Table
+from typer.testing import CliRunner
+
+import softjpeg
+from softjpeg.cli import app
+from softjpeg.preset import Preset
+from softjpeg.tables import read_tables
+
+NETWORK = """
+import torch
+from torch import nn
+
+def small():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 2 * 2, 5))
+    net.input_size, net.resize = 16, 20
+    return net
+"""
+
+
+def call(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def refusal(*words, code=2):
+    result = call(*words)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("softjpeg: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr.removeprefix("softjpeg: ").rstrip("\n")
+
+
+def picture(path, size=(24, 20), seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Three photos, a network and a preset, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    picture(tmp_path / "photos" / "a.png", seed=1)
+    picture(tmp_path / "photos" / "sub" / "b.jpg", (33, 17), seed=2)
+    picture(tmp_path / "photos" / "sub" / "c.d.bmp", seed=3)
+    (tmp_path / "net.py").write_text(NETWORK)
+    Preset.from_quality(30).save("preset.json")
+    return tmp_path
+
+
+def files(folder):
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+    }
+
+
+# The program as a whole
+
+
+def test_help_does_not_import_torch():
+    heavy = "{'torch', 'PIL', 'numpy', 'timm', 'torchvision'}"
+    code = f"import softjpeg.cli, sys; sys.exit(str({heavy} & set(sys.modules) or ''))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
+
+
+def test_help_names_every_command():
+    result = call("--help")
+    assert result.exit_code == 0
+    for command in ("demo", "learn", "encode", "evaluate", "inspect"):
+        assert command in result.stdout
+
+
+def test_version():
+    result = call("--version")
+    assert (result.exit_code, result.stdout) == (0, f"softjpeg {softjpeg.__version__}\n")
+
+
+def test_unknown_command_and_option():
+    assert call("frobnicate").exit_code == 2
+    assert call("inspect", "x.jpg", "--export", "gimp").exit_code == 2
+
+
+def test_interrupt(monkeypatch):
+    def interrupted(output, *, seed):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "softjpeg.demo", SimpleNamespace(run=interrupted))
+    result = call("demo")
+    assert (result.exit_code, result.output) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ValueError("a\n  b"), "a b"),
+        (ModuleNotFoundError("no foolbox: pip install"), "no foolbox: pip install"),
+        (PermissionError(13, "Permission denied", "out/x"), "out/x: Permission denied"),
+    ],
+)
+def test_errors_are_one_sentence(monkeypatch, error, sentence):
+    def failing(output, *, seed):
+        raise error
+
+    monkeypatch.setitem(sys.modules, "softjpeg.demo", SimpleNamespace(run=failing))
+    assert refusal("demo") == sentence
+
+
+def test_other_errors_keep_their_traceback(monkeypatch):
+    def failing(output, *, seed):
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(sys.modules, "softjpeg.demo", SimpleNamespace(run=failing))
+    assert isinstance(call("demo").exception, ZeroDivisionError)
+
+
+def test_demo(monkeypatch, tmp_path):
+    seen = []
+    run = SimpleNamespace(run=lambda output, *, seed: seen.append((output, seed)))
+    monkeypatch.setitem(sys.modules, "softjpeg.demo", run)
+    assert call("demo", "--out", tmp_path, "--seed", 4).exit_code == 0
+    assert seen == [(tmp_path, 4)]
+
+
+def test_progress_bar_in_a_terminal():
+    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+    terminal, stderr = pty.openpty()
+    code = "from softjpeg.progress import track; print(list(track('abc', 'reading letters')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stderr, text=True, check=True
+    )
+    shown = os.read(terminal, 100_000).decode()
+    assert done.stdout == "['a', 'b', 'c']\n"
+    assert "reading letters" in shown
+    assert "3/3" in shown
+    os.close(terminal)
+    os.close(stderr)
+
+
+# The package's names
+
+
+def test_public_names_are_lazy():
+    code = "import softjpeg, sys; print('torch' in sys.modules, 'learn' in dir(softjpeg))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("name", sorted(set(softjpeg.__all__) - {"learn"}))
+def test_public_names(name):
+    assert getattr(softjpeg, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = softjpeg.nothing
+
+
+def test_learn_is_a_function_however_imported():
+    code = """if True:
+        import sys
+        for lines in sys.argv[1:]:
+            for name in [name for name in sys.modules if name.startswith("softjpeg")]:
+                del sys.modules[name]
+            exec(lines)
+            print(type(learn).__name__, learn.__module__)
+    """
+    ways = [
+        "import softjpeg; learn = softjpeg.learn",
+        "import softjpeg.learn; learn = softjpeg.learn",
+        "from softjpeg import learn",
+        "from softjpeg.learn import learn",
+        "import softjpeg.learn; from softjpeg import learn",
+        "import softjpeg; softjpeg.learn; import softjpeg.learn; learn = softjpeg.learn",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *ways], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == ["function softjpeg.learn"] * len(ways), done.stderr
+
+
+# softjpeg encode
+
+
+def test_encode_keeps_names_and_sizes(folder):
+    result = call("encode", "photos", "--preset", "preset.json", "--out", "out")
+    assert result.exit_code == 0, result.output
+    written = files(folder / "out")
+    assert set(written) == {"a.jpg", "sub/b.jpg", "sub/c.d.jpg"}
+    assert Image.open(io.BytesIO(written["sub/b.jpg"])).size == (33, 17)
+    for data in written.values():
+        np.testing.assert_array_equal(read_tables(data)[0], Preset.from_quality(30).luma)
+    bytes_in = sum(len(data) for data in files(folder / "photos").values())
+    bytes_out = sum(len(data) for data in written.values())
+    share = f"{bytes_out / bytes_in:.1%}"
+    assert result.stdout == f"3 images: {bytes_in:,} bytes in, {bytes_out:,} bytes out ({share})\n"
+    assert result.stderr == ""
+
+
+def test_encode_again_is_byte_equal(folder):
+    def encoded(out, seed, source="photos"):
+        words = ("--preset", "preset.json", "--mode", "probabilistic", "--seed", seed)
+        assert call("encode", source, "--out", out, *words).exit_code == 0
+        return files(folder / out)
+
+    first = encoded("out", 7)
+    assert encoded("out", 7) == first
+    assert encoded("other", 8).keys() == first.keys()
+    assert encoded("other", 8) != first
+    (folder / "photos" / "a.png").unlink()
+    assert encoded("fewer", 7) == {name: first[name] for name in ("sub/b.jpg", "sub/c.d.jpg")}
+
+
+def test_encode_a_file_and_a_list(folder):
+    words = ("--preset", "preset.json", "--out", "out")
+    assert call("encode", "photos/a.png", *words).exit_code == 0
+    assert set(files(folder / "out")) == {"a.jpg"}
+    (folder / "list.txt").write_text("photos/sub/b.jpg\n")
+    assert call("encode", "list.txt", *words).exit_code == 0
+    assert set(files(folder / "out")) == {"a.jpg", "photos/sub/b.jpg"}
+
+
+def test_encode_into_a_folder_of_its_source(folder):
+    for _ in range(2):
+        assert call("encode", ".", "--preset", "preset.json", "--out", "out").exit_code == 0
+        assert set(files(folder / "out")) == {
+            "photos/a.jpg",
+            "photos/sub/b.jpg",
+            "photos/sub/c.d.jpg",
+        }
+
+
+def test_encode_reports_broken_images_and_writes_the_rest(folder):
+    (folder / "photos" / "0.png").write_bytes(b"no image")
+    (folder / "photos" / "sub" / "z.jpg").write_bytes(b"")
+    result = call("encode", "photos", "--preset", "preset.json", "--out", "out")
+    assert result.exit_code == 1
+    assert set(files(folder / "out")) == {"a.jpg", "sub/b.jpg", "sub/c.d.jpg"}
+    first, second, last = result.stderr.splitlines()
+    assert "0.png cannot be read as an image: " in first
+    assert "z.jpg cannot be read as an image: " in second
+    assert last == "softjpeg: 2 of 5 images were not written"
+    assert result.stdout.startswith("3 images: ")
+
+
+def test_encode_refuses_collisions(folder):
+    picture(folder / "photos" / "a.bmp")
+    words = ("--preset", "preset.json", "--out", "out")
+    target = folder / "out" / "a.jpg"
+    assert refusal("encode", "photos", *words) == (
+        f"{folder}/photos/a.bmp and {folder}/photos/a.png would both be written to {target}"
+    )
+    assert not (folder / "out").exists()
+
+
+def test_encode_never_overwrites_its_images(folder):
+    before = files(folder / "photos")
+    assert refusal("encode", "photos", "--preset", "preset.json", "--out", "photos") == (
+        f"{folder}/photos/sub/b.jpg would be written over the image {folder}/photos/sub/b.jpg: "
+        "choose another --out"
+    )
+    assert files(folder / "photos") == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("absent", "--preset", "preset.json"), "images must be a file or a folder, but absent"),
+        (("photos", "--preset", "absent.json"), "absent.json cannot be read: No such file"),
+        (("photos", "--preset", "net.py"), "net.py is not a preset: "),
+    ],
+)
+def test_encode_bad_input(folder, words, sentence):
+    assert refusal("encode", *words, "--out", "out").startswith(sentence)
+    assert not (folder / "out").exists()
+
+
+def test_encode_into_a_file(folder):
+    message = refusal("encode", "photos", "--preset", "preset.json", "--out", "net.py")
+    assert "net.py" in message
+
+
+# softjpeg learn
+
+
+@pytest.fixture
+def learned(monkeypatch):
+    """The arguments `softjpeg learn` passes on, instead of minutes of learning."""
+    seen = {}
+
+    def stub(model, images, **options):
+        seen.update(options, model=model, images=images)
+        return Preset.from_quality(20, subsampling=options["subsampling"])
+
+    monkeypatch.setitem(vars(softjpeg), "learn", stub)
+    return seen
+
+
+def test_learn(folder, learned):
+    result = call(
+        *("learn", "net.py:small", "photos", "--rate-weight", 0.1, "--out", "new.json"),
+        *("--subsampling", "4:4:4", "--steps", 3, "--batch-size", 2, "--seed", 9),
+        *("--checkpoint", "state.bin", "--limit", 2),
+    )
+    assert result.exit_code == 0, result.output
+    assert Preset.load("new.json") == Preset.from_quality(20, subsampling="4:4:4")
+    assert "softjpeg inspect new.json" in result.stdout
+    assert tuple(learned["images"].shape) == (2, 3, 16, 16)
+    assert learned["images"].dtype == torch.uint8
+    assert not learned["model"].training
+    expected = {
+        "labels": None,
+        "subsampling": "4:4:4",
+        "rate_weight": 0.1,
+        "target_bpp": None,
+        "steps": 3,
+        "batch_size": 2,
+        "seed": 9,
+        "progress": True,
+    }
+    assert {key: learned[key] for key in expected} == expected
+    assert str(learned["checkpoint"]) == "state.bin"
+    provenance = learned["provenance"]
+    assert (provenance["network"], provenance["images"]) == ("net.py:small", "photos")
+    assert (provenance["count"], provenance["size"], provenance["seed"]) == (2, [16, 16], 9)
+    json.dumps(provenance)
+
+
+def test_learn_with_labels_and_size(folder, learned):
+    (folder / "labels.csv").write_text("file,label\na.png,3\nsub/b.jpg,1\nsub/c.d.bmp,0\n")
+    words = ("--target-bpp", 0.6, "--out", "new.json", "--labels", "labels.csv", "--size", 12)
+    assert call("learn", "net.py:small", "photos", *words).exit_code == 0
+    assert learned["labels"].tolist() == [3, 1, 0]
+    assert (learned["target_bpp"], tuple(learned["images"].shape)) == (0.6, (3, 3, 12, 12))
+    # Without a --resize of its own, --size crops the image as it is.
+    first = np.asarray(Image.open("photos/a.png").crop((6, 4, 18, 16)))
+    np.testing.assert_array_equal(learned["images"][0].permute(1, 2, 0), first)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "give exactly one of --target-bpp and --rate-weight"),
+        (
+            ("--target-bpp", 1, "--rate-weight", 1),
+            "give exactly one of --target-bpp and --rate-weight",
+        ),
+        (("--target-bpp", 1, "--size", 99), "smaller than the crop 99x99"),
+        (("--target-bpp", 1, "--labels", "absent.csv"), "labels absent.csv cannot be read"),
+        (("--target-bpp", 1, "--labels", "folders"), "a.png is in no class folder"),
+    ],
+)
+def test_learn_bad_input(folder, learned, words, sentence):
+    assert sentence in refusal("learn", "net.py:small", "photos", "--out", "new.json", *words)
+    assert learned == {}
+
+
+def test_learn_checks_where_to_write_first(folder, learned):
+    words = ("learn", "net.py:small", "photos", "--target-bpp", 1, "--out", "absent/new.json")
+    assert refusal(*words) == "--out absent/new.json: the folder absent does not exist"
+
+
+def test_learn_bad_network(folder, learned):
+    words = ("photos", "--target-bpp", 1, "--out", "new.json")
+    assert refusal("learn", "absent.py:f", *words) == "network file absent.py does not exist"
+    assert refusal("learn", "small", *words).startswith("network must be timm:NAME, ")
+
+
+# softjpeg evaluate
+
+
+def test_evaluate(folder):
+    (folder / "more").mkdir()
+    Preset.from_quality(60).save("more/fine.json")
+    result = call(
+        *("evaluate", "net.py:small", "photos", "--preset", "preset.json"),
+        *("--preset", "more/fine.json", "--quality", "10,90", "--json", "points.json"),
+    )
+    assert result.exit_code == 0, result.output
+    body = json.loads((folder / "points.json").read_text())
+    names = [point["name"] for point in body["points"]]
+    assert {"preset", "fine"} <= set(names)
+    assert len(names) >= 4
+    assert body["provenance"]["network"] == "net.py:small"
+    assert "fine" in result.stdout
+
+
+def test_evaluate_passes_its_options_on(folder, monkeypatch):
+    seen = {}
+
+    def stub(model, images, presets, **options):
+        seen.update(options, presets=presets)
+        return []
+
+    evaluation = SimpleNamespace(evaluate=stub, table=lambda points: Table(), save_json=None)
+    monkeypatch.setitem(sys.modules, "softjpeg.evaluation", evaluation)
+    (folder / "sub").mkdir()
+    Preset.from_quality(60).save("sub/preset.json")
+    words = ("--mode", "probabilistic", "--subsampling", "4:2:2", "--seed", 3, "--batch-size", 1)
+    presets = ("--preset", "preset.json", "--preset", "sub/preset.json")
+    assert call("evaluate", "net.py:small", "photos", *presets, *words).exit_code == 0
+    # Equal stems: the paths tell them apart.
+    assert list(seen.pop("presets")) == ["preset.json", "sub/preset.json"]
+    expected = {"labels": None, "subsampling": "4:2:2", "mode": "probabilistic", "seed": 3}
+    assert seen == expected | {"batch_size": 1, "progress": True}
+
+
+def test_evaluate_bad_input(folder):
+    words = ("evaluate", "net.py:small", "photos")
+    assert refusal(*words, "--quality", "10,x") == (
+        "--quality must be integers with commas between, got '10,x'"
+    )
+    assert refusal(*words, "--json", "absent/x.json") == (
+        "--json absent/x.json: the folder absent does not exist"
+    )
+    assert refusal(*words, "--preset", "x.json") == (
+        "x.json cannot be read: No such file or directory"
+    )
+
+
+# softjpeg inspect
+
+
+def test_inspect(folder):
+    result = call("inspect", "photos/sub/b.jpg")
+    assert result.exit_code == 0
+    assert "33 × 17 pixels" in result.stdout
+    assert "libjpeg 30 (exactly)" in call("inspect", "preset.json").stdout
+
+
+def test_inspect_export(folder):
+    result = call("inspect", "preset.json", "--export", "cjpeg")
+    assert result.stdout == Preset.load("preset.json").export("cjpeg")
+
+
+def test_inspect_bad_input(folder):
+    assert refusal("inspect", "absent.jpg") == "absent.jpg: No such file or directory"
+    assert refusal("inspect", "net.py") == "net.py is neither a JPEG file nor a preset"
+    assert refusal("inspect", "photos") == "photos: Is a directory"
+    (folder / "cut.jpg").write_bytes((folder / "photos/sub/b.jpg").read_bytes()[:300])
+    assert refusal("inspect", "cut.jpg").startswith("cut.jpg: data is cut off")
