@@ -223,8 +223,6 @@ def evaluate(
     if json is not None:
         _check_folder("--json", json)
     qualities = {} if quality is None else {"qualities": _numbers("--quality", quality)}
-    from rich.console import Console
-
     from softjpeg.evaluation import evaluate, save_json, table
 
     presets = _presets(preset or [])
@@ -241,7 +239,7 @@ def evaluate(
         batch_size=batch_size,
         progress=True,
     )
-    Console().print(table(points))
+    _show(table(points))
     if json is not None:
         save_json(points, json, _provenance(net, images, loaded, seed))
 
@@ -259,9 +257,7 @@ def inspect(
     if export is not None:
         typer.echo(export_tables(file, export.value), nl=False)
         return
-    from rich.console import Console
-
-    Console().print(describe(file))
+    _show(describe(file))
 
 
 def _load(
@@ -357,6 +353,16 @@ def _check_folder(option: str, file: Path) -> None:
     """Before hours of work, not after."""
     if not file.parent.is_dir():
         raise ValueError(f"{option} {file}: the folder {file.parent} does not exist")
+
+
+def _show(view: Any) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        # A file has no right edge to cut a table off at.
+        console.width = max(console.width, 120)
+    console.print(view)
 
 
 def _sentence(error: Exception) -> str:

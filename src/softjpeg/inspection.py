@@ -135,7 +135,7 @@ def nearest_quality(luma: Table, chroma: Table | None = None) -> tuple[int, bool
     >>> nearest_quality(*quality_tables(83))
     (83, True)
     >>> nearest_quality(np.full((8, 8), 16))
-    (83, False)
+    (85, False)
     """
     given = np.stack([luma] if chroma is None else [luma, chroma])
 
