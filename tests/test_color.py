@@ -1,0 +1,162 @@
+"""Colour, subsampling and DCT against libjpeg-turbo's real encode and decode."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from shared_data import imagenet_photos
+from softjpeg import JPEGLayer, read_coefficients
+from softjpeg.functional import (
+    block_dct,
+    block_idct,
+    merge_planes,
+    rgb_to_ycbcr,
+    split_planes,
+    ycbcr_to_rgb,
+)
+from softjpeg.tables import quality_tables, to_pillow
+from softjpeg.transform import coefficients_to_image, image_to_coefficients
+
+SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
+
+
+def through_pillow(picture, quality, subsampling):
+    buffer = io.BytesIO()
+    picture.save(
+        buffer,
+        "jpeg",
+        qtables=to_pillow(*quality_tables(quality)),
+        subsampling=SUBSAMPLINGS[subsampling],
+    )
+    return buffer.getvalue()
+
+
+def to_tensor(picture):
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+
+
+def codec_layer(quality, subsampling):
+    luma, chroma = quality_tables(quality)
+    return JPEGLayer(luma, chroma, quantizer="hard", subsampling=subsampling, rounding=True)
+
+
+def smooth_picture(height, width, seed):
+    """A synthetic photo: low-pass colour noise plus grain."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
+    big = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)).astype(float)
+    return Image.fromarray(np.clip(big + rng.normal(0, 6, big.shape), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("subsampling", "limit"), [("4:4:4", 0.5), ("4:2:2", 0.6), ("4:2:0", 0.6)])
+def test_proxy_equals_the_real_codec_on_real_photos(subsampling, limit):
+    photos = imagenet_photos(8, size=(203, 181))
+    for quality in (5, 25, 50, 75):
+        differences = []
+        for photo in photos:
+            shown = codec_layer(quality, subsampling)(to_tensor(photo)[None] / 255)[0] * 255
+            real = to_tensor(Image.open(io.BytesIO(through_pillow(photo, quality, subsampling))))
+            differences.append((shown.detach() - real).abs().mean().item())
+        assert np.mean(differences) <= limit
+        print(f"{subsampling} q {quality}: mean absolute difference {np.mean(differences):.3f}")
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (8, 8), (9, 17), (16, 15), (33, 50), (3, 64)])
+def test_decoding_equals_libjpegs_at_any_size(subsampling, size):
+    """From the same coefficients, so that no tie can fall two ways."""
+    for quality, seed in ((30, 0), (50, 1), (90, 2)):
+        data = through_pillow(smooth_picture(*size, seed), quality, subsampling)
+        file = read_coefficients(data)
+        dequantized = [
+            torch.from_numpy(indices * table).float()
+            for indices, table in zip(file.components, file.tables, strict=True)
+        ]
+        shown = coefficients_to_image(dequantized, size, subsampling, rounding=True) * 255
+        real = to_tensor(Image.open(io.BytesIO(data)))
+        assert shown.shape == real.shape
+        assert (shown - real).abs().mean() <= 0.1
+        assert (shown - real).abs().max() <= 3
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+@pytest.mark.parametrize("size", [(40, 56), (37, 51), (1, 9), (30, 2)])
+def test_coefficients_are_libjpegs(subsampling, size):
+    """With steps of 1 a file shows every coefficient: equal up to libjpeg's integer DCT."""
+    picture = smooth_picture(*size, seed=3)
+    data = through_pillow(picture, 100, subsampling)
+    ours = image_to_coefficients(to_tensor(picture) / 255, subsampling, rounding=True)
+    for component, z in zip(read_coefficients(data).components, ours, strict=True):
+        assert component.shape == tuple(z.shape)
+        assert np.abs(component - z.numpy()).max() <= 1.0
+
+
+def test_grayscale():
+    picture = smooth_picture(21, 34, 5).convert("L")
+    buffer = io.BytesIO()
+    luma, _ = quality_tables(40)
+    picture.save(buffer, "jpeg", qtables=to_pillow(luma))
+    x = torch.from_numpy(np.array(picture))[None, None] / 255
+    real = np.array(Image.open(buffer))
+    assert np.abs(codec_layer(40, "4:2:0")(x)[0, 0].detach().numpy() * 255 - real).mean() <= 0.5
+
+
+def test_color_round_trip_and_known_colours():
+    x = torch.rand(2, 3, 5, 7, dtype=torch.float64) * 255
+    assert torch.allclose(ycbcr_to_rgb(rgb_to_ycbcr(x)), x, atol=1e-4)
+    red = rgb_to_ycbcr(torch.tensor([255.0, 0, 0])[:, None, None]).flatten()
+    assert torch.allclose(red, torch.tensor([76.245, 84.972, 255.5]), atol=0.01)
+
+
+def test_dct_is_the_defining_sum():
+    x = torch.randn(8, 8, dtype=torch.float64)
+    expected = torch.zeros(8, 8, dtype=torch.float64)
+    for u in range(8):
+        for v in range(8):
+            scale = (1 / math.sqrt(2) if u == 0 else 1) * (1 / math.sqrt(2) if v == 0 else 1) / 4
+            expected[u, v] = scale * sum(
+                x[i, j]
+                * math.cos((2 * i + 1) * u * math.pi / 16)
+                * math.cos((2 * j + 1) * v * math.pi / 16)
+                for i in range(8)
+                for j in range(8)
+            )
+    assert torch.allclose(block_dct(x)[0, 0], expected)
+    assert torch.allclose(block_idct(block_dct(x)), x)
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+def test_planes_are_differentiable(subsampling):
+    x = (torch.rand(3, 5, 9, dtype=torch.float64) * 255).requires_grad_()
+
+    def round_trip(x):
+        return merge_planes(split_planes(x, subsampling), (5, 9), subsampling)
+
+    assert torch.autograd.gradcheck(round_trip, [x], atol=1e-4)
+
+
+def test_rounding_passes_gradients_straight_through():
+    x = (torch.rand(3, 16, 16) * 255).requires_grad_()
+    gradients = []
+    for rounding in (False, True):
+        planes = split_planes(x, "4:2:0", rounding=rounding)
+        y = merge_planes(planes, (16, 16), "4:2:0", rounding=rounding)
+        gradients.append(torch.autograd.grad((y * torch.arange(16.0)).sum(), x)[0])
+    assert torch.allclose(*gradients, atol=1e-4)
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match=r"subsampling must be one of .*, got '4:1:1'"):
+        split_planes(torch.zeros(3, 8, 8), "4:1:1")
+    with pytest.raises(
+        ValueError, match=r"rgb must have shape \(\.\.\., 3, H, W\), got \(2, 8, 8\)"
+    ):
+        rgb_to_ycbcr(torch.zeros(2, 8, 8))
+    with pytest.raises(ValueError, match="multiples of 8, got 8x9"):
+        block_dct(torch.zeros(8, 9))
+    with pytest.raises(ValueError, match="at least one pixel, got 0x4"):
+        split_planes(torch.zeros(3, 4, 0), "4:4:4")
