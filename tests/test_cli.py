@@ -308,7 +308,7 @@ def learned(monkeypatch):
 def test_learn(folder, learned):
     result = call(
         *("learn", "net.py:small", "photos", "--rate-weight", 0.1, "--out", "new.json"),
-        *("--subsampling", "4:4:4", "--steps", 3, "--batch-size", 2, "--seed", 9),
+        *("--subsampling", "4:4:4", "--rounds", 3, "--batch-size", 2, "--seed", 9),
         *("--checkpoint", "state.bin", "--limit", 2),
     )
     assert result.exit_code == 0, result.output
@@ -322,7 +322,7 @@ def test_learn(folder, learned):
         "subsampling": "4:4:4",
         "rate_weight": 0.1,
         "target_bpp": None,
-        "steps": 3,
+        "rounds": 3,
         "batch_size": 2,
         "seed": 9,
         "progress": True,

@@ -52,18 +52,9 @@ class RateDistortion:
             rate.append(torch.stack([r for _, r in pairs]) * count)
         return cls(torch.stack(distortion), torch.stack(rate))
 
-    def bits(self, tables: tuple[Tensor, Tensor]) -> float:
-        """Estimated bits per image with (luma, chroma) tables of candidate steps."""
-        return float(self._at(self.rate, tables).sum())
-
-    def error(self, tables: tuple[Tensor, Tensor], sensitivity: Tensor) -> float:
-        """``½ Σ_m s_m·D_m``: the loss per image that such tables are expected to cost."""
-        return float((0.5 * sensitivity.reshape(3, 64) * self._at(self.distortion, tables)).sum())
-
-    def _at(self, curves: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
-        luma, chroma = (torch.searchsorted(STEPS, t.reshape(1, 64).long()) for t in tables)
-        rows = torch.stack([luma, chroma, chroma])
-        return curves.gather(1, rows)[:, 0]
+    def weighted(self, rate: Tensor) -> RateDistortion:
+        """The same with the rate of every component and frequency times `rate` (3, 8, 8)."""
+        return RateDistortion(self.distortion, self.rate * rate.reshape(3, 1, 64))
 
 
 def allocate(
@@ -88,6 +79,38 @@ def allocate(
     cost = weight * curves.distortion + rate_weight * curves.rate
     luma, chroma = cost[0].argmin(0), (cost[1] + cost[2]).argmin(0)
     return STEPS[luma].reshape(8, 8), STEPS[chroma].reshape(8, 8)
+
+
+def implied_sensitivity(curves: RateDistortion, tables: tuple[Tensor, Tensor]) -> Tensor:
+    """The sensitivity for which given tables would be the allocation, at λ = 1.
+
+    ``s_m = -2·R'_m(q)/D'_m(q)``, from differences over about 30 % each way; it tells what a table
+    made by other means believes. Cb and Cr get one value, as they share a table.
+
+    Args:
+        curves: distortion and rate of the images.
+        tables: (luma, chroma), each (8, 8) integers 1..255.
+
+    Returns:
+        (3, 8, 8) > 0; NaN where the step is so large that nothing is left to code.
+    """
+    luma, chroma = (t.reshape(1, 64).float() for t in tables)
+    steps = torch.stack([luma, chroma, chroma])
+    last = len(STEPS) - 1
+    low, high = (
+        torch.searchsorted(STEPS, (steps * factor).round().long()).clamp(max=last)
+        for factor in (1 / 1.3, 1.3)
+    )
+    error, bits = (
+        (curve.gather(1, high) - curve.gather(1, low))[:, 0]
+        for curve in (curves.distortion, curves.rate)
+    )
+    # Cb and Cr share a table: their differences add.
+    error = torch.stack([error[0], *[error[1] + error[2]] * 2])
+    bits = torch.stack([bits[0], *[bits[1] + bits[2]] * 2])
+    known = (error > 1e-3) & (bits < 0)
+    nothing = torch.full_like(error, torch.nan)
+    return torch.where(known, -2 * bits / error, nothing).reshape(3, 8, 8)
 
 
 def _one_step(plain: Tensor, predicted: Tensor, q: float) -> tuple[Tensor, Tensor]:

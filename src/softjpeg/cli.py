@@ -129,7 +129,7 @@ def learn(
     size: Size = None,
     resize: Resize = None,
     limit: Limit = None,
-    steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
+    rounds: Annotated[int, typer.Option(help="Of measuring and solving; 2 is finer.")] = 1,
     batch_size: BatchSize = 32,
     seed: Seed = 0,
     checkpoint: Annotated[
@@ -150,7 +150,7 @@ def learn(
         subsampling=subsampling.value,
         rate_weight=rate_weight,
         target_bpp=target_bpp,
-        steps=steps,
+        rounds=rounds,
         batch_size=batch_size,
         seed=seed,
         checkpoint=checkpoint,

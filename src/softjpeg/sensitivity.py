@@ -7,18 +7,16 @@ labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.progress import track
+from softjpeg.proxy import Loss, device_of
 from softjpeg.quantizers import hard_quantize
 from softjpeg.transform import coefficients_to_image, image_to_coefficients
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From (outputs, targets) of a batch to a scalar."""
 
 
 def sensitivity(
@@ -55,30 +53,48 @@ def sensitivity(
     >>> tuple(sensitivity(network, images).shape)
     (3, 8, 8)
     """
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     total = torch.zeros(3, 8, 8, dtype=torch.float64)
-    size = (images.shape[-2], images.shape[-1])
     starts = range(0, len(images), batch_size)
     for start in track(starts, "sensitivity", enabled=progress):
-        batch = images[start : start + batch_size].to(device).float() / 255
-        z = image_to_coefficients(batch, subsampling, rounding=True)
-        if tables is not None:
-            luma, chroma = (t.to(z[0]) for t in tables)
-            steps = (luma, chroma, chroma)
-            z = tuple(hard_quantize(c, q) for c, q in zip(z, steps, strict=True))
-        z = tuple(c.detach().requires_grad_() for c in z)
-        outputs = model(coefficients_to_image(z, size, subsampling, rounding=True))
-        if loss is None:
-            drawn = torch.multinomial(outputs.detach().softmax(-1).cpu(), 1, generator=generator)
-            value = F.cross_entropy(outputs, drawn[:, 0].to(device), reduction="sum")
-        else:
-            if targets is None:
-                raise ValueError("targets must be given with a loss, got None")
-            value = loss(outputs, targets[start : start + batch_size].to(device))
-        for component, gradient in enumerate(torch.autograd.grad(value, z)):
-            blocks = gradient.shape[1] * gradient.shape[2]
-            total[component] += (gradient.double() ** 2).sum((0, 1, 2)).cpu() / blocks
+        part = slice(start, start + batch_size)
+        chosen = None if targets is None else targets[part]
+        total += squared_gradient(
+            model, images[part], tables, subsampling, loss, chosen, generator=generator
+        )
     return (total / len(images)).float()
+
+
+def squared_gradient(
+    model: nn.Module,
+    images: Tensor,
+    tables: Sequence[Tensor] | None,
+    subsampling: str,
+    loss: Loss | None = None,
+    targets: Tensor | None = None,
+    *,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """One batch of `sensitivity`: summed over its images, mean over blocks; (3, 8, 8) float64."""
+    device = device_of(model)
+    z = image_to_coefficients(images.to(device).float() / 255, subsampling, rounding=True)
+    if tables is not None:
+        luma, chroma = (t.to(z[0]) for t in tables)
+        z = tuple(hard_quantize(c, q) for c, q in zip(z, (luma, chroma, chroma), strict=True))
+    z = tuple(c.detach().requires_grad_() for c in z)
+    size = (images.shape[-2], images.shape[-1])
+    outputs = model(coefficients_to_image(z, size, subsampling, rounding=True))
+    if loss is None:
+        drawn = torch.multinomial(outputs.detach().softmax(-1).cpu(), 1, generator=generator)
+        value = F.cross_entropy(outputs, drawn[:, 0].to(device), reduction="sum")
+    elif targets is None:
+        raise ValueError("targets must be given with a loss, got None")
+    else:
+        value = loss(outputs, targets.to(device))
+    per_component = [
+        (gradient.double() ** 2).sum((0, 1, 2)).cpu() / (gradient.shape[1] * gradient.shape[2])
+        for gradient in torch.autograd.grad(value, z)
+    ]
+    return torch.stack(per_component)
 
 
 def initial_tables(s: Tensor, q_max: float = 10.0) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,8 @@
 """What a network makes of real JPEG files, and what they weigh."""
 
 from softjpeg.evaluation.points import RatePoint, at_equal_bpp, at_equal_kl, save_json, table
-from softjpeg.evaluation.rate_accuracy import QUALITIES, evaluate, logits_of, recompress
+from softjpeg.evaluation.rate_accuracy import QUALITIES, evaluate, recompress
+from softjpeg.proxy import outputs_of as logits_of
 
 __all__ = [
     "QUALITIES",

@@ -12,6 +12,7 @@ from softjpeg.codec import decode, encode, scan_bytes
 from softjpeg.evaluation.points import RatePoint
 from softjpeg.preset import Preset
 from softjpeg.progress import track
+from softjpeg.proxy import outputs_of
 
 QUALITIES = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
 
@@ -61,7 +62,7 @@ def evaluate(
     if labels is not None and labels.shape != (len(images),):
         raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
     model.eval()
-    original = logits_of(model, images, batch_size)
+    original = outputs_of(model, images, batch_size)
     runs = [(name, mode, preset) for name, preset in presets.items()]
     runs += [(f"default q {q}", "default", Preset.from_quality(q, subsampling)) for q in qualities]
     raw = torch.full((len(images),), images[0].numel())
@@ -69,7 +70,7 @@ def evaluate(
     for name, kind, preset in track(runs, "evaluating", enabled=progress):
         how = "hard" if kind == "default" else kind
         decoded, files, scans = recompress(images, preset, how, seed)
-        answers = logits_of(model, decoded, batch_size)
+        answers = outputs_of(model, decoded, batch_size)
         rates = (images, files, scans)
         points.append(_point(name, kind, preset.subsampling, *rates, original, answers, labels))
     return points
@@ -89,15 +90,6 @@ def recompress(
         data = encode(image, preset, mode, seed + i)
         decoded[i], files[i], scans[i] = decode(data), len(data), scan_bytes(data)
     return decoded, files, scans
-
-
-@torch.no_grad()
-def logits_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor:
-    """The network's output (N, classes) on uint8 images (N, 3, H, W), batch by batch."""
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    starts = range(0, len(images), batch_size)
-    batches = (images[start : start + batch_size].to(device).float() / 255 for start in starts)
-    return torch.cat([model(batch).cpu() for batch in batches])
 
 
 def _point(

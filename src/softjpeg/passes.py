@@ -1,0 +1,156 @@
+"""The four passes of `learn` over the images, as steps from one `State` to the next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from softjpeg.calibration import correct, shifted_tables
+from softjpeg.checkpoint import Candidate, State
+from softjpeg.proxy import Loss, codec_loss, kl_loss, outputs_of
+from softjpeg.rate_control import Belief, RateControl, Tables
+from softjpeg.sensitivity import squared_gradient
+from softjpeg.transform import image_to_coefficients
+
+PASSES = ("sensitivity", "blend", "bands", "choice")
+BLENDS = (0.0, 0.25, 0.5, 0.75)
+"""Shares of what the default tables imply; the default tables themselves come last."""
+_RATE_IMAGES = 64
+
+
+class Task:
+    """What a run reads: the network, its images and targets, and the loss between them.
+
+    Args: as in `softjpeg.learn`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor | None,
+        loss: Loss | None,
+        subsampling: str,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            found = f"{tuple(images.shape)} {images.dtype}"
+            raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {found}")
+        if not len(images):
+            raise ValueError("images must hold at least one image, got none")
+        if labels is not None and labels.shape != (len(images),):
+            raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self.model, self.images, self.subsampling = model.eval(), images, subsampling
+        self.custom, self.seed, self.batch_size = loss, seed, batch_size
+        self.kind = "custom" if loss else "KL" if labels is None else "cross-entropy"
+        self.loss = loss or (kl_loss if labels is None else F.cross_entropy)
+        self.targets = outputs_of(model, images, batch_size) if labels is None else labels
+        self.batches = [slice(i, i + batch_size) for i in range(0, len(images), batch_size)]
+
+    def summed(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss summed over a batch: its gradient is then per image."""
+        return self.loss(outputs, targets) * len(outputs)
+
+    def mean(self, losses: list[float]) -> float:
+        """Mean over images of the mean losses of the batches."""
+        sizes = [len(self.images[part]) for part in self.batches]
+        return math.fsum(a * n for a, n in zip(losses, sizes, strict=True)) / sum(sizes)
+
+
+def start(control: RateControl) -> State:
+    """Default tables, nothing measured."""
+    one = torch.ones(3, 8, 8)
+    current = Candidate(control.default(), (one, one), 0.0)
+    return State(0, current, torch.zeros(3, 8, 8, dtype=torch.float64))
+
+
+def step(state: State, name: str, part: slice, task: Task) -> State:
+    """One batch of the pass called `name`."""
+    images, targets = task.images[part], task.targets[part]
+    if name == "sensitivity":
+        # A generator for every batch: a resumed run draws the same labels.
+        generator = torch.Generator().manual_seed((task.seed << 32) + state.done)
+        loss = task.summed if task.custom else None
+        tables = state.current.tables
+        gradient = squared_gradient(
+            task.model, images, tables, task.subsampling, loss, targets, generator=generator
+        )
+        return replace(state, gradient=state.gradient + gradient, done=state.done + 1)
+    row = [
+        codec_loss(task.model, images, targets, c.tables, task.subsampling, task.loss)
+        for c in state.candidates
+    ]
+    return replace(state, losses=[*state.losses, row], done=state.done + 1)
+
+
+def finish(state: State, name: str, task: Task, control: RateControl) -> State:
+    """What a whole pass tells, and what the next one has to measure."""
+    if name == "sensitivity":
+        sensitivity = (state.gradient / len(task.images)).float().clamp_min(1e-20)
+        belief = (sensitivity, state.current.belief[1])
+        cleared = replace(state, gradient=torch.zeros_like(state.gradient))
+        return to_measure(cleared, blended(belief, BLENDS, control))
+    if name == "blend":
+        state = choose(state, task, control)
+        current = state.current
+        shifted = [replace(current, tables=t) for t in shifted_tables(current.tables)]
+        return to_measure(state, shifted)
+    if name == "bands":
+        beliefs = _corrected(state, task, control)
+        return to_measure(state, [state.current, *(_solved(b, control) for b in beliefs)])
+    return choose(state, task, control)
+
+
+def blended(belief: Belief, shares: tuple[float, ...], control: RateControl) -> list[Candidate]:
+    """Candidates between a belief and the default tables, and the default tables themselves."""
+    candidates = [_solved(control.blend(belief, share), control) for share in shares]
+    weight = candidates[0].rate_weight
+    return [*candidates, Candidate(control.default(), control.blend(belief, 1.0), weight)]
+
+
+def to_measure(state: State, candidates: list[Candidate]) -> State:
+    """The state with these candidates to be measured next."""
+    return replace(state, candidates=candidates, losses=[])
+
+
+def choose(state: State, task: Task, control: RateControl) -> State:
+    """Keep the candidate of least measured loss + λ·rate."""
+    weight = state.candidates[0].rate_weight
+    columns = zip(*state.losses, strict=True)
+    costs = [
+        task.mean(list(column)) + weight * control.bpp(candidate.tables)
+        for column, candidate in zip(columns, state.candidates, strict=True)
+    ]
+    best = min(range(len(costs)), key=costs.__getitem__)
+    return replace(state, current=state.candidates[best], candidates=[], losses=[])
+
+
+def _solved(belief: Belief, control: RateControl) -> Candidate:
+    tables, rate_weight = control.solve(belief)
+    return Candidate(tables, belief, rate_weight)
+
+
+def _corrected(state: State, task: Task, control: RateControl) -> list[Belief]:
+    """The current belief corrected half-way and all the way."""
+    tables: Tables = state.current.tables
+    sensitivity, rate = state.current.belief
+    sample = control.sample[:_RATE_IMAGES].float() / 255
+    loss_factor, rate_factor = correct(
+        torch.tensor(state.losses, dtype=torch.float64),
+        image_to_coefficients(sample, task.subsampling, rounding=True),
+        tables,
+        sensitivity,
+        control.size,
+        task.subsampling,
+    )
+    return [
+        (sensitivity * loss_factor**share, rate * (rate_factor / rate) ** share)
+        for share in (0.5, 1.0)
+    ]

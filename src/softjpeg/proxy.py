@@ -1,0 +1,67 @@
+"""The differentiable codec as a measuring device: a network's loss behind given tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from softjpeg.quantizers import hard_quantize
+from softjpeg.transform import coefficients_to_image, image_to_coefficients
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From (outputs, targets) of a batch to the mean over it."""
+
+
+def kl_loss(outputs: Tensor, original: Tensor) -> Tensor:
+    """KL divergence (nats) from the network's output on the uncompressed images, mean of a batch.
+
+    >>> kl_loss(torch.zeros(2, 5), torch.zeros(2, 5)).item()
+    0.0
+    """
+    logs = outputs.log_softmax(-1), original.log_softmax(-1)
+    return F.kl_div(*logs, reduction="batchmean", log_target=True)
+
+
+@torch.no_grad()
+def codec_loss(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    tables: tuple[Tensor, Tensor],
+    subsampling: str,
+    loss: Loss,
+) -> float:
+    """Loss of one batch behind the hard codec, rounded as libjpeg rounds.
+
+    Args:
+        model: from (B, 3, H, W) RGB in [0, 1] to outputs.
+        images: (B, 3, H, W) uint8.
+        targets: second argument of `loss`.
+        tables: (luma, chroma), each (8, 8) > 0, integers or not.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        loss: from (outputs, targets) to the mean over the batch.
+    """
+    device = device_of(model)
+    z = image_to_coefficients(images.to(device).float() / 255, subsampling, rounding=True)
+    luma, chroma = (t.to(z[0]) for t in tables)
+    z = tuple(hard_quantize(c, q) for c, q in zip(z, (luma, chroma, chroma), strict=True))
+    size = (images.shape[-2], images.shape[-1])
+    shown = coefficients_to_image(z, size, subsampling, rounding=True)
+    return float(loss(model(shown), targets.to(device)))
+
+
+@torch.no_grad()
+def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor:
+    """The network's output (N, ...) on uint8 images (N, 3, H, W), batch by batch, on the CPU."""
+    device = device_of(model)
+    starts = range(0, len(images), batch_size)
+    batches = (images[i : i + batch_size].to(device).float() / 255 for i in starts)
+    return torch.cat([model(batch).cpu() for batch in batches])
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a network's parameters are; the CPU for one that has none."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))

@@ -1,0 +1,119 @@
+"""Tables of least cost for given sensitivities, at a λ or at a rate in real bytes."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor
+
+from softjpeg.allocation import RateDistortion, allocate, implied_sensitivity
+from softjpeg.codec import encode
+from softjpeg.preset import Preset
+from softjpeg.tables import quality_tables
+from softjpeg.transform import image_to_coefficients
+
+Tables = tuple[Tensor, Tensor]
+"""(luma, chroma), each (8, 8)."""
+Belief = tuple[Tensor, Tensor]
+"""(sensitivity in loss per squared pixel level, factor on the entropy), each (3, 8, 8)."""
+
+_RATE_IMAGES = 128
+_CURVE_IMAGES = 256
+
+
+class RateControl:
+    """The rate side of learning on one set of images.
+
+    Args:
+        images: (N, 3, H, W) uint8.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        rate_weight: λ in loss per bit per pixel, or None.
+        target_bpp: bits per pixel of whole files, where λ is None.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        subsampling: str,
+        rate_weight: float | None,
+        target_bpp: float | None,
+    ) -> None:
+        if (rate_weight is None) == (target_bpp is None):
+            given = f"got {rate_weight} and {target_bpp}"
+            raise ValueError(f"exactly one of rate_weight and target_bpp must be given, {given}")
+        for name, value in (("rate_weight", rate_weight), ("target_bpp", target_bpp)):
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be positive and finite, got {value}")
+        self.subsampling = subsampling
+        self.rate_weight, self.target_bpp = rate_weight, target_bpp
+        self.size = (images.shape[-2], images.shape[-1])
+        self.pixels = self.size[0] * self.size[1]
+        self.sample = images[:: -(-len(images) // _RATE_IMAGES)]
+        of_curves = images[:: -(-len(images) // _CURVE_IMAGES)].float() / 255
+        coefficients = image_to_coefficients(of_curves, subsampling, rounding=True)
+        self.curves = RateDistortion.measure(coefficients)
+
+    def at(self, target_bpp: float) -> RateControl:
+        """The same images at another target rate."""
+        other = copy.copy(self)
+        other.rate_weight, other.target_bpp = None, target_bpp
+        return other
+
+    def bpp(self, tables: Tables) -> float:
+        """Bits per pixel of whole files, optimized Huffman, on up to 128 of the images."""
+        luma, chroma = (t.round().long().numpy() for t in tables)
+        preset = Preset(luma, chroma, subsampling=self.subsampling)
+        total = sum(len(encode(image, preset)) for image in self.sample)
+        return 8 * total / (len(self.sample) * self.pixels)
+
+    def default(self) -> Tables:
+        """Annex K tables: of quality 50, or of the lowest quality that reaches the target."""
+        if self.target_bpp is None:
+            return _default(50)
+        low, high = 1, 100
+        while low < high:
+            middle = (low + high) // 2
+            if self.bpp(_default(middle)) < self.target_bpp:
+                low = middle + 1
+            else:
+                high = middle
+        return _default(low)
+
+    def blend(self, belief: Belief, share: float) -> Belief:
+        """A belief moved towards what the default tables imply, by a share 0..1 of the way."""
+        sensitivity, rate = belief
+        implied = implied_sensitivity(self.curves.weighted(rate), self.default()).log()
+        own = sensitivity.log()
+        known = ~implied.isnan()
+        if not known.any():
+            return belief
+        implied = implied + (own[known].mean() - implied[known].mean())
+        return torch.where(known, (1 - share) * own + share * implied, own).exp(), rate
+
+    def solve(self, belief: Belief) -> tuple[Tables, float]:
+        """The tables of least ``½ s·D + λ·R`` and their λ."""
+        sensitivity, rate = belief
+        curves = self.curves.weighted(rate)
+        if self.rate_weight is not None:
+            return allocate(curves, sensitivity, self.rate_weight / self.pixels), self.rate_weight
+        assert self.target_bpp is not None
+        # Of a scale where λ = 1 is somewhere in the middle.
+        scale = float(sensitivity.log().mean().exp()) * 1e3
+        low, high = -5.0, 5.0
+        found: list[tuple[float, Tables, float]] = []
+        for _ in range(16):
+            weight = scale * 10 ** ((low + high) / 2)
+            tables = allocate(curves, sensitivity, weight)
+            bpp = self.bpp(tables)
+            found.append((abs(math.log(bpp / self.target_bpp)), tables, weight * self.pixels))
+            middle = (low + high) / 2
+            low, high = (middle, high) if bpp > self.target_bpp else (low, middle)
+        _, tables, rate_weight = min(found, key=lambda entry: entry[0])
+        return tables, rate_weight
+
+
+def _default(quality: int) -> Tables:
+    luma, chroma = quality_tables(quality)
+    return torch.from_numpy(luma), torch.from_numpy(chroma)

@@ -1,0 +1,117 @@
+"""`JPEGLayer`: against the functions it is made of, real files, and gradcheck."""
+
+import pytest
+import torch
+
+from softjpeg import JPEGLayer, Preset, decode, encode
+from softjpeg.functional import hard_quantize, soft_quantize
+from softjpeg.transform import coefficients_to_image, image_to_coefficients
+
+
+def picture(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_forward_is_transform_quantize_inverse():
+    luma, chroma = torch.full((8, 8), 12.0), torch.full((8, 8), 30.0)
+    layer = JPEGLayer(luma, chroma, hardness=4.0, subsampling="4:2:0")
+    x = picture(2, 3, 21, 34)
+    z = image_to_coefficients(x, "4:2:0")
+    steps = (luma, chroma, chroma)
+    soft = [soft_quantize(c, q, 4.0 / q**2) for c, q in zip(z, steps, strict=True)]
+    assert torch.allclose(layer(x), coefficients_to_image(soft, (21, 34), "4:2:0"), atol=1e-5)
+
+
+def test_hard_rounding_layer_is_the_real_codec():
+    preset = Preset.from_quality(40, "4:2:0")
+    layer = JPEGLayer(
+        preset.luma, preset.chroma, quantizer="hard", subsampling="4:2:0", rounding=True
+    )
+    smooth = torch.nn.functional.interpolate(picture(1, 3, 6, 6), (45, 62), mode="bicubic")
+    x = (smooth.clamp(0, 1) * 255).round() / 255
+    shown = (layer(x)[0] * 255).round()
+    real = decode(encode((x[0] * 255).round().to(torch.uint8), preset))
+    assert (shown - real).abs().mean() <= 0.5
+
+
+def test_gradients_reach_tables_hardness_and_image():
+    layer = JPEGLayer(
+        torch.full((8, 8), 20.0), torch.full((8, 8), 20.0), hardness=3.0, train_hardness=True
+    ).double()
+    x = picture(1, 3, 8, 8).double().requires_grad_()
+
+    def run(x, tables, log_hardness):
+        values = {"tables": tables, "log_hardness": log_hardness}
+        return torch.func.functional_call(layer, values, (x,))
+
+    inputs = [x, layer.tables, layer.log_hardness]
+    assert torch.autograd.gradcheck(run, inputs, eps=1e-6, atol=1e-4, fast_mode=True)
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard", "noise", "cubic", "lsq"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_quantizer_trains(kind, channels):
+    layer = JPEGLayer(torch.full((8, 8), 30.0), torch.full((8, 8), 30.0), quantizer=kind)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=10.0)
+    before = layer.tables.detach().clone()
+    torch.manual_seed(0)
+    loss = (layer(picture(2, channels, 16, 16)) ** 2).sum()
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(layer.tables).all()
+    assert not torch.equal(before[:, 0], layer.tables[:, 0])
+
+
+def test_rounds_have_their_own_tables():
+    luma = torch.stack([torch.full((8, 8), 5.0), torch.full((8, 8), 40.0)])
+    layer = JPEGLayer(luma, luma, quantizer="hard", rounds=2)
+    z = image_to_coefficients(picture(1, 3, 8, 8), "4:4:4")
+    expected = hard_quantize(hard_quantize(z[0], luma[0]), luma[1])
+    assert torch.equal(layer.quantize(z)[0], expected)
+    assert tuple(layer.luma.shape) == (2, 8, 8)
+
+
+def test_fixed_alpha_does_not_follow_the_table():
+    layer = JPEGLayer(torch.full((8, 8), 2.0), torch.full((8, 8), 4.0), alpha=5.0)
+    assert layer.sharpness().unique().tolist() == [5.0]
+    assert layer.hardness()[0, :, 0, 0].tolist() == [20.0, 80.0]
+
+
+def test_steps_stay_in_their_range_but_keep_their_gradient():
+    layer = JPEGLayer(torch.full((8, 8), 300.0), quantizer="hard", table_range=(1.0, 255.0))
+    assert layer.luma.unique().tolist() == [255.0]
+    layer.luma.sum().backward()
+    assert layer.tables.grad[:, 0].unique().tolist() == [1.0]
+
+
+def test_state_dict_and_pickle(tmp_path):
+    layer = JPEGLayer(torch.full((8, 8), 9.0), hardness=7.0)
+    torch.save(layer.state_dict(), tmp_path / "layer.pt")
+    other = JPEGLayer()
+    other.load_state_dict(torch.load(tmp_path / "layer.pt", weights_only=True))
+    x = picture(1, 3, 16, 16)
+    assert torch.equal(layer(x), other(x))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantizer": "sfot"}, "quantizer must be one of .* got 'sfot'"),
+        ({"rounds": 0}, "rounds must be at least 1, got 0"),
+        ({"hardness": -1.0}, "hardness must be positive, got -1.0"),
+        ({"alpha": 0.0}, "alpha must be positive, got 0.0"),
+        ({"alpha": 5.0, "train_hardness": True}, "alpha is fixed at 5.0"),
+        ({"subsampling": "4:1:1"}, "subsampling must be one of"),
+        ({"luma": torch.ones(3, 3)}, r"luma must have shape \(8, 8\) or .* got \(3, 3\)"),
+        ({"chroma": torch.zeros(8, 8)}, "chroma must be positive, got 0.0"),
+        ({"window": 4}, "window must be an odd number"),
+    ],
+)
+def test_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        JPEGLayer(**options)
+
+
+def test_refused_images():
+    with pytest.raises(ValueError, match=r"image must have shape .* got \(3, 8, 8\)"):
+        JPEGLayer()(torch.zeros(3, 8, 8))

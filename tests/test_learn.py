@@ -1,0 +1,163 @@
+"""Learning: reaches its rate, beats default tables where they are wrong, repeats, and resumes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from softjpeg import Preset
+from softjpeg.evaluation import evaluate
+from softjpeg.learn import learn, learn_ladder
+from softjpeg.rate_control import RateControl
+
+
+class HighFrequencyReader(nn.Module):
+    """Answers from the finest horizontal detail alone, which default tables discard first."""
+
+    def __init__(self):
+        super().__init__()
+        n = torch.arange(8.0)
+        row = torch.cos((2 * n + 1) * 6 * torch.pi / 16)
+        self.register_buffer("kernel", (row.expand(8, 8) / 32)[None, None])
+
+    def forward(self, x):
+        detail = nn.functional.conv2d(x.mean(1, keepdim=True), self.kernel, stride=8).flatten(1)
+        return 60 * torch.cat([detail, -detail], dim=1)
+
+
+def images(count=24, side=32, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 5, 5, generator=g)
+    smooth = nn.functional.interpolate(coarse, (side, side), mode="bicubic").clamp(0, 1)
+    grain = torch.randn(count, 1, side, side, generator=g) * 0.08
+    return ((smooth * 0.6 + 0.2 + grain).clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def test_finds_the_frequency_a_network_reads():
+    model, held_out = HighFrequencyReader(), images(seed=1)
+    target = RateControl(images(), "4:4:4", None, 1.0).bpp(
+        tuple(
+            torch.from_numpy(t)
+            for t in (Preset.from_quality(30).luma, Preset.from_quality(30).chroma)
+        )
+    )
+    preset = learn(model, images(), subsampling="4:4:4", target_bpp=target, batch_size=8)
+    figures = preset.provenance["learned"]
+    assert figures["bpp"] == pytest.approx(target, rel=0.03)
+    assert preset.luma[0, 6] < preset.luma[6, 0]
+    points = evaluate(
+        model, held_out, {"learned": preset}, qualities=[30], subsampling="4:4:4", batch_size=8
+    )
+    learned, default = points[1], points[2]
+    assert learned.bpp < 1.05 * default.bpp
+    assert learned.kl < 0.5 * default.kl
+
+
+def test_the_loss_reported_is_that_of_the_integer_tables():
+    model = HighFrequencyReader()
+    preset = learn(model, images(), subsampling="4:4:4", rate_weight=0.05, batch_size=8)
+    (_, point) = evaluate(model, images(), {"p": preset}, qualities=[], batch_size=8)
+    assert preset.provenance["learned"]["loss"] == pytest.approx(point.kl, rel=0.1, abs=1e-3)
+    assert preset.provenance["learned"]["bpp"] == pytest.approx(point.bpp, rel=1e-6)
+
+
+def test_a_larger_rate_weight_gives_smaller_files():
+    model = HighFrequencyReader()
+    rates = [
+        learn(model, images(8), subsampling="4:4:4", rate_weight=w, batch_size=8).provenance[
+            "learned"
+        ]["bpp"]
+        for w in (0.01, 1.0)
+    ]
+    assert rates[1] < rates[0]
+
+
+def test_same_seed_same_preset_and_losses_of_other_kinds():
+    model, x = HighFrequencyReader(), images(8)
+    labels = model(x.float() / 255).argmax(-1)
+    options = {"target_bpp": 9.0, "batch_size": 4, "subsampling": "4:4:4"}
+
+    def squared(outputs, targets):
+        return ((outputs - targets) ** 2).mean()
+
+    for extra in ({}, {"labels": labels}, {"loss": squared}):
+        first, again = (learn(model, x, **options, **extra) for _ in "ab")
+        assert first.to_json() == again.to_json()
+    assert first.provenance["learned"]["loss_kind"] == "custom"
+
+
+def test_ladder_keeps_the_order_of_its_rates():
+    presets = learn_ladder(HighFrequencyReader(), images(8), [12.0, 8.0, 9.5], batch_size=4)
+    rates = [p.provenance["learned"]["bpp"] for p in presets]
+    for rate, target in zip(rates, (12.0, 8.0, 9.5), strict=True):
+        assert rate == pytest.approx(target, rel=0.05)
+
+
+RUN = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from test_learn import HighFrequencyReader, images
+from softjpeg.learn import learn
+checkpoint = sys.argv[2] if len(sys.argv) > 3 else None
+preset = learn(HighFrequencyReader(), images(40), target_bpp=9.0, subsampling="4:4:4",
+               batch_size=2, checkpoint=checkpoint)
+preset.save(sys.argv[-1])
+"""
+
+
+def start(tmp_path, *arguments):
+    from pathlib import Path
+
+    command = [sys.executable, "-c", RUN, str(Path(__file__).parent), *map(str, arguments)]
+    return subprocess.Popen(command, cwd=tmp_path)
+
+
+def done_batches(checkpoint):
+    return torch.load(checkpoint, weights_only=True)["done"] if checkpoint.exists() else 0
+
+
+def test_killed_and_resumed_is_the_same_byte_for_byte(tmp_path):
+    assert start(tmp_path, tmp_path / "whole.json").wait() == 0
+    checkpoint = tmp_path / "checkpoint"
+    kills = 0
+    for enough in (7, 33, 61):
+        process = start(tmp_path, checkpoint, tmp_path / "resumed.json")
+        while process.poll() is None and done_batches(checkpoint) < enough:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills == 3
+    assert start(tmp_path, checkpoint, tmp_path / "resumed.json").wait() == 0
+    assert (tmp_path / "resumed.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert (
+        json.loads((tmp_path / "whole.json").read_text())["provenance"]["learned"]["images"] == 40
+    )
+
+
+def test_refusals(tmp_path):
+    model, x = HighFrequencyReader(), images(2)
+    with pytest.raises(ValueError, match="exactly one of rate_weight and target_bpp .* got None"):
+        learn(model, x)
+    with pytest.raises(ValueError, match="target_bpp must be positive and finite, got -1"):
+        learn(model, x, target_bpp=-1)
+    with pytest.raises(ValueError, match="rate_weight must be positive and finite, got nan"):
+        learn(model, x, rate_weight=float("nan"))
+    with pytest.raises(ValueError, match=r"images must be uint8 .* torch.float32"):
+        learn(model, x.float(), target_bpp=1.0)
+    with pytest.raises(ValueError, match=r"labels must have shape \(2,\), got \(3,\)"):
+        learn(model, x, labels=torch.zeros(3, dtype=torch.long), target_bpp=1.0)
+    with pytest.raises(ValueError, match="rounds must be at least 1, got 0"):
+        learn(model, x, target_bpp=1.0, rounds=0)
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="broken is not a checkpoint"):
+        learn(model, x, target_bpp=9.0, checkpoint=broken)
+    other = tmp_path / "other"
+    learn(model, x, target_bpp=9.0, checkpoint=other)
+    with pytest.raises(ValueError, match=r"other is the checkpoint of another run"):
+        learn(model, x, target_bpp=10.0, checkpoint=other)

@@ -1,0 +1,100 @@
+"""Presets: round trip, and one sentence for everything that is wrong."""
+
+import json
+
+import numpy as np
+import pytest
+
+from softjpeg import Preset
+from softjpeg.tables import quality_tables
+
+
+def example():
+    rng = np.random.default_rng(0)
+    luma, chroma = rng.integers(1, 256, (2, 8, 8))
+    hardness = rng.uniform(1, 90, (2, 8, 8))
+    return Preset(luma, chroma, hardness, "4:2:2", {"network": "x", "seed": 3})
+
+
+def test_round_trip(tmp_path):
+    preset = example()
+    preset.save(tmp_path / "p.json")
+    loaded = Preset.load(tmp_path / "p.json")
+    assert loaded == preset
+    assert np.array_equal(loaded.luma, preset.luma)
+    assert np.array_equal(loaded.hardness, preset.hardness)
+    assert loaded.to_json() == preset.to_json()
+    assert [p.name for p in tmp_path.iterdir()] == ["p.json"]
+
+
+def test_file_is_readable():
+    lines = Preset.from_quality(75).to_json().splitlines()
+    assert "    [8, 6, 5, 8, 12, 20, 26, 31]," in lines
+    assert json.loads("\n".join(lines))["subsampling"] == "4:2:0"
+
+
+def change(**fields):
+    body = json.loads(example().to_json())
+    for key, value in fields.items():
+        if value is None:
+            del body[key]
+        else:
+            body[key] = value
+    return json.dumps(body)
+
+
+def table_with(value):
+    table = quality_tables(50)[0].tolist()
+    table[2][5] = value
+    return table
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (change(luma=None), "p: luma is missing"),
+        (change(hardness=None), "p: hardness is missing"),
+        (change(extra=1), "p: extra is not a field"),
+        (change(version=2), "p: version must be 1, got 2"),
+        (change(format="other"), 'p is not a preset: "format" is not'),
+        (change(luma=table_with(0)), r"p: luma\[2\]\[5\] must be an integer from 1 to 255, got 0"),
+        (change(chroma=table_with(256)), r"p: chroma\[2\]\[5\] .* got 256"),
+        (change(chroma=table_with(7.5)), r"p: chroma\[2\]\[5\] .* got 7.5"),
+        (change(chroma=table_with("7")), "p: chroma must hold integers"),
+        (change(luma=[[1] * 8] * 7), r"p: luma must have shape \(8, 8\), got \(7, 8\)"),
+        (change(luma=[[1] * 8] * 7 + [[1]]), "p: luma must have shape .* ragged"),
+        (change(hardness=-1), "p: hardness.* must be positive and finite, got -1"),
+        (change(hardness=[1, 2]), r"p: hardness must be one number or have shape \(2, 8, 8\)"),
+        (change(hardness={}), "p: hardness must be"),
+        (change(hardness=True), "p: hardness must be a number, got True"),
+        (change(subsampling="4:1:1"), "p: subsampling must be one of .* got '4:1:1'"),
+        (change(subsampling=[]), r"p: subsampling must be one of .* got \[\]"),
+        (change(provenance=3), "p: provenance must be an object, got 3"),
+        (change(luma=table_with(7)).replace("7", "NaN", 1), "p is not a preset: NaN"),
+        ("{", "p is not a preset"),
+        ("[" * 100_000, "p is not a preset"),
+        ("[]", "p is not a preset"),
+    ],
+)
+def test_refused(text, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        Preset.from_json(text, name="p")
+    assert "\n" not in str(caught.value)
+
+
+def test_refused_files(tmp_path):
+    big = tmp_path / "big.json"
+    with big.open("wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(ValueError, match=r"big\.json is not a preset: it is larger than"):
+        Preset.load(big)
+    binary = tmp_path / "binary.json"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        Preset.load(binary)
+    with pytest.raises(ValueError, match="nothing.json cannot be read: No such file"):
+        Preset.load(tmp_path / "nothing.json")
+    with pytest.raises(ValueError, match="form must be one of cjpeg, imagemagick, c, got 'x'"):
+        Preset.from_quality(50).export("x")
+    with pytest.raises(ValueError, match=r"luma\[0\]\[0\] must be an integer"):
+        Preset(np.zeros((8, 8)), np.ones((8, 8)))

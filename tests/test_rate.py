@@ -1,0 +1,103 @@
+"""The entropy estimate against counting and real files; its gradient against differences."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from shared_data import imagenet_photos
+from softjpeg import Preset, encode
+from softjpeg.codec import read_coefficients, scan_bytes
+from softjpeg.rate import entropy_bits, frequency_entropy, predict_dc, scan_bits
+from softjpeg.tables import quality_tables
+from softjpeg.transform import image_to_coefficients
+
+
+def test_hard_entropy_is_that_of_the_histogram():
+    z = torch.randn(500, 8, 8, generator=torch.Generator().manual_seed(0)) * 30
+    q = torch.linspace(3, 60, 64).reshape(8, 8)
+    got = frequency_entropy(z, q, 1e6 / q**2)
+    for row, column in ((0, 0), (3, 5), (7, 7)):
+        index = np.round(z[:, row, column].numpy() / q[row, column].item())
+        _, counts = np.unique(index, return_counts=True)
+        p = counts / counts.sum()
+        assert got[row, column].item() == pytest.approx(-(p * np.log2(p)).sum(), abs=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"window": 5, "levels": 3}])
+def test_entropy_gradcheck(options):
+    g = torch.Generator().manual_seed(1)
+    z = (torch.randn(12, 8, 8, generator=g) * 5).double()
+    q = (torch.rand(8, 8, generator=g) * 3 + 2).double()
+    u = z / q
+    z = (torch.round(u) + (u - torch.round(u)).clamp(-0.45, 0.45)) * q
+    alpha = (torch.rand(8, 8, generator=g) * 2 + 2).double() / q**2
+    inputs = [t.requires_grad_() for t in (z, q, alpha)]
+    assert torch.autograd.gradcheck(
+        lambda z, q, a: frequency_entropy(z, q, a, **options).sum(),
+        inputs,
+        eps=1e-6,
+        atol=1e-4,
+        fast_mode=True,
+    )
+
+
+def test_dc_prediction_is_the_scans():
+    z = torch.randn(2, 3, 4, 8, 8)
+    dc = z[1, ..., 0, 0].flatten()
+    expected = dc - torch.cat([torch.zeros(1), dc[:-1]])
+    assert torch.allclose(predict_dc(z)[1, ..., 0, 0].flatten(), expected)
+    assert torch.equal(predict_dc(z)[..., 0, 1:], z[..., 0, 1:])
+
+
+def test_softer_quantizers_cost_more_and_larger_steps_less():
+    z = torch.randn(1, 40, 40, 8, 8, generator=torch.Generator().manual_seed(2)) * 20
+
+    def bits(step, hardness):
+        q = torch.full((8, 8), step)
+        return entropy_bits([z], [q], [hardness / q**2]).item()
+
+    assert bits(10.0, 4.0) > bits(10.0, 20.0) > bits(10.0, 1e4) > bits(20.0, 1e4) > 0
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+@pytest.mark.parametrize("optimize", [True, False])
+def test_huffman_bits_are_the_bytes_of_the_scan(subsampling, optimize):
+    for photo in imagenet_photos(4, size=(120, 97)):
+        for quality in (10, 50, 90):
+            data = encode(photo, Preset.from_quality(quality, subsampling), optimize=optimize)
+            file = read_coefficients(data)
+            bits = scan_bits(
+                file.components, size=(120, 97), subsampling=subsampling, optimize=optimize
+            )
+            start = len(data) - 2 - scan_bytes(data)
+            stuffed = data[start:-2].count(b"\xff\x00")
+            assert -(-bits // 8) + stuffed == scan_bytes(data)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_entropy_estimate_is_near_real_bytes(subsampling):
+    photos = imagenet_photos(12, size=(224, 224))
+    pixels = torch.stack([torch.from_numpy(np.array(p)).permute(2, 0, 1) for p in photos])
+    coefficients = image_to_coefficients(pixels / 255, subsampling, rounding=True)
+    for quality in (5, 25, 50, 75, 95):
+        luma, chroma = (torch.from_numpy(t).float() for t in quality_tables(quality))
+        steps = (luma, chroma, chroma)
+        estimate = entropy_bits(coefficients, steps, [1e4 / q**2 for q in steps]).item() / 8
+        files = [encode(p, Preset.from_quality(quality, subsampling)) for p in photos]
+        real = np.mean([scan_bytes(f) for f in files])
+        print(
+            f"{subsampling} q {quality}: entropy/bytes of the scan - 1 = {estimate / real - 1:+.1%}"
+        )
+        assert 0.5 < estimate / real < 1.3
+
+
+def test_scan_of_pillow_image_without_colour():
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("L", (40, 40), 99).save(buffer, "jpeg", optimize=True)
+    file = read_coefficients(buffer.getvalue())
+    bits = scan_bits(file.components, size=(40, 40))
+    assert -(-bits // 8) == scan_bytes(buffer.getvalue())
