@@ -3,8 +3,8 @@
     python benchmarks/j4d.py cifar --data FOLDER --out docs/results/j4d-cifar.json
     python benchmarks/j4d.py imagenet --data FOLDER --out docs/results/j4d-imagenet.json
 
-FOLDER holds cifar10_lossless_train4000.npz and cifar10_resnets/, or imagenet_sample_1000.zip with its
-labels.csv. Both sides: same subsampling choice, optimized Huffman, files decoded by Pillow.
+FOLDER holds cifar10_lossless_train4000.npz and cifar10_resnets/, or imagenet_sample_1000.zip with
+its labels.csv. Both sides: same subsampling choice, optimized Huffman, files decoded by Pillow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ QUALITIES = (6, 8, 10, 12, 15, 18, 21, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 7
 
 
 def cifar(folder: Path):
-    """Learn on 3000 of 4000 lossless images for ResNet-20, 4:4:4; ResNet-56 reads the same files."""
+    """Learn on 3000 of 4000 lossless images for ResNet-20, 4:4:4; ResNet-56 reads the files too."""
     from cifar_resnet import load
 
     data = np.load(folder / "cifar10_lossless_train4000.npz")
@@ -53,7 +53,9 @@ def imagenet(folder: Path, limit: int):
     chosen = torch.nonzero(learning).flatten()
     chosen = chosen[:: max(1, len(chosen) // limit)][:limit]
     split = (x[chosen], y[chosen], x[~learning], y[~learning])
-    networks = {"EfficientNet-Lite0": load_efficientnet_lite0().module}
+    # CPUs convolve twice as fast in this layout.
+    network = load_efficientnet_lite0().module.to(memory_format=torch.channels_last)
+    networks = {"EfficientNet-Lite0": network}
     return networks, split, "4:2:0", [0.35, 0.6, 1.0], 20
 
 
@@ -70,21 +72,17 @@ def compare(points: list[RatePoint], title: str) -> None:
     """One line a preset: what default JPEG makes of the same rate, and needs for the same KL."""
     reference = [p for p in points if p.mode == "default"]
     print(f"\n{title}: uncompressed top-1 {points[0].top1:.3f}")
-    print(
-        "preset          bpp  scan  top-1  agree     KL | default at equal file bytes: top-1  KL",
-        end="",
-    )
-    print(" | rate at equal KL: file  scan")
+    print("preset          bpp  scan  top-1  agree     KL", end="")
+    print(" | default at equal bytes: top-1, KL | rate at equal KL: file, scan")
     for p in points[1:]:
         if p.mode == "default":
             continue
         top1, kl = (at_equal_bpp(reference, p.bpp, field) for field in ("top1", "kl"))
         files = p.bpp / at_equal_kl(reference, p.kl) - 1
         scans = p.scan_bpp / at_equal_kl(reference, p.kl, "scan_bpp") - 1
-        print(
-            f"{p.name:12s} {p.bpp:6.3f} {p.scan_bpp:5.3f} {p.top1:6.3f} {p.agreement:6.3f} {p.kl:6.4f}"
-            f" | {top1:6.3f} ({100 * (p.top1 - top1):+.1f}) {kl:6.4f} | {files:+.1%} {scans:+.1%}"
-        )
+        print(f"{p.name:12s} {p.bpp:6.3f} {p.scan_bpp:5.3f} {p.top1:6.3f}", end="")
+        print(f" {p.agreement:6.3f} {p.kl:6.4f} | {top1:6.3f}", end="")
+        print(f" ({100 * (p.top1 - top1):+.1f}) {kl:6.4f} | {files:+.1%} {scans:+.1%}", flush=True)
 
 
 def main() -> None:

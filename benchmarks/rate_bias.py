@@ -2,8 +2,8 @@
 
     python benchmarks/rate_bias.py PHOTOS [--count 50]
 
-PHOTOS is a folder of photos; centre crops of 224x224. For default tables at qualities 5..95 it prints
-the estimate over the bytes of the scan (optimized Huffman), and the exact Huffman count beside it.
+PHOTOS is a folder of photos; centre crops of 224x224. For default tables at qualities 5..95 it
+prints the estimate over the bytes of the scan (optimized Huffman), and the exact Huffman count.
 """
 
 from __future__ import annotations

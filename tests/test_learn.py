@@ -141,7 +141,7 @@ def test_killed_and_resumed_is_the_same_byte_for_byte(tmp_path):
 
 def test_refusals(tmp_path):
     model, x = HighFrequencyReader(), images(2)
-    with pytest.raises(ValueError, match="exactly one of rate_weight and target_bpp .* got None"):
+    with pytest.raises(ValueError, match=r"exactly one of rate_weight and target_bpp .* got None"):
         learn(model, x)
     with pytest.raises(ValueError, match="target_bpp must be positive and finite, got -1"):
         learn(model, x, target_bpp=-1)

@@ -92,7 +92,7 @@ def test_refused_files(tmp_path):
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="not UTF-8"):
         Preset.load(binary)
-    with pytest.raises(ValueError, match="nothing.json cannot be read: No such file"):
+    with pytest.raises(ValueError, match=r"nothing\.json cannot be read: No such file"):
         Preset.load(tmp_path / "nothing.json")
     with pytest.raises(ValueError, match="form must be one of cjpeg, imagemagick, c, got 'x'"):
         Preset.from_quality(50).export("x")
