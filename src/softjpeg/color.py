@@ -13,9 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from softjpeg.straight_through import clamp, round_half_up, straight_through
-
-SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}
-"""Luma samples per chroma sample, (vertical, horizontal)."""
+from softjpeg.subsampling import luma_factors
 
 _TO_YCBCR = (
     (0.299, 0.587, 0.114),
@@ -23,22 +21,6 @@ _TO_YCBCR = (
     (0.5, -0.418687589, -0.081312411),
 )
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136286, -0.714136286), (1.0, 1.772, 0.0))
-
-
-def subsampling_factors(subsampling: str) -> tuple[int, int]:
-    """(vertical, horizontal) luma samples per chroma sample.
-
-    Raises:
-        ValueError: not one of "4:4:4", "4:2:2", "4:2:0".
-
-    >>> subsampling_factors("4:2:2")
-    (1, 2)
-    """
-    try:
-        return SUBSAMPLING[subsampling]
-    except KeyError:
-        known = ", ".join(SUBSAMPLING)
-        raise ValueError(f"subsampling must be one of {known}, got {subsampling!r}") from None
 
 
 def _mix(planes: Tensor, matrix: Sequence[Sequence[float]]) -> Tensor:
@@ -85,7 +67,7 @@ def downsample(plane: Tensor, subsampling: str, *, rounding: bool = False) -> Te
     >>> downsample(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "4:2:0").item()
     2.5
     """
-    v, h = subsampling_factors(subsampling)
+    h, v = luma_factors(subsampling)
     if v * h == 1:
         return plane
     *lead, height, width = plane.shape
@@ -114,7 +96,7 @@ def upsample(
     >>> upsample(torch.tensor([[0.0, 4.0, 8.0]]), "4:2:2", (1, 6)).tolist()
     [[0.0, 1.0, 3.0, 5.0, 7.0, 8.0]]
     """
-    v, h = subsampling_factors(subsampling)
+    h, v = luma_factors(subsampling)
     height, width = size
     plane = plane[..., : -(-height // v), : -(-width // h)]
     # libjpeg falls back to plain replication where a row has no interior.
@@ -178,7 +160,7 @@ def split_planes(rgb: Tensor, subsampling: str, *, rounding: bool = False) -> tu
     if rgb.shape[-3] == 1:
         gray = round_half_up(rgb) if rounding else rgb
         return (_whole_blocks(gray.squeeze(-3)) - 128,)
-    v, h = subsampling_factors(subsampling)
+    h, v = luma_factors(subsampling)
     ycbcr = rgb_to_ycbcr(rgb)
     if rounding:
         ycbcr = round_half_up(ycbcr)

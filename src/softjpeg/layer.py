@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from softjpeg.color import subsampling_factors
 from softjpeg.quantizers import QUANTIZERS, quantize
 from softjpeg.soft_quantizer import check_index_set
 from softjpeg.straight_through import clamp
+from softjpeg.subsampling import luma_factors
 from softjpeg.transform import coefficients_to_image, image_to_coefficients
 
 
@@ -68,7 +68,7 @@ class JPEGLayer(nn.Module):
                 raise ValueError(f"{name} must be positive, got {value}")
         if alpha is not None and train_hardness:
             raise ValueError(f"train_hardness needs a hardness, but alpha is fixed at {alpha}")
-        subsampling_factors(subsampling)
+        luma_factors(subsampling)
         check_index_set(levels, window)
         self.quantizer, self.subsampling, self.rounds = quantizer, subsampling, rounds
         self.levels, self.window, self.rounding = levels, window, rounding

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from softjpeg.color import SUBSAMPLING, subsampling_factors
 from softjpeg.files import write_atomically
+from softjpeg.subsampling import luma_factors
 from softjpeg.tables import EXPORTS, Table, quality_tables, validate_table
 
 FORMAT = "softjpeg-preset"
@@ -52,7 +52,7 @@ class Preset:
         set_field(self, "luma", validate_table("luma", self.luma))
         set_field(self, "chroma", validate_table("chroma", self.chroma))
         set_field(self, "hardness", _hardness(self.hardness))
-        subsampling_factors(self.subsampling)
+        luma_factors(self.subsampling)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Preset) and self._as_dict() == other._as_dict()
@@ -106,10 +106,6 @@ class Preset:
             raise ValueError(f"{name}: {missing[0]} is missing")
         if unknown := sorted(body.keys() - _FIELDS):
             raise ValueError(f"{name}: {unknown[0]} is not a field of a preset")
-        if body["subsampling"] not in list(SUBSAMPLING):
-            known = ", ".join(SUBSAMPLING)
-            found = body["subsampling"]
-            raise ValueError(f"{name}: subsampling must be one of {known}, got {found!r}")
         if not isinstance(body["provenance"], dict):
             raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
         try:

@@ -1,9 +1,15 @@
-"""Coefficients to the bytes of a JPEG file and back."""
+"""Coefficients and images to the bytes of a JPEG file, and back."""
 
-from softjpeg.codec.image import decode, encode
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from softjpeg.codec.markers import scan_bytes
 from softjpeg.codec.reader import JPEGCoefficients, read_coefficients
 from softjpeg.codec.writer import write_coefficients
+
+if TYPE_CHECKING:
+    from softjpeg.codec.image import decode, encode
 
 __all__ = [
     "JPEGCoefficients",
@@ -13,3 +19,12 @@ __all__ = [
     "scan_bytes",
     "write_coefficients",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Images need torch, which takes seconds to import; coefficients and markers do not.
+    if name in ("decode", "encode"):
+        from softjpeg.codec import image
+
+        return getattr(image, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

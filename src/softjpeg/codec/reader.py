@@ -13,8 +13,9 @@ import numpy.typing as npt
 from softjpeg.codec.markers import segments
 from softjpeg.entropy.decoding import decode_scan
 from softjpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable
-from softjpeg.entropy.layout import SUBSAMPLINGS, scan_layout
+from softjpeg.entropy.layout import scan_layout
 from softjpeg.entropy.limits import Coefficients
+from softjpeg.subsampling import SUBSAMPLINGS
 from softjpeg.tables import Table, from_zigzag
 
 _UNREADABLE = {2: "progressive", 3: "lossless", 5: "hierarchical", 6: "hierarchical"}

@@ -12,8 +12,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-SUBSAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2)}
-"""Sampling factors (H, V) of luma by name; those of chroma are (1, 1)."""
+from softjpeg.subsampling import luma_factors
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -48,9 +47,8 @@ def sampling_factors(subsampling: str, components: int) -> tuple[tuple[int, int]
     >>> sampling_factors("4:2:2", 3)
     ((2, 1), (1, 1), (1, 1))
     """
-    if subsampling not in SUBSAMPLINGS:
-        raise ValueError(f"subsampling must be one of {', '.join(SUBSAMPLINGS)}, got {subsampling}")
-    return ((1, 1),) if components == 1 else (SUBSAMPLINGS[subsampling], (1, 1), (1, 1))
+    luma = luma_factors(subsampling)
+    return ((1, 1),) if components == 1 else (luma, (1, 1), (1, 1))
 
 
 def scan_layout(
