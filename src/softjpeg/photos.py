@@ -56,8 +56,8 @@ def find_photos() -> list[Photo]:
 def split(photos: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
     """Every second photo to learn from, and the others, held out.
 
-    >>> split([Photo(Path(name)) for name in "abcde"])[0]
-    [Photo(path=PosixPath('b'), label=None), Photo(path=PosixPath('d'), label=None)]
+    >>> [[photo.path.name for photo in part] for part in split([Photo(Path(c)) for c in "abcde"])]
+    [['b', 'd'], ['a', 'c', 'e']]
     """
     return list(photos[1::2]), list(photos[::2])
 

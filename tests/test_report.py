@@ -1,0 +1,207 @@
+import base64
+import io
+import math
+import re
+from html.parser import HTMLParser
+from importlib.metadata import version
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from softjpeg.evaluation import RatePoint
+from softjpeg.preset import Preset
+from softjpeg.report import Report, compare, environment, headline, picture, render
+
+pytest.importorskip("jinja2", reason="the report needs softjpeg[report]")
+pytest.importorskip("matplotlib", reason="the report needs softjpeg[report]")
+
+
+def point(name, mode, bpp, kl, agreement=0.5, top1=None):
+    return RatePoint(name, mode, "4:2:0", 1000 * bpp, bpp, 0.9 * bpp, top1, agreement, kl)
+
+
+def points(learned_kl=0.2, top1=None):
+    return [
+        point("uncompressed", "none", 24, 0, 1.0, top1),
+        point("mine <b>", "hard", 1.5, learned_kl, 0.8125, top1),
+        point("default q 10", "default", 1, 0.4, 0.5, top1),
+        point("default q 30", "default", 4, 0.1, 0.75, top1),
+    ]
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(12, 5))
+
+
+def full_report(top1=0.25):
+    image = torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8)
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(buffer, "jpeg")
+    pair = (("default q 30", buffer.getvalue()), ("mine <b>", buffer.getvalue()))
+    return Report(
+        title="A & B",
+        points=points(top1=top1),
+        presets={"mine <b>": Preset.from_quality(37)},
+        notes=["One note."],
+        pictures=[picture(network(), "red square", image, [pair], "class {}".format)],
+        pictures_note="All of them.",
+        facts={"seed": "0"},
+        seconds={"learning": (12.34, 20.0)},
+    )
+
+
+VOID = {"meta", "img", "br", "path", "use", "rect"}
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.images, self.words, self.open = [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attributes:
+            if name.rpartition(":")[2] in ("src", "href"):
+                self.links.append(value)
+        if tag == "img":
+            self.images.append(dict(attributes)["src"])
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def test_page_is_well_formed_and_needs_nothing_beside_it():
+    page = Page(render(full_report()))
+    assert page.open == []
+    assert page.links
+    for link in page.links:
+        assert link.startswith(("data:image/", "#"))
+    assert not re.search(r"@import|url\((?!#)", page.text)
+
+
+def test_pictures_are_the_files_themselves():
+    report = full_report()
+    versions = [report.pictures[0].original, *report.pictures[0].pairs[0]]
+    found = Page(render(report)).images
+    assert len(found) == len(versions)
+    for link, shown in zip(found, versions, strict=True):
+        head, data = link.split(",")
+        assert head == f"data:{shown.media_type};base64"
+        assert base64.b64decode(data) == shown.data
+        with Image.open(io.BytesIO(shown.data)) as image:
+            assert image.size == (16, 16)
+
+
+def test_numbers_are_shown():
+    text = Page(render(full_report())).text
+    saved = 1 - 1.5 / 2  # log-log between (1, 0.4) and (4, 0.1)
+    for words in (f"+{100 * saved:.1f}", "81.2", "54.2", "25.0", "0.200", "1.500", "12.3 (20.0)"):
+        assert words in text
+    assert str(Preset.from_quality(37).luma[7, 7]) in text
+    assert "A & B" in text
+    assert "mine <b>" in text
+    assert "One note." in text
+
+
+@pytest.mark.parametrize("top1", [None, 0.25])
+def test_top1_is_shown_where_labels_are(top1):
+    text = Page(render(full_report(top1))).text
+    assert ("Top-1" in text) == (top1 is not None)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Report("empty", points=[]),
+        Report("defaults only", points=[p for p in points() if p.mode == "default"]),
+        Report("no default", points=points()[:2]),
+        Report("lossless", points=points(learned_kl=0.0)),
+    ],
+    ids=lambda report: report.title,
+)
+def test_pages_of_little(report):
+    assert Page(render(report)).open == []
+
+
+def test_page_is_the_same_every_time():
+    assert render(Report("a", points=points())) == render(Report("a", points=points()))
+
+
+def test_curves_follow_the_page_between_light_and_dark():
+    page = render(Report("a", points=points()))
+    svg = page[page.index("<svg") : page.rindex("</svg>")]
+    assert "var(--accent)" in svg
+    assert not re.search(r"(fill|stroke): #", svg)
+
+
+def test_comparison_takes_the_default_with_no_fewer_bytes():
+    found = compare(points())
+    assert [c.learned.name for c in found] == ["mine <b>"]
+    assert found[0].default.name == "default q 30"
+    assert found[0].bytes_saved == pytest.approx(0.25)
+    assert found[0].kl == pytest.approx(0.35)
+
+
+def test_comparison_outside_the_measured_range_is_not_a_number():
+    beyond = [*points(), point("tiny", "hard", 0.5, 3.0)]
+    found = compare(beyond)[-1]
+    assert math.isnan(found.bytes_saved)
+    assert math.isnan(found.agreement)
+    assert compare(points()[:2])[0].default is None
+
+
+@pytest.mark.parametrize(
+    ("kl", "start"),
+    [
+        (0.2, "At the same fidelity, learned files are 25.0 % smaller than default JPEG."),
+        (0.3, "Default JPEG wins: at the same fidelity, learned files are 12.5 % larger"),
+        (9.0, "Nothing to compare"),
+    ],
+)
+def test_headline_says_who_wins(kl, start):
+    assert headline(compare(points(kl))).startswith(start)
+
+
+def test_headline_of_a_mixed_outcome_gives_both_ends():
+    mixed = compare([*points(0.2), point("worse", "hard", 1.5, 0.3)])
+    assert headline(mixed).startswith("No clear winner")
+    assert "from 12.5 % larger to 25.0 % smaller" in headline(mixed)
+
+
+def test_picture_marks_the_answers_that_differ():
+    model, image = network(), torch.zeros(3, 16, 16, dtype=torch.uint8)
+    files = {}
+    for color in ("black", "white", "red", "blue", "lime", "yellow"):
+        buffer = io.BytesIO()
+        Image.new("RGB", (16, 16), color).save(buffer, "png")
+        files[color] = buffer.getvalue()
+    shown = picture(model, "black", image, [(("a", files["black"]), (c, files[c])) for c in files])
+    assert shown.original.agrees
+    for default, other in shown.pairs:
+        assert default.agrees
+        assert default.answer == shown.original.answer
+        assert other.agrees == (other.answer == shown.original.answer)
+    assert not all(other.agrees for _, other in shown.pairs)
+
+
+def test_environment_names_versions():
+    assert f"torch {version('torch')}" in environment()["versions"]
