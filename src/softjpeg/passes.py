@@ -17,7 +17,7 @@ from softjpeg.sensitivity import squared_gradient
 from softjpeg.transform import image_to_coefficients
 
 PASSES = ("sensitivity", "blend", "bands", "choice")
-BLENDS = (0.0, 0.25, 0.5, 0.75)
+BLENDS = (0.0, 0.35, 0.7)
 """Shares of what the default tables imply; the default tables themselves come last."""
 _RATE_IMAGES = 64
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -19,7 +20,8 @@ Tables = tuple[Tensor, Tensor]
 Belief = tuple[Tensor, Tensor]
 """(sensitivity in loss per squared pixel level, factor on the entropy), each (3, 8, 8)."""
 
-_RATE_IMAGES = 128
+_RATE_IMAGES = 64
+_TOLERANCE = 0.003
 _CURVE_IMAGES = 256
 
 
@@ -62,7 +64,7 @@ class RateControl:
         return other
 
     def bpp(self, tables: Tables) -> float:
-        """Bits per pixel of whole files, optimized Huffman, on up to 128 of the images."""
+        """Bits per pixel of whole files, optimized Huffman, on up to 64 of the images."""
         luma, chroma = (t.round().long().numpy() for t in tables)
         preset = Preset(luma, chroma, subsampling=self.subsampling)
         total = sum(len(encode(image, preset)) for image in self.sample)
@@ -99,19 +101,42 @@ class RateControl:
         if self.rate_weight is not None:
             return allocate(curves, sensitivity, self.rate_weight / self.pixels), self.rate_weight
         assert self.target_bpp is not None
-        # Of a scale where λ = 1 is somewhere in the middle.
+        target = self.target_bpp
+        # Of a scale where the answer is not far from 0.
         scale = float(sensitivity.log().mean().exp()) * 1e3
-        low, high = -5.0, 5.0
-        found: list[tuple[float, Tables, float]] = []
-        for _ in range(16):
-            weight = scale * 10 ** ((low + high) / 2)
-            tables = allocate(curves, sensitivity, weight)
-            bpp = self.bpp(tables)
-            found.append((abs(math.log(bpp / self.target_bpp)), tables, weight * self.pixels))
-            middle = (low + high) / 2
-            low, high = (middle, high) if bpp > self.target_bpp else (low, middle)
-        _, tables, rate_weight = min(found, key=lambda entry: entry[0])
-        return tables, rate_weight
+        tried: list[tuple[float, float, Tables]] = []
+
+        def miss(exponent: float) -> float:
+            tables = allocate(curves, sensitivity, scale * 10**exponent)
+            tried.append((exponent, math.log(self.bpp(tables) / target), tables))
+            return tried[-1][1]
+
+        _find_root(miss, -1.0, 1.0)
+        exponent, _, tables = min(tried, key=lambda entry: abs(entry[1]))
+        return tables, scale * 10**exponent * self.pixels
+
+
+def _find_root(falling: Callable[[float], float], low: float, high: float) -> None:
+    """Call a falling function nearer and nearer to its zero (bracketing, then Illinois)."""
+    at_low, at_high = falling(low), falling(high)
+    for _ in range(8):
+        if at_low >= 0 >= at_high:
+            break
+        if at_low < 0:
+            low, high, at_low, at_high = low - 2, low, falling(low - 2), at_low
+        else:
+            low, high, at_low, at_high = high, high + 2, at_high, falling(high + 2)
+    else:
+        return
+    for _ in range(8):
+        middle = low + (high - low) * at_low / (at_low - at_high)
+        value = falling(middle)
+        if abs(value) < _TOLERANCE:
+            return
+        if value > 0:
+            low, at_low, at_high = middle, value, at_high / 2
+        else:
+            high, at_high, at_low = middle, value, at_low / 2
 
 
 def _default(quality: int) -> Tables:
