@@ -82,8 +82,8 @@ than default JPEG.'
         size = f"{_span(saved[0], saved[-1])} % smaller than"
         return f"At the same fidelity, learned files are {size} default JPEG."
     if saved[-1] <= 0:
-        size = f"{_span(-saved[-1], -saved[0])} % larger than"
-        return f"Default JPEG wins: at the same fidelity, learned files are {size} its own."
+        size = f"{_span(-saved[-1], -saved[0])} % larger"
+        return f"Default JPEG wins: at the same fidelity, learned files are {size}."
     size = f"from {-100 * saved[0]:.1f} % larger to {100 * saved[-1]:.1f} % smaller than"
     return f"No clear winner: at the same fidelity, learned files are {size} default JPEG."
 
@@ -104,7 +104,7 @@ def table(comparisons: Sequence[Comparison], title: str | None = None) -> Table:
     labelled = any(c.top1 is not None for c in comparisons)
     view = Table(
         title=title,
-        caption="default JPEG at the same bytes; saved: bytes, at default JPEG's rate of equal KL",
+        caption="default JPEG at the same bytes; saved: bytes, at equal KL",
     )
     view.add_column("")
     numbers = ["bytes/file", "bpp", "agree %"] + ["top-1 %"] * labelled + ["KL (nats)"]

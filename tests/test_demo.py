@@ -1,0 +1,80 @@
+import sys
+from importlib.util import find_spec
+
+import pytest
+import torch
+
+from softjpeg import demo, photos
+from softjpeg.codec import encode
+from softjpeg.preset import Preset
+
+_HERE = find_spec("foolbox") is not None and find_spec("skimage") is not None
+needs_photos = pytest.mark.skipif(not _HERE, reason="the demo's photos need softjpeg[demo]")
+
+
+@needs_photos
+def test_photos_are_found_without_importing_their_packages():
+    before = set(sys.modules)
+    found = photos.find_photos()
+    assert len(found) == 25
+    assert all(photo.path.is_file() for photo in found)
+    assert sum(photo.label is not None for photo in found) == 20
+    assert all(photo.label is None or 0 <= photo.label < 1000 for photo in found)
+    assert not {"foolbox", "skimage"} & (set(sys.modules) - before)
+
+
+@needs_photos
+def test_no_photo_is_both_learned_from_and_held_out():
+    found = photos.find_photos()
+    learned, held_out = photos.split(found)
+    assert not set(learned) & set(held_out)
+    assert set(learned) | set(held_out) == set(found)
+    contents = [{photo.path.read_bytes() for photo in part} for part in (learned, held_out)]
+    assert not contents[0] & contents[1]
+    assert sum(photo.label is not None for photo in held_out) == 10
+
+
+@needs_photos
+def test_crops_depend_on_the_seed_alone():
+    chosen = photos.find_photos()[:2]
+    for crops in (photos.learning_crops, photos.held_out_crops):
+        a, b, c = crops(chosen, 3, 0), crops(chosen, 3, 0), crops(chosen, 3, 1)
+        assert a.pixels.shape == (6, 3, 224, 224)
+        assert a.pixels.dtype == torch.uint8
+        assert torch.equal(a.pixels, b.pixels)
+        assert not torch.equal(a.pixels, c.pixels)
+        # A folder used again holds no file of an earlier seed.
+        assert a.names == c.names
+        assert len(set(a.names)) == 6
+
+
+@needs_photos
+def test_centre_crops_are_labelled_and_the_same_for_every_seed():
+    chosen = [photos.find_photos()[0], photos.find_photos()[-1]]
+    a, b = photos.held_out_crops(chosen, 3, 0), photos.held_out_crops(chosen, 3, 1)
+    assert a.labels.tolist() == [chosen[0].label, -1, -1, -1, -1, -1]
+    assert torch.equal(a.pixels[::3], b.pixels[::3])
+    assert not torch.equal(a.pixels[1], b.pixels[1])
+
+
+@pytest.mark.parametrize("quality", [1, 23, 60, 100])
+def test_default_jpeg_gets_no_fewer_bytes(quality):
+    generator = torch.Generator().manual_seed(0)
+    small = torch.randint(0, 256, (2, 3, 6, 6), dtype=torch.uint8, generator=generator)
+    images = torch.nn.functional.interpolate(small.float(), (48, 48), mode="bilinear").byte()
+    preset = Preset.from_quality(quality, demo.SUBSAMPLING)
+    found = demo.equal_bytes_quality(images, preset)
+
+    def total(tables):
+        return sum(len(encode(image, tables)) for image in images)
+
+    assert total(Preset.from_quality(found, demo.SUBSAMPLING)) >= total(preset)
+    assert found <= quality
+
+
+def test_missing_packages_are_named_with_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setattr(demo, "find_spec", lambda name: None if name == "skimage" else True)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        demo.run(tmp_path / "out")
+    assert str(caught.value) == ('the demo needs scikit-image: run pip install "softjpeg[demo]"')
+    assert not (tmp_path / "out").exists()
