@@ -78,9 +78,9 @@ def test_a_larger_rate_weight_gives_smaller_files():
 
 
 def test_same_seed_same_preset_and_losses_of_other_kinds():
-    model, x = HighFrequencyReader(), images(8)
+    model, x = HighFrequencyReader(), images(4, 16)
     labels = model(x.float() / 255).argmax(-1)
-    options = {"target_bpp": 9.0, "batch_size": 4, "subsampling": "4:4:4"}
+    options = {"target_bpp": 15.0, "batch_size": 2, "subsampling": "4:4:4"}
 
     def squared(outputs, targets):
         return ((outputs - targets) ** 2).mean()
@@ -92,9 +92,9 @@ def test_same_seed_same_preset_and_losses_of_other_kinds():
 
 
 def test_ladder_keeps_the_order_of_its_rates():
-    presets = learn_ladder(HighFrequencyReader(), images(8), [12.0, 8.0, 9.5], batch_size=4)
+    presets = learn_ladder(HighFrequencyReader(), images(8), [6.0, 4.0, 5.0], batch_size=4)
     rates = [p.provenance["learned"]["bpp"] for p in presets]
-    for rate, target in zip(rates, (12.0, 8.0, 9.5), strict=True):
+    for rate, target in zip(rates, (6.0, 4.0, 5.0), strict=True):
         assert rate == pytest.approx(target, rel=0.05)
 
 
@@ -104,7 +104,7 @@ sys.path.insert(0, sys.argv[1])
 from test_learn import HighFrequencyReader, images
 from softjpeg.learn import learn
 checkpoint = sys.argv[2] if len(sys.argv) > 3 else None
-preset = learn(HighFrequencyReader(), images(40), target_bpp=9.0, subsampling="4:4:4",
+preset = learn(HighFrequencyReader(), images(24, 16), target_bpp=15.0, subsampling="4:4:4",
                batch_size=2, checkpoint=checkpoint)
 preset.save(sys.argv[-1])
 """
@@ -125,17 +125,17 @@ def test_killed_and_resumed_is_the_same_byte_for_byte(tmp_path):
     assert start(tmp_path, tmp_path / "whole.json").wait() == 0
     checkpoint = tmp_path / "checkpoint"
     kills = 0
-    for enough in (7, 33, 61):
+    for enough in (3, 14):
         process = start(tmp_path, checkpoint, tmp_path / "resumed.json")
         while process.poll() is None and done_batches(checkpoint) < enough:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
-    assert kills == 3
+    assert kills == 2
     assert start(tmp_path, checkpoint, tmp_path / "resumed.json").wait() == 0
     assert (tmp_path / "resumed.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert (
-        json.loads((tmp_path / "whole.json").read_text())["provenance"]["learned"]["images"] == 40
+        json.loads((tmp_path / "whole.json").read_text())["provenance"]["learned"]["images"] == 24
     )
 
 

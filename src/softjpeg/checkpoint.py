@@ -32,14 +32,14 @@ class State:
     Attributes:
         done: batches finished, over all passes.
         current: what has been learned so far.
-        gradient: (3, 8, 8) float64 sum of squared gradients of a running sensitivity pass.
+        gradients: of a running sensitivity pass, the mean squared gradient (3, 8, 8) of each batch.
         candidates: whose loss a running measuring pass measures.
         losses: of that pass, one row per batch, one entry per candidate.
     """
 
     done: int
     current: Candidate
-    gradient: Tensor
+    gradients: list[Tensor] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     losses: list[list[float]] = field(default_factory=list)
 

@@ -1,12 +1,13 @@
 """J4D: with the network frozen, learn the JPEG tables at which files are small and it still works.
 
-Minimizes ``E[loss(f(Ĵ(x; Q)), f(x))] + λ·R(Q)`` in rounds of four passes over the images:
+Minimizes ``E[loss(f(Ĵ(x; Q)), f(x))] + λ·R(Q)`` in rounds of four passes; what one half of the
+images suggests, the other half judges:
 
 * *sensitivity*: backpropagate through the codec, quantized hard at the current tables. Bit
   allocation then solves the quadratic problem around them exactly.
 * *blend*: measure the real loss of tables between those and the default tables, at equal rate.
 * *bands*: move each frequency band's steps, measure, and correct what allocation got wrong.
-* *choice*: keep a correction only as far as the loss measured with it is lower.
+* *choice*: keep a correction only as far as the loss measured with it is clearly lower.
 
 Plain gradient descent was tried and did worse; docs/learning.md has the measurements.
 """
@@ -48,7 +49,8 @@ def learn(
 
     Args:
         model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes), or to anything with `loss`.
-        images: (N, 3, H, W) uint8, uncompressed.
+        images: (N, 3, H, W) uint8, uncompressed. Keep crops of one photo together: the halves are
+            the first and the second.
         labels: (N,) class indices: the loss is then cross-entropy instead of label-free.
         loss: from (outputs, targets) to the mean over a batch; targets are `labels` where given,
             else the network's own outputs on the uncompressed images. Default: KL divergence.
@@ -117,9 +119,9 @@ def learn_ladder(
         there, state = control.at(target), learned
         if target != middle:
             state = to_measure(state, blended(state.current.belief, (0.0, 0.5), there))
-            for part in track(task.batches, f"{target} bpp", enabled=progress):
+            for part in track(task.judged, f"{target} bpp", enabled=progress):
                 state = step(state, "choice", part, task)
-            state = choose(state, task, there)
+            state = choose(state, there)
         presets.append(_preset(task, there, state, rounds, provenance))
     return presets
 
@@ -136,10 +138,10 @@ def _run(
     settings = (task.subsampling, control.rate_weight, control.target_bpp, task.seed)
     run = fingerprint(task.images, task.targets, task.kind, *settings, task.batch_size, rounds)
     state = load_state(checkpoint, run) or start(control)
-    units = [(name, part) for _ in range(rounds) for name in PASSES for part in task.batches]
+    units = [(name, part) for _ in range(rounds) for name in PASSES for part in task.parts(name)]
     for name, part in track(units[state.done :], "learning", enabled=progress):
         state = step(state, name, part, task)
-        if part == task.batches[-1]:
+        if part == task.parts(name)[-1]:
             state = finish(state, name, task, control)
         save_state(checkpoint, run, state)
     return state
@@ -153,19 +155,13 @@ def _preset(
     provenance: Mapping[str, Any] | None,
 ) -> Preset:
     tables = state.current.tables
-    losses = [
-        codec_loss(
-            task.model,
-            task.images[part],
-            task.targets[part],
-            tables,
-            task.subsampling,
-            task.loss,
-        )
-        for part in task.batches
-    ]
+    total = 0.0
+    for part in task.batches:
+        batch, targets = task.images[part], task.targets[part]
+        loss = codec_loss(task.model, batch, targets, tables, task.subsampling, task.loss)
+        total += len(batch) * loss
     figures = {
-        "loss": task.mean(losses),
+        "loss": total / len(task.images),
         "loss_kind": task.kind,
         "bpp": control.bpp(tables),
         "rate_weight": state.current.rate_weight,

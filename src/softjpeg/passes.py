@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -13,7 +12,7 @@ from softjpeg.calibration import correct, shifted_tables
 from softjpeg.checkpoint import Candidate, State
 from softjpeg.proxy import Loss, codec_loss, kl_loss, outputs_of
 from softjpeg.rate_control import Belief, RateControl, Tables
-from softjpeg.sensitivity import squared_gradient
+from softjpeg.sensitivity import pooled, squared_gradient
 from softjpeg.transform import image_to_coefficients
 
 PASSES = ("sensitivity", "blend", "bands", "choice")
@@ -53,22 +52,23 @@ class Task:
         self.loss = loss or (kl_loss if labels is None else F.cross_entropy)
         self.targets = outputs_of(model, images, batch_size) if labels is None else labels
         self.batches = [slice(i, i + batch_size) for i in range(0, len(images), batch_size)]
+        half = -(-len(self.batches) // 2)
+        self.measured, self.judged = self.batches[:half], self.batches[half:] or self.batches
+
+    def parts(self, name: str) -> list[slice]:
+        """The batches of a pass: what one half of the images suggests, the other half judges."""
+        return self.judged if name in ("blend", "choice") else self.measured
 
     def summed(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss summed over a batch: its gradient is then per image."""
         return self.loss(outputs, targets) * len(outputs)
-
-    def mean(self, losses: list[float]) -> float:
-        """Mean over images of the mean losses of the batches."""
-        sizes = [len(self.images[part]) for part in self.batches]
-        return math.fsum(a * n for a, n in zip(losses, sizes, strict=True)) / sum(sizes)
 
 
 def start(control: RateControl) -> State:
     """Default tables, nothing measured."""
     one = torch.ones(3, 8, 8)
     current = Candidate(control.default(), (one, one), 0.0)
-    return State(0, current, torch.zeros(3, 8, 8, dtype=torch.float64))
+    return State(0, current)
 
 
 def step(state: State, name: str, part: slice, task: Task) -> State:
@@ -82,7 +82,8 @@ def step(state: State, name: str, part: slice, task: Task) -> State:
         gradient = squared_gradient(
             task.model, images, tables, task.subsampling, loss, targets, generator=generator
         )
-        return replace(state, gradient=state.gradient + gradient, done=state.done + 1)
+        gradients = [*state.gradients, gradient / len(images)]
+        return replace(state, gradients=gradients, done=state.done + 1)
     row = [
         codec_loss(task.model, images, targets, c.tables, task.subsampling, task.loss)
         for c in state.candidates
@@ -93,19 +94,17 @@ def step(state: State, name: str, part: slice, task: Task) -> State:
 def finish(state: State, name: str, task: Task, control: RateControl) -> State:
     """What a whole pass tells, and what the next one has to measure."""
     if name == "sensitivity":
-        sensitivity = (state.gradient / len(task.images)).float().clamp_min(1e-20)
-        belief = (sensitivity, state.current.belief[1])
-        cleared = replace(state, gradient=torch.zeros_like(state.gradient))
-        return to_measure(cleared, blended(belief, BLENDS, control))
+        belief = (pooled(state.gradients), state.current.belief[1])
+        return to_measure(replace(state, gradients=[]), blended(belief, BLENDS, control))
     if name == "blend":
-        state = choose(state, task, control)
+        state = choose(state, control)
         current = state.current
         shifted = [replace(current, tables=t) for t in shifted_tables(current.tables)]
         return to_measure(state, shifted)
     if name == "bands":
         beliefs = _corrected(state, task, control)
-        return to_measure(state, [state.current, *(_solved(b, control) for b in beliefs)])
-    return choose(state, task, control)
+        return to_measure(state, [*(_solved(b, control) for b in beliefs), state.current])
+    return choose(state, control)
 
 
 def blended(belief: Belief, shares: tuple[float, ...], control: RateControl) -> list[Candidate]:
@@ -120,16 +119,18 @@ def to_measure(state: State, candidates: list[Candidate]) -> State:
     return replace(state, candidates=candidates, losses=[])
 
 
-def choose(state: State, task: Task, control: RateControl) -> State:
-    """Keep the candidate of least measured loss + λ·rate."""
+def choose(state: State, control: RateControl) -> State:
+    """Keep the last candidate whose loss + λ·rate is within a standard error of the least.
+
+    Candidates come boldest first: a gain that the images cannot tell from chance is not taken.
+    """
     weight = state.candidates[0].rate_weight
-    columns = zip(*state.losses, strict=True)
-    costs = [
-        task.mean(list(column)) + weight * control.bpp(candidate.tables)
-        for column, candidate in zip(columns, state.candidates, strict=True)
-    ]
-    best = min(range(len(costs)), key=costs.__getitem__)
-    return replace(state, current=state.candidates[best], candidates=[], losses=[])
+    rates = torch.tensor([control.bpp(c.tables) for c in state.candidates], dtype=torch.float64)
+    costs = torch.tensor(state.losses, dtype=torch.float64) + weight * rates
+    above = costs - costs[:, [int(costs.mean(0).argmin())]]
+    error = above.std(0) / len(above) ** 0.5 if len(above) > 1 else torch.zeros_like(above[0])
+    chosen = int(torch.nonzero(above.mean(0) <= error).max())
+    return replace(state, current=state.candidates[chosen], candidates=[], losses=[])
 
 
 def _solved(belief: Belief, control: RateControl) -> Candidate:
@@ -138,7 +139,7 @@ def _solved(belief: Belief, control: RateControl) -> Candidate:
 
 
 def _corrected(state: State, task: Task, control: RateControl) -> list[Belief]:
-    """The current belief corrected half-way and all the way."""
+    """The current belief corrected all the way and half-way."""
     tables: Tables = state.current.tables
     sensitivity, rate = state.current.belief
     sample = control.sample[:_RATE_IMAGES].float() / 255
@@ -152,5 +153,5 @@ def _corrected(state: State, task: Task, control: RateControl) -> list[Belief]:
     )
     return [
         (sensitivity * loss_factor**share, rate * (rate_factor / rate) ** share)
-        for share in (0.5, 1.0)
+        for share in (1.0, 0.5)
     ]

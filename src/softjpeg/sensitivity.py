@@ -18,6 +18,9 @@ from softjpeg.proxy import Loss, device_of
 from softjpeg.quantizers import hard_quantize
 from softjpeg.transform import coefficients_to_image, image_to_coefficients
 
+_ROUGHNESS = 0.25
+"""How far a sensitivity is expected to be from the average of its neighbours, in log."""
+
 
 def sensitivity(
     model: nn.Module,
@@ -95,6 +98,31 @@ def squared_gradient(
         for gradient in torch.autograd.grad(value, z)
     ]
     return torch.stack(per_component)
+
+
+def pooled(batches: Sequence[Tensor]) -> Tensor:
+    """Mean sensitivity of several batches, steadied where they disagree.
+
+    It varies smoothly over frequency: where its relative standard error r over the batches is
+    large, its logarithm is drawn to the average of its neighbours, by ``r²/(r² + 0.25²)``.
+
+    Args:
+        batches: (3, 8, 8) > 0 each, of as many images.
+
+    >>> pooled([torch.ones(3, 8, 8), torch.ones(3, 8, 8)]).unique().tolist()
+    [1.0]
+    """
+    rows = torch.stack(list(batches)).double().clamp_min(1e-20)
+    mean = rows.mean(0)
+    if len(rows) == 1:
+        return mean.float()
+    relative = rows.std(0) / len(rows) ** 0.5 / mean
+    kernel = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64) / 4
+    padded = F.pad(mean.log()[:, None], (1, 1, 1, 1), mode="replicate")
+    around = F.conv2d(padded, torch.outer(kernel, kernel)[None, None])[:, 0]
+    share = relative**2 / (relative**2 + _ROUGHNESS**2)
+    steadied: Tensor = ((1 - share) * mean.log() + share * around).exp()
+    return steadied.float()
 
 
 def initial_tables(s: Tensor, q_max: float = 10.0) -> tuple[Tensor, Tensor]:
