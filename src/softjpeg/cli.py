@@ -285,7 +285,9 @@ def _load(
         seed=seed,
         progress=True,
     )
-    net.module.to("cuda" if torch.cuda.is_available() else "cpu")
+    # In this layout CPUs and GPUs convolve faster.
+    layout: Any = {"memory_format": torch.channels_last}
+    net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
     return net, loaded
 
 

@@ -2,7 +2,6 @@
 
 from softjpeg.evaluation.points import RatePoint, at_equal_bpp, at_equal_kl, save_json, table
 from softjpeg.evaluation.rate_accuracy import QUALITIES, evaluate, recompress
-from softjpeg.proxy import outputs_of as logits_of
 
 __all__ = [
     "QUALITIES",
@@ -10,7 +9,6 @@ __all__ = [
     "at_equal_bpp",
     "at_equal_kl",
     "evaluate",
-    "logits_of",
     "recompress",
     "save_json",
     "table",

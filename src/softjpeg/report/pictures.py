@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from softjpeg.codec import decode
-from softjpeg.evaluation import logits_of
 from softjpeg.images import to_image
+from softjpeg.proxy import outputs_of
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ def picture(
         pairs: (encoder, .jpg file) of default JPEG, and of the preset beside it.
         class_name: of a class index.
     """
-    own = int(logits_of(model, image[None]).argmax())
+    own = int(outputs_of(model, image[None]).argmax())
 
     def version(encoder: str, data: bytes, media_type: str, pixels: Tensor) -> Version:
-        probability, index = logits_of(model, pixels[None]).softmax(-1)[0].max(-1)
+        probability, index = outputs_of(model, pixels[None]).softmax(-1)[0].max(-1)
         answer = class_name(int(index))
         return Version(encoder, data, media_type, answer, probability.item(), int(index) == own)
 
