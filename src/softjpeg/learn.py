@@ -9,6 +9,8 @@ images suggests, the other half judges:
 * *bands*: move each frequency band's steps, measure, and correct what allocation got wrong.
 * *choice*: keep a correction only as far as the loss measured with it is clearly lower.
 
+Last, the hardness of the probabilistic quantizer is chosen by measurement (`hardness`).
+
 Plain gradient descent was tried and did worse; docs/learning.md has the measurements.
 """
 
@@ -18,10 +20,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from softjpeg.checkpoint import State, fingerprint, load_state, save_state
+from softjpeg.hardness import choose_hardness
 from softjpeg.passes import PASSES, Task, blended, choose, finish, start, step, to_measure
 from softjpeg.preset import Preset
 from softjpeg.progress import track
@@ -172,9 +176,11 @@ def _preset(
         "seed": task.seed,
         "torch": torch.__version__,
     }
+    hardness = choose_hardness(task, control, tables, state.current.rate_weight)
     return Preset(
         tables[0].numpy(),
         tables[1].numpy(),
+        np.full((2, 8, 8), hardness),
         subsampling=task.subsampling,
         provenance={**(provenance or {}), "learned": figures},
     )

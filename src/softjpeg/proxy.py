@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from softjpeg.cpmf import sample_index
 from softjpeg.quantizers import hard_quantize
 from softjpeg.transform import coefficients_to_image, image_to_coefficients
 
@@ -33,8 +34,11 @@ def codec_loss(
     tables: tuple[Tensor, Tensor],
     subsampling: str,
     loss: Loss,
+    *,
+    hardness: float | None = None,
+    generator: torch.Generator | None = None,
 ) -> float:
-    """Loss of one batch behind the hard codec, rounded as libjpeg rounds.
+    """Loss of one batch behind the codec, rounded as libjpeg rounds.
 
     Args:
         model: from (B, 3, H, W) RGB in [0, 1] to outputs.
@@ -43,11 +47,20 @@ def codec_loss(
         tables: (luma, chroma), each (8, 8) > 0, integers or not.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
         loss: from (outputs, targets) to the mean over the batch.
+        hardness: draw every coefficient from the CPMF of this h = αq²; None rounds it.
+        generator: of the draws, on the CPU.
     """
     device = device_of(model)
     z = image_to_coefficients(images.to(device).float() / 255, subsampling, rounding=True)
     luma, chroma = (t.to(z[0]) for t in tables)
-    z = tuple(hard_quantize(c, q) for c, q in zip(z, (luma, chroma, chroma), strict=True))
+    steps = (luma, chroma, chroma)
+    if hardness is None:
+        z = tuple(hard_quantize(c, q) for c, q in zip(z, steps, strict=True))
+    else:
+        z = tuple(
+            q * sample_index(c.cpu(), q.cpu(), hardness / q.cpu() ** 2, generator=generator).to(q)
+            for c, q in zip(z, steps, strict=True)
+        )
     size = (images.shape[-2], images.shape[-1])
     shown = coefficients_to_image(z, size, subsampling, rounding=True)
     return float(loss(model(shown), targets.to(device)))

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,6 +70,14 @@ class RateControl:
         preset = Preset(luma, chroma, subsampling=self.subsampling)
         total = sum(len(encode(image, preset)) for image in self.sample)
         return 8 * total / (len(self.sample) * self.pixels)
+
+    def sampled_bpp(self, tables: Tables, hardness: float) -> float:
+        """The same for files whose coefficients are drawn from the CPMF, on up to 16 images."""
+        luma, chroma = (t.numpy() for t in tables)
+        preset = Preset(luma, chroma, np.full((2, 8, 8), hardness), self.subsampling)
+        sample = self.sample[:16]
+        files = [encode(image, preset, "probabilistic", seed=i) for i, image in enumerate(sample)]
+        return 8 * sum(map(len, files)) / (len(sample) * self.pixels)
 
     def default(self) -> Tables:
         """Annex K tables: of quality 50, or of the lowest quality that reaches the target."""
