@@ -77,8 +77,14 @@ def allocate(
     """
     weight = 0.5 * sensitivity.reshape(3, 1, 64).clamp_min(1e-20)
     cost = weight * curves.distortion + rate_weight * curves.rate
-    luma, chroma = cost[0].argmin(0), (cost[1] + cost[2]).argmin(0)
+    luma, chroma = _largest_argmin(cost[0]), _largest_argmin(cost[1] + cost[2])
     return STEPS[luma].reshape(8, 8), STEPS[chroma].reshape(8, 8)
+
+
+def _largest_argmin(cost: Tensor) -> Tensor:
+    """Where steps are equally good, the largest: a frequency that was always zero stays so."""
+    near = cost <= cost.amin(0) * (1 + 1e-4)
+    return (near * torch.arange(1, len(cost) + 1)[:, None]).argmax(0)
 
 
 def implied_sensitivity(curves: RateDistortion, tables: tuple[Tensor, Tensor]) -> Tensor:

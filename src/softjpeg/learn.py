@@ -7,7 +7,7 @@ images suggests, the other half judges:
   allocation then solves the quadratic problem around them exactly.
 * *blend*: measure the real loss of tables between those and the default tables, at equal rate.
 * *bands*: move each frequency band's steps, measure, and correct what allocation got wrong.
-* *choice*: keep a correction only as far as the loss measured with it is clearly lower.
+* *choice*: keep what measures best, but the default tables where it does not clearly beat them.
 
 Last, the hardness of the probabilistic quantizer is chosen by measurement (`hardness`).
 
@@ -125,7 +125,7 @@ def learn_ladder(
             state = to_measure(state, blended(state.current.belief, (0.0, 0.5), there))
             for part in track(task.judged, f"{target} bpp", enabled=progress):
                 state = step(state, "choice", part, task)
-            state = choose(state, there)
+            state = choose(state, there, anchored=True)
         presets.append(_preset(task, there, state, rounds, provenance))
     return presets
 

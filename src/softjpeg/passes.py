@@ -103,8 +103,10 @@ def finish(state: State, name: str, task: Task, control: RateControl) -> State:
         return to_measure(state, shifted)
     if name == "bands":
         beliefs = _corrected(state, task, control)
-        return to_measure(state, [*(_solved(b, control) for b in beliefs), state.current])
-    return choose(state, control)
+        learned = [state.current, *(_solved(b, control) for b in beliefs)]
+        default = Candidate(control.default(), control.blend(beliefs[0], 1.0), 0.0)
+        return to_measure(state, [*learned, default])
+    return choose(state, control, anchored=True)
 
 
 def blended(belief: Belief, shares: tuple[float, ...], control: RateControl) -> list[Candidate]:
@@ -119,17 +121,20 @@ def to_measure(state: State, candidates: list[Candidate]) -> State:
     return replace(state, candidates=candidates, losses=[])
 
 
-def choose(state: State, control: RateControl) -> State:
-    """Keep the last candidate whose loss + λ·rate is within a standard error of the least.
+def choose(state: State, control: RateControl, anchored: bool = False) -> State:
+    """Keep the candidate of least measured loss + λ·rate.
 
-    Candidates come boldest first: a gain that the images cannot tell from chance is not taken.
+    `anchored`: unless it gains more than a standard error on the last one, the default tables,
+    which are then kept: a gain that the images cannot tell from chance is not taken.
     """
     weight = state.candidates[0].rate_weight
     rates = torch.tensor([control.bpp(c.tables) for c in state.candidates], dtype=torch.float64)
     costs = torch.tensor(state.losses, dtype=torch.float64) + weight * rates
-    above = costs - costs[:, [int(costs.mean(0).argmin())]]
-    error = above.std(0) / len(above) ** 0.5 if len(above) > 1 else torch.zeros_like(above[0])
-    chosen = int(torch.nonzero(above.mean(0) <= error).max())
+    chosen = int(costs.mean(0).argmin())
+    gain = costs[:, -1] - costs[:, chosen]
+    error = float(gain.std()) / len(gain) ** 0.5 if len(gain) > 1 else 0.0
+    if anchored and float(gain.mean()) < error:
+        chosen = len(state.candidates) - 1
     return replace(state, current=state.candidates[chosen], candidates=[], losses=[])
 
 
