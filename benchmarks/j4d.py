@@ -26,7 +26,7 @@ from softjpeg.evaluation import RatePoint, at_equal_bpp, at_equal_kl, evaluate, 
 from softjpeg.learn import learn
 from softjpeg.networks import load_efficientnet_lite0
 
-QUALITIES = (6, 8, 10, 12, 15, 18, 21, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95)
+QUALITIES = (8, 10, 12, 15, 18, 21, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95)
 
 
 def cifar(folder: Path):
@@ -123,7 +123,7 @@ def main() -> None:
             held,
             presets,
             labels=labels,
-            qualities=QUALITIES,
+            qualities=[q for q in QUALITIES if options.task == "cifar" or q <= 60],
             subsampling=subsampling,
             batch_size=batch,
         )

@@ -115,6 +115,22 @@ def test_optimized_huffman_is_smaller():
         assert torch.equal(decode(optimized), decode(standard))
 
 
+def test_files_of_more_than_two_bytes_a_pixel():
+    """Pillow alone cannot optimize these: its buffer is too small."""
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    preset = Preset(np.ones((8, 8)), np.ones((8, 8)), subsampling="4:4:4")
+    data = encode(noise, preset)
+    assert len(data) > 2 * 256 * 256
+    assert np.abs(decode(data).permute(1, 2, 0).numpy().astype(int) - noise).max() <= 4
+    assert len(data) < len(encode(noise, preset, optimize=False))
+
+
+def test_sixteen_bit_gray_is_scaled_not_clipped():
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    shown = decode(encode(Image.fromarray(ramp), custom()))[0].numpy()
+    assert np.abs(shown - (ramp >> 8).astype(float)).mean() < 8
+
+
 def test_refusals():
     preset = custom()
     with pytest.raises(ValueError, match="mode must be one of hard, probabilistic, got 'soft'"):

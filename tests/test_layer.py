@@ -84,6 +84,27 @@ def test_steps_stay_in_their_range_but_keep_their_gradient():
     assert layer.tables.grad[:, 0].unique().tolist() == [1.0]
 
 
+def test_a_step_far_below_its_range_is_clamped_exactly():
+    layer = JPEGLayer(torch.ones(8, 8), hardness=3.0)
+    with torch.no_grad():
+        layer.tables.fill_(-300.0)
+    assert torch.isfinite(layer(picture(1, 3, 8, 8))).all()
+    assert layer.luma.unique().tolist() == [pytest.approx(1e-5)]
+
+
+def test_training_after_inference_mode_and_under_autocast():
+    layer = JPEGLayer(torch.full((8, 8), 9.0)).double()
+    x = picture(1, 3, 16, 16)
+    with torch.inference_mode():
+        layer(x.double())
+    layer(x.double()).sum().backward()
+    single = JPEGLayer(torch.full((8, 8), 9.0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        shown = single(x)
+    assert shown.dtype == torch.float32
+    assert (shown - layer(x.double())).abs().max() < 1e-4
+
+
 def test_state_dict_and_pickle(tmp_path):
     layer = JPEGLayer(torch.full((8, 8), 9.0), hardness=7.0)
     torch.save(layer.state_dict(), tmp_path / "layer.pt")
@@ -104,6 +125,7 @@ def test_state_dict_and_pickle(tmp_path):
         ({"subsampling": "4:1:1"}, "subsampling must be one of"),
         ({"luma": torch.ones(3, 3)}, r"luma must have shape \(8, 8\) or .* got \(3, 3\)"),
         ({"chroma": torch.zeros(8, 8)}, "chroma must be positive, got 0.0"),
+        ({"table_range": (0.0, 0.0)}, r"table_range must be positive .* got \(0.0, 0.0\)"),
         ({"window": 4}, "window must be an odd number"),
     ],
 )

@@ -139,6 +139,50 @@ def test_killed_and_resumed_is_the_same_byte_for_byte(tmp_path):
     )
 
 
+def test_two_rounds_resume_too_and_do_not_lose_the_first(tmp_path):
+    model, x = HighFrequencyReader(), images(16, 16)
+    options = {"target_bpp": 15.0, "subsampling": "4:4:4"}
+    one, two = (learn(model, x, rounds=r, **options).provenance["learned"] for r in (1, 2))
+    assert two["judged"]["loss"] <= one["judged"]["loss"] * 1.05
+    again = learn(model, x, rounds=2, checkpoint=tmp_path / "c", **options)
+    assert again.provenance["learned"] == two
+
+
+def test_a_network_that_does_not_care_keeps_the_default_tables():
+    class Blind(nn.Module):
+        def forward(self, x):
+            return 0 * x.mean((2, 3))
+
+    preset = learn(Blind(), images(16, 16), subsampling="4:4:4", target_bpp=15.0)
+    judged = preset.provenance["learned"]["judged"]
+    assert judged["loss"] == judged["default_loss"] == 0
+
+
+def test_sharp_pictures_at_the_highest_rate():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 2, (8, 3, 16, 16), generator=g).to(torch.uint8) * 255
+    preset = learn(HighFrequencyReader(), x, subsampling="4:4:4", target_bpp=60.0)
+    assert preset.luma.min() >= 1
+
+
+def test_bad_networks_and_labels():
+    class Nan(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3)) * float("nan")
+
+    x = images(8, 16)
+    for call in (lambda m: learn(m, x, target_bpp=9.0), lambda m: evaluate(m, x, {})):
+        with pytest.raises(ValueError, match="output on the uncompressed images is not finite"):
+            call(Nan())
+        with pytest.raises(ValueError, match="network cannot read images of 16x16 pixels"):
+            call(nn.Sequential(nn.Flatten(), nn.Linear(5, 2)))
+    labels = torch.full((8,), 9)
+    with pytest.raises(ValueError, match="labels must be below 8 classes, got 9"):
+        learn(HighFrequencyReader(), x, labels=labels, target_bpp=9.0)
+    with pytest.raises(ValueError, match="seed must be from 0 to 2147483647, got -1"):
+        learn(HighFrequencyReader(), x, target_bpp=9.0, seed=-1)
+
+
 def test_refusals(tmp_path):
     model, x = HighFrequencyReader(), images(2)
     with pytest.raises(ValueError, match=r"exactly one of rate_weight and target_bpp .* got None"):
@@ -161,3 +205,8 @@ def test_refusals(tmp_path):
     learn(model, x, target_bpp=9.0, checkpoint=other)
     with pytest.raises(ValueError, match=r"other is the checkpoint of another run"):
         learn(model, x, target_bpp=10.0, checkpoint=other)
+    with pytest.raises(ValueError, match="other is the checkpoint of another run"):
+        learn(model, x, labels=torch.tensor([0, 0]), target_bpp=9.0, checkpoint=other)
+    model.kernel *= 2
+    with pytest.raises(ValueError, match="other is the checkpoint of another run"):
+        learn(model, x, target_bpp=9.0, checkpoint=other)

@@ -60,7 +60,12 @@ def table_with(value):
         (change(luma=table_with(0)), r"p: luma\[2\]\[5\] must be an integer from 1 to 255, got 0"),
         (change(chroma=table_with(256)), r"p: chroma\[2\]\[5\] .* got 256"),
         (change(chroma=table_with(7.5)), r"p: chroma\[2\]\[5\] .* got 7.5"),
-        (change(chroma=table_with("7")), "p: chroma must hold integers"),
+        (change(chroma=table_with("7")), r"p: chroma\[2\]\[5\] must be .* got '7'"),
+        (change(chroma=table_with(True)), r"p: chroma\[2\]\[5\] must be .* got True"),
+        (
+            change(chroma=table_with(None)),
+            r"p: chroma\[2\]\[5\] must be .* got None",
+        ),
         (change(luma=[[1] * 8] * 7), r"p: luma must have shape \(8, 8\), got \(7, 8\)"),
         (change(luma=[[1] * 8] * 7 + [[1]]), "p: luma must have shape .* ragged"),
         (change(hardness=-1), "p: hardness.* must be positive and finite, got -1"),

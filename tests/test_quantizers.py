@@ -159,11 +159,12 @@ def test_hard_straight_through_gradients():
 def test_lsq_scales_only_the_step_gradient():
     g = torch.Generator().manual_seed(0)
     z = torch.randn(2, 3, 5, 8, 8, generator=g) * 30
+    steps = torch.rand(8, 8, generator=g) * 9 + 0.5
     grads = {}
     for name, function in (("hard", hard_quantize), ("lsq", lsq_quantize)):
-        zz, q = z.clone().requires_grad_(), torch.full((8, 8), 4.0, requires_grad=True)
+        zz, q = z.clone().requires_grad_(), steps.clone().requires_grad_()
         y = function(zz, q, levels=127)
-        assert torch.equal(y, hard_quantize(z, torch.full((8, 8), 4.0), levels=127))
+        assert torch.equal(y, steps * torch.round(z / steps).clamp(-127, 127))
         (y**2).sum().backward()
         grads[name] = zz.grad, q.grad
     assert torch.allclose(grads["hard"][0], grads["lsq"][0])
@@ -193,6 +194,15 @@ def test_samples_stay_in_a_finite_set_and_repeat_for_a_seed():
     )
     assert torch.equal(first, second)
     assert first.abs().max() == 3
+
+
+@pytest.mark.parametrize("value", [0.0, 1 - 2**-24])
+@pytest.mark.parametrize("levels", [None, 12])
+def test_the_ends_of_the_generator_draw_no_impossible_index(monkeypatch, value, levels):
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, value))
+    z, q = torch.tensor([100.0, 104.0]), torch.tensor(10.0)
+    drawn = sample_index(z, q, 20 / q**2, levels=levels)
+    assert ((drawn >= 10) & (drawn <= 11)).all()
 
 
 def test_half_precision_and_bad_arguments():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from softjpeg.codec import decode, encode, read_coefficients, write_coefficients
     from softjpeg.evaluation import evaluate
     from softjpeg.layer import JPEGLayer
-    from softjpeg.learn import learn
+    from softjpeg.learn import learn, learn_ladder
     from softjpeg.preset import Preset
 
     __version__: str
@@ -29,6 +29,7 @@ __all__ = [
     "evaluate",
     "functional",
     "learn",
+    "learn_ladder",
     "read_coefficients",
     "write_coefficients",
 ]
@@ -40,6 +41,7 @@ _MODULE_OF = {
     "encode": "codec",
     "evaluate": "evaluation",
     "learn": "learn",
+    "learn_ladder": "learn",
     "read_coefficients": "codec",
     "write_coefficients": "codec",
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from softjpeg.entropy.limits import MAX_AC
 from softjpeg.rate import entropy_bits, scan_bits_batch
 
 SHIFT = 0.2
@@ -46,7 +47,11 @@ def shifted_tables(tables: tuple[Tensor, Tensor]) -> list[tuple[Tensor, Tensor]]
     """
     luma, chroma = (t.float() for t in tables)
     return [
-        (luma * torch.exp(sign * SHIFT * mask[0]), chroma * torch.exp(sign * SHIFT * mask[1]))
+        # At 1 and 255 a step stays: JPEG has no finer and no coarser one.
+        (
+            (luma * torch.exp(sign * SHIFT * mask[0])).clamp(1, 255),
+            (chroma * torch.exp(sign * SHIFT * mask[1])).clamp(1, 255),
+        )
         for mask in frequency_bands()
         for sign in (1, -1)
     ]
@@ -79,7 +84,10 @@ def correct(
     errors, bits, entropies = [], [], []
     for luma, chroma in shifted_tables(tables):
         steps = (luma, chroma, chroma)
-        indices = [torch.round(z / q) for z, q in zip(coefficients, steps, strict=True)]
+        indices = [
+            torch.round(z / q).clamp(-MAX_AC, MAX_AC)
+            for z, q in zip(coefficients, steps, strict=True)
+        ]
         squared = [
             ((z - i * q) ** 2).sum((1, 2)).mean(0)
             for z, i, q in zip(coefficients, indices, steps, strict=True)

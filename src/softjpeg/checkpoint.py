@@ -35,6 +35,8 @@ class State:
         gradients: of a running sensitivity pass, the mean squared gradient (3, 8, 8) of each batch.
         candidates: whose loss a running measuring pass measures.
         losses: of that pass, one row per batch, one entry per candidate.
+        verdict: on the judging half, loss and bits per pixel of what was chosen, then of the
+            default tables.
     """
 
     done: int
@@ -42,6 +44,7 @@ class State:
     gradients: list[Tensor] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     losses: list[list[float]] = field(default_factory=list)
+    verdict: list[float] = field(default_factory=list)
 
 
 def fingerprint(*parts: Any) -> str:

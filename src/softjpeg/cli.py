@@ -140,6 +140,8 @@ def learn(
     if (target_bpp is None) == (rate_weight is None):
         raise ValueError("give exactly one of --target-bpp and --rate-weight")
     _check_folder("--out", out)
+    if checkpoint is not None:
+        _check_folder("--checkpoint", checkpoint)
     import softjpeg
 
     net, loaded = _load(network, images, labels, size, resize, limit, seed)
@@ -158,6 +160,7 @@ def learn(
         provenance=_provenance(net, images, loaded, seed),
     )
     preset.save(out)
+    typer.echo(_verdict(preset))
     typer.echo(f"wrote {out}; see it with: softjpeg inspect {out}")
 
 
@@ -344,6 +347,22 @@ def _provenance(net: Network, images: Path, loaded: ImageSet, seed: int) -> dict
     }
 
 
+def _verdict(preset: Preset) -> str:
+    """What learning gained on the judging half of the images, and whether the rate was reached."""
+    learned = preset.provenance["learned"]
+    judged, kind = learned["judged"], learned["loss_kind"]
+    lines = [
+        f"judged on half of the images: {kind} {judged['loss']:.4f} at {judged['bpp']:.3f} bpp;"
+        f" default tables {judged['default_loss']:.4f} at {judged['default_bpp']:.3f} bpp"
+    ]
+    if judged["loss"] == judged["default_loss"]:
+        lines.append("nothing clearly better than the default tables was found: they are kept")
+    target = learned["target_bpp"]
+    if target is not None and abs(learned["bpp"] / target - 1) > 0.05:
+        lines.append(f"{target} bpp cannot be reached: the nearest is {learned['bpp']:.3f}")
+    return "\n".join(lines)
+
+
 def _numbers(option: str, text: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in text.split(","))
@@ -355,6 +374,8 @@ def _check_folder(option: str, file: Path) -> None:
     """Before hours of work, not after."""
     if not file.parent.is_dir():
         raise ValueError(f"{option} {file}: the folder {file.parent} does not exist")
+    if file.is_dir():
+        raise ValueError(f"{option} {file}: this is a folder, not a file")
 
 
 def _show(view: Any) -> None:

@@ -72,9 +72,8 @@ def sample_index(
     ([0.0, 1.0], True)
     """
     indices, probabilities = cpmf(z, q, alpha, levels=levels)
+    cumulative = probabilities.cumsum(-1)
     uniform = torch.rand(z.shape, dtype=z.dtype, device=z.device, generator=generator)
-    below = (probabilities.cumsum(-1) < uniform[..., None]).sum(-1, keepdim=True)
-    below = below.clamp(max=indices.shape[-1] - 1)
-    drawn = indices.gather(-1, below).squeeze(-1)
-    # Rounding of the cumulative sum may step past the last index of a finite set.
-    return drawn if levels is None else drawn.clamp(-levels, levels)
+    # In (0, the last cumulative sum]: an index of probability 0 is never drawn.
+    point = (1 - uniform[..., None]) * cumulative[..., -1:]
+    return indices.gather(-1, (cumulative < point).sum(-1, keepdim=True)).squeeze(-1)

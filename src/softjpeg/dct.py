@@ -12,6 +12,12 @@ from torch import Tensor
 @functools.cache
 def _basis(dtype: torch.dtype, device: torch.device) -> Tensor:
     """(64, 64): row m is the m-th basis picture, raster order; its rows are orthonormal."""
+    # A basis first made in inference mode could not take part in training later.
+    with torch.inference_mode(False):
+        return _build(dtype, device)
+
+
+def _build(dtype: torch.dtype, device: torch.device) -> Tensor:
     n = torch.arange(8, dtype=torch.float64)
     c = torch.cos((2 * n[None, :] + 1) * n[:, None] * math.pi / 16) / 2
     c[0] /= math.sqrt(2)

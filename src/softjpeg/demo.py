@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from softjpeg.preset import Preset
     from softjpeg.report import Picture
 
-RATES = (0.35, 0.6, 1.0)
+RATES = (0.3, 0.5, 0.8)
 SUBSAMPLING = "4:2:0"
-_LEARNING_CROPS, _HELD_OUT_CROPS, _BATCH = 8, 5, 16
+_LEARNING_CROPS, _HELD_OUT_CROPS, _BATCH = 8, 5, 8
 _QUALITIES = (5, 12, 25, 60, 85)
 _PICTURES_EVERY = 3
 _PACKAGES = {

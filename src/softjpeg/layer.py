@@ -66,6 +66,8 @@ class JPEGLayer(nn.Module):
         for name, value in (("hardness", hardness), ("alpha", 1.0 if alpha is None else alpha)):
             if not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}")
+        if not 0 < table_range[0] <= table_range[1]:
+            raise ValueError(f"table_range must be positive and ascending, got {table_range}")
         if alpha is not None and train_hardness:
             raise ValueError(f"train_hardness needs a hardness, but alpha is fixed at {alpha}")
         luma_factors(subsampling)
@@ -121,11 +123,15 @@ class JPEGLayer(nn.Module):
         """(B, 3 or 1, H, W) in [0, 1] to what a decoder shows of it."""
         if image.ndim != 4 or image.shape[1] not in (1, 3):
             raise ValueError(f"image must have shape (B, 3 or 1, H, W), got {tuple(image.shape)}")
-        z = image_to_coefficients(image, self.subsampling, rounding=self.rounding)
         size = (image.shape[-2], image.shape[-1])
-        return coefficients_to_image(
-            self.quantize(z), size, self.subsampling, rounding=self.rounding
-        )
+        # Half precision has too few bits for coefficients of up to 1024.
+        with torch.autocast(image.device.type, enabled=False):
+            wide = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
+            z = image_to_coefficients(wide, self.subsampling, rounding=self.rounding)
+            shown = coefficients_to_image(
+                self.quantize(z), size, self.subsampling, rounding=self.rounding
+            )
+        return shown.to(image.dtype)
 
     def extra_repr(self) -> str:
         """The settings that are not parameters."""

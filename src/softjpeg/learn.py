@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ from softjpeg.preset import Preset
 from softjpeg.progress import track
 from softjpeg.proxy import Loss, codec_loss
 from softjpeg.rate_control import RateControl
+
+_VERDICT = ("loss", "bpp", "default_loss", "default_bpp")
 
 
 def learn(
@@ -52,7 +55,8 @@ def learn(
     """Learn a preset for a frozen network.
 
     Args:
-        model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes), or to anything with `loss`.
+        model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes), or with `loss` to any tensor
+            (B, ...); it is left in eval mode.
         images: (N, 3, H, W) uint8, uncompressed. Keep crops of one photo together: the halves are
             the first and the second.
         labels: (N,) class indices: the loss is then cross-entropy instead of label-free.
@@ -62,7 +66,7 @@ def learn(
         rate_weight: λ, in loss per bit per pixel; exactly one of it and `target_bpp`.
         target_bpp: bits per pixel of whole files to reach on `images`.
         rounds: of the four passes; a later one starts from better tables.
-        batch_size: images the network reads at once.
+        batch_size: images the network reads at once; fewer where there are few images.
         seed: of everything random; the same seed gives the same preset.
         checkpoint: file to keep the state in; an interrupted run resumes from it exactly.
         progress: show a progress bar on a terminal.
@@ -79,8 +83,10 @@ def learn(
     >>> learn(network, images, target_bpp=30.0, batch_size=2).subsampling
     '4:2:0'
     """
-    control = RateControl(images, subsampling, rate_weight, target_bpp)
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, got {rounds}")
     task = Task(model, images, labels, loss, subsampling, batch_size, seed)
+    control = RateControl(images, subsampling, rate_weight, target_bpp)
     state = _run(task, control, rounds, checkpoint, progress)
     return _preset(task, control, state, rounds, provenance)
 
@@ -115,12 +121,15 @@ def learn_ladder(
     if not targets_bpp:
         raise ValueError("targets_bpp must name at least one rate, got none")
     middle = sorted(targets_bpp)[len(targets_bpp) // 2]
-    control = RateControl(images, subsampling, None, middle)
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, got {rounds}")
     task = Task(model, images, labels, loss, subsampling, batch_size, seed)
+    control = RateControl(images, subsampling, None, middle)
+    rates = [control.at(target) for target in targets_bpp]
     learned = _run(task, control, rounds, checkpoint, progress)
     presets = []
-    for target in targets_bpp:
-        there, state = control.at(target), learned
+    for target, there in zip(targets_bpp, rates, strict=True):
+        state = learned
         if target != middle:
             state = to_measure(state, blended(state.current.belief, (0.0, 0.5), there))
             for part in track(task.judged, f"{target} bpp", enabled=progress):
@@ -137,10 +146,12 @@ def _run(
     checkpoint: str | os.PathLike[str] | None,
     progress: bool,
 ) -> State:
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, got {rounds}")
     settings = (task.subsampling, control.rate_weight, control.target_bpp, task.seed)
-    run = fingerprint(task.images, task.targets, task.kind, *settings, task.batch_size, rounds)
+    loss = getattr(task.custom, "__qualname__", repr(type(task.custom)))
+    weights = [value for _, value in sorted(task.model.state_dict().items())]
+    # Not the network's outputs: another number of threads may change their last bit.
+    inputs = (task.images, task.labels, *weights, task.kind, loss, *settings)
+    run = fingerprint(version("softjpeg"), *inputs, task.batch_size, rounds)
     state = load_state(checkpoint, run) or start(control)
     units = [(name, part) for _ in range(rounds) for name in PASSES for part in task.parts(name)]
     for name, part in track(units[state.done :], "learning", enabled=progress):
@@ -168,6 +179,7 @@ def _preset(
         "loss": total / len(task.images),
         "loss_kind": task.kind,
         "bpp": control.bpp(tables),
+        "judged": dict(zip(_VERDICT, state.verdict, strict=True)),
         "rate_weight": state.current.rate_weight,
         "target_bpp": control.target_bpp,
         "images": len(task.images),

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from softjpeg.calibration import correct, shifted_tables
 from softjpeg.checkpoint import Candidate, State
-from softjpeg.proxy import Loss, codec_loss, kl_loss, outputs_of
-from softjpeg.rate_control import Belief, RateControl, Tables
+from softjpeg.proxy import Loss, check_labels, codec_loss, kl_loss, outputs_of
+from softjpeg.rate_control import Belief, RateControl, Tables, default_tables
 from softjpeg.sensitivity import pooled, squared_gradient
 from softjpeg.transform import image_to_coefficients
 
 PASSES = ("sensitivity", "blend", "bands", "choice")
 BLENDS = (0.0, 0.35, 0.7)
 """Shares of what the default tables imply; the default tables themselves come last."""
-_RATE_IMAGES = 64
+_LEAST_BATCHES = 8
 
 
 class Task:
@@ -46,11 +46,19 @@ class Task:
             raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        self.model, self.images, self.subsampling = model.eval(), images, subsampling
+        if not 0 <= seed < 1 << 31:
+            raise ValueError(f"seed must be from 0 to {(1 << 31) - 1}, got {seed}")
+        # Few images still make batches enough to tell a gain from chance.
+        batch_size = max(1, min(batch_size, len(images) // _LEAST_BATCHES))
+        self.model, self.images, self.subsampling = model.eval(), images.cpu(), subsampling
         self.custom, self.seed, self.batch_size = loss, seed, batch_size
         self.kind = "custom" if loss else "KL" if labels is None else "cross-entropy"
         self.loss = loss or (kl_loss if labels is None else F.cross_entropy)
-        self.targets = outputs_of(model, images, batch_size) if labels is None else labels
+        outputs = outputs_of(model, self.images, batch_size)
+        if labels is not None:
+            check_labels(labels, outputs)
+        self.targets = outputs if labels is None else labels.cpu()
+        self.labels = labels
         self.batches = [slice(i, i + batch_size) for i in range(0, len(images), batch_size)]
         half = -(-len(self.batches) // 2)
         self.measured, self.judged = self.batches[:half], self.batches[half:] or self.batches
@@ -65,9 +73,12 @@ class Task:
 
 
 def start(control: RateControl) -> State:
-    """Default tables, nothing measured."""
+    """Default tables of quality 50, nothing measured.
+
+    At the far lower qualities of low rates a network hardly sees the image, and its gradient misleads.
+    """
     one = torch.ones(3, 8, 8)
-    current = Candidate(control.default(), (one, one), 0.0)
+    current = Candidate(default_tables(50), (one, one), 0.0)
     return State(0, current)
 
 
@@ -95,7 +106,11 @@ def finish(state: State, name: str, task: Task, control: RateControl) -> State:
     """What a whole pass tells, and what the next one has to measure."""
     if name == "sensitivity":
         belief = (pooled(state.gradients), state.current.belief[1])
-        return to_measure(replace(state, gradients=[]), blended(belief, BLENDS, control))
+        candidates = blended(belief, BLENDS, control)
+        if state.current.rate_weight:
+            # Of an earlier round: a later one must not lose what that one found.
+            candidates.insert(0, state.current)
+        return to_measure(replace(state, gradients=[]), candidates)
     if name == "blend":
         state = choose(state, control)
         current = state.current
@@ -124,8 +139,8 @@ def to_measure(state: State, candidates: list[Candidate]) -> State:
 def choose(state: State, control: RateControl, anchored: bool = False) -> State:
     """Keep the candidate of least measured loss + λ·rate.
 
-    `anchored`: unless it gains more than a standard error on the last one, the default tables,
-    which are then kept: a gain that the images cannot tell from chance is not taken.
+    `anchored`: unless its gain on the last one, the default tables, is significant over the batches
+    (Student's t, one-sided, 10 %), these are kept: chance is not learned from.
     """
     weight = state.candidates[0].rate_weight
     rates = torch.tensor([control.bpp(c.tables) for c in state.candidates], dtype=torch.float64)
@@ -133,9 +148,15 @@ def choose(state: State, control: RateControl, anchored: bool = False) -> State:
     chosen = int(costs.mean(0).argmin())
     gain = costs[:, -1] - costs[:, chosen]
     error = float(gain.std()) / len(gain) ** 0.5 if len(gain) > 1 else 0.0
-    if anchored and float(gain.mean()) < error:
+    # The 90 % quantile of Student's t, to 6 % from 2 degrees of freedom on.
+    quantile = 1.28 + 1.0 / max(1, len(gain) - 1)
+    if anchored and float(gain.mean()) < quantile * error:
         chosen = len(state.candidates) - 1
-    return replace(state, current=state.candidates[chosen], candidates=[], losses=[])
+    means = torch.tensor(state.losses, dtype=torch.float64).mean(0)
+    verdict = [float(x) for i in (chosen, -1) for x in (means[i], rates[i])]
+    return replace(
+        state, current=state.candidates[chosen], candidates=[], losses=[], verdict=verdict
+    )
 
 
 def _solved(belief: Belief, control: RateControl) -> Candidate:
@@ -147,7 +168,7 @@ def _corrected(state: State, task: Task, control: RateControl) -> list[Belief]:
     """The current belief corrected all the way and half-way."""
     tables: Tables = state.current.tables
     sensitivity, rate = state.current.belief
-    sample = control.sample[:_RATE_IMAGES].float() / 255
+    sample = control.sample.float() / 255
     loss_factor, rate_factor = correct(
         torch.tensor(state.losses, dtype=torch.float64),
         image_to_coefficients(sample, task.subsampling, rounding=True),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -172,7 +171,7 @@ def _hardness(value: Any) -> npt.NDArray[np.float64]:
     if not good.all():
         path = "".join(f"[{i}]" for i in np.argwhere(~good)[0])
         raise ValueError(f"hardness{path} must be positive and finite, got {array[~good][0]}")
-    if isinstance(value, (str, bool)) or math.isnan(array.sum()):
+    if isinstance(value, (str, bool)):
         raise ValueError(f"hardness must be a number, got {value!r}")
     return array
 

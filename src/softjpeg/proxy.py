@@ -68,11 +68,35 @@ def codec_loss(
 
 @torch.no_grad()
 def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor:
-    """The network's output (N, ...) on uint8 images (N, 3, H, W), batch by batch, on the CPU."""
+    """The network's output (N, ...) on uint8 images (N, 3, H, W), batch by batch, on the CPU.
+
+    Raises:
+        ValueError: the network cannot read such images, or its output is no finite tensor (N, ...).
+    """
     device = device_of(model)
-    starts = range(0, len(images), batch_size)
-    batches = (images[i : i + batch_size].to(device).float() / 255 for i in starts)
-    return torch.cat([model(batch).cpu() for batch in batches])
+    outputs = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size].to(device).float() / 255
+        try:
+            output = model(batch)
+        except RuntimeError as error:
+            what = f"images of {images.shape[-1]}x{images.shape[-2]} pixels"
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"the network cannot read {what}: {reason}") from error
+        if not isinstance(output, Tensor) or len(output) != len(batch):
+            raise ValueError(f"the network's output must be a tensor (N, ...), got {type(output)}")
+        if not torch.isfinite(output).all():
+            raise ValueError("the network's output on the uncompressed images is not finite")
+        outputs.append(output.cpu())
+    return torch.cat(outputs)
+
+
+def check_labels(labels: Tensor, outputs: Tensor) -> None:
+    """Raise ValueError unless every label is a class of `outputs` (N, classes)."""
+    classes = outputs.shape[-1]
+    wrong = (labels >= classes) | (labels < -1)
+    if wrong.any():
+        raise ValueError(f"labels must be below {classes} classes, got {int(labels[wrong][0])}")
 
 
 def device_of(model: nn.Module) -> torch.device:

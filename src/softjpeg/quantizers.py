@@ -6,8 +6,6 @@ compare it with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -76,13 +74,7 @@ def lsq_quantize(z: Tensor, q: Tensor, *, levels: int | None = None) -> Tensor:
     return hard_quantize(z, straight_through(q, q * scale), levels=levels)
 
 
-QUANTIZERS: dict[str, Callable[..., Tensor]] = {
-    "soft": soft_quantize,
-    "hard": hard_quantize,
-    "noise": noise_quantize,
-    "cubic": cubic_quantize,
-    "lsq": lsq_quantize,
-}
+QUANTIZERS = ("soft", "hard", "noise", "cubic", "lsq")
 
 
 def quantize(

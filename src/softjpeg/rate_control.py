@@ -43,12 +43,9 @@ class RateControl:
         rate_weight: float | None,
         target_bpp: float | None,
     ) -> None:
-        if (rate_weight is None) == (target_bpp is None):
-            given = f"got {rate_weight} and {target_bpp}"
-            raise ValueError(f"exactly one of rate_weight and target_bpp must be given, {given}")
-        for name, value in (("rate_weight", rate_weight), ("target_bpp", target_bpp)):
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be positive and finite, got {value}")
+        _check_rate(rate_weight, target_bpp)
+        images = images.cpu()
+        self._default: Tables | None = None
         self.subsampling = subsampling
         self.rate_weight, self.target_bpp = rate_weight, target_bpp
         self.size = (images.shape[-2], images.shape[-1])
@@ -60,7 +57,9 @@ class RateControl:
 
     def at(self, target_bpp: float) -> RateControl:
         """The same images at another target rate."""
+        _check_rate(None, target_bpp)
         other = copy.copy(self)
+        other._default = None
         other.rate_weight, other.target_bpp = None, target_bpp
         return other
 
@@ -81,16 +80,20 @@ class RateControl:
 
     def default(self) -> Tables:
         """Annex K tables: of quality 50, or of the lowest quality that reaches the target."""
-        if self.target_bpp is None:
-            return _default(50)
+        if self._default is None:
+            self._default = default_tables(50 if self.target_bpp is None else self._quality())
+        return self._default
+
+    def _quality(self) -> int:
+        assert self.target_bpp is not None
         low, high = 1, 100
         while low < high:
             middle = (low + high) // 2
-            if self.bpp(_default(middle)) < self.target_bpp:
+            if self.bpp(default_tables(middle)) < self.target_bpp:
                 low = middle + 1
             else:
                 high = middle
-        return _default(low)
+        return low
 
     def blend(self, belief: Belief, share: float) -> Belief:
         """A belief moved towards what the default tables imply, by a share 0..1 of the way."""
@@ -148,6 +151,16 @@ def _find_root(falling: Callable[[float], float], low: float, high: float) -> No
             high, at_high, at_low = middle, value, at_low / 2
 
 
-def _default(quality: int) -> Tables:
+def _check_rate(rate_weight: float | None, target_bpp: float | None) -> None:
+    if (rate_weight is None) == (target_bpp is None):
+        given = f"got {rate_weight} and {target_bpp}"
+        raise ValueError(f"exactly one of rate_weight and target_bpp must be given, {given}")
+    for name, value in (("rate_weight", rate_weight), ("target_bpp", target_bpp)):
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} must be positive and finite, got {value}")
+
+
+def default_tables(quality: int) -> Tables:
+    """Annex K at a libjpeg quality 1..100, as tensors."""
     luma, chroma = quality_tables(quality)
     return torch.from_numpy(luma), torch.from_numpy(chroma)

@@ -130,6 +130,8 @@ def _moments(
     c, r = nearest_index(z, q, levels)
     q, alpha = q.expand_as(z), alpha.expand_as(z)
     half = reach(alpha * q**2) if window is None else window // 2
+    if levels is not None:
+        half = min(half, 2 * levels)
     if window is not None and half > 2:
         return c, _direct_sum(c, r, q, alpha, levels, half)
     moments = _few_points(r, q, alpha, half) if window else _full_lattice(r, q, alpha)

@@ -14,7 +14,8 @@ def straight_through(value: Tensor, gradient: Tensor) -> Tensor:
     >>> x.grad.item()
     2.0
     """
-    return gradient + (value - gradient).detach()
+    # This order leaves the value exact: a clamped step must not come out as 0.
+    return value.detach() + (gradient - gradient.detach())
 
 
 def round_half_up(x: Tensor) -> Tensor:

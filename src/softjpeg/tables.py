@@ -66,8 +66,13 @@ def validate_table(name: str, table: Any) -> Table:
         raise ValueError(f"{name} must have shape (8, 8), got ragged rows") from error
     if array.shape != (8, 8):
         raise ValueError(f"{name} must have shape (8, 8), got {array.shape}")
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"{name} must hold integers from 1 to 255, got {array.dtype} values")
+    # In a list one string or bool among numbers is to be named; an array has a type of its own.
+    entries = array if hasattr(table, "dtype") else np.asarray(table, dtype=object)
+    for (row, column), value in np.ndenumerate(entries):
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+            raise ValueError(
+                f"{name}[{row}][{column}] must be an integer from 1 to 255, got {value!r}"
+            )
     # A NaN fails every comparison, so the test is for what is allowed.
     good = (array >= 1) & (array <= 255) & (array == np.floor(array))
     if not good.all():

@@ -10,14 +10,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from softjpeg.codec.reader import read_coefficients
 from softjpeg.codec.writer import write_coefficients
 from softjpeg.cpmf import sample_index
+from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
 from softjpeg.preset import Preset
 from softjpeg.tables import to_pillow
 from softjpeg.transform import image_to_coefficients
 
 MODES = ("hard", "probabilistic")
-_AC_LIMIT = 1023
 _PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 
@@ -81,7 +82,10 @@ def to_pillow_image(image: Image.Image | Tensor | np.ndarray[Any, Any]) -> Image
     if isinstance(image, Image.Image):
         if image.mode in ("L", "RGB"):
             return image
-        return image.convert("L" if image.mode in ("1", "I;16", "LA") else "RGB")
+        if image.mode == "I;16":
+            # Pillow would clip 16 bits to 8, not scale them.
+            return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return image.convert("L" if image.mode in ("1", "LA") else "RGB")
     if isinstance(image, Tensor):
         if image.ndim != 3 or image.shape[0] not in (1, 3):
             raise ValueError(f"image must have shape (3 or 1, H, W), got {tuple(image.shape)}")
@@ -102,17 +106,28 @@ def to_pillow_image(image: Image.Image | Tensor | np.ndarray[Any, Any]) -> Image
 
 
 def _encode_hard(picture: Image.Image, preset: Preset, optimize: bool) -> bytes:
-    gray = picture.mode == "L"
-    buffer = io.BytesIO()
-    # No quality beside the tables: Pillow would scale them by it.
-    picture.save(
-        buffer,
-        "jpeg",
-        qtables=to_pillow(preset.luma, None if gray else preset.chroma),
-        subsampling=_PILLOW_SUBSAMPLING[preset.subsampling],
-        optimize=optimize,
-    )
-    return buffer.getvalue()
+    tables = to_pillow(preset.luma, None if picture.mode == "L" else preset.chroma)
+
+    def save(optimize: bool) -> bytes:
+        buffer = io.BytesIO()
+        # No quality beside the tables: Pillow would scale them by it.
+        picture.save(
+            buffer,
+            "jpeg",
+            qtables=tables,
+            subsampling=_PILLOW_SUBSAMPLING[preset.subsampling],
+            optimize=optimize,
+        )
+        return buffer.getvalue()
+
+    try:
+        return save(optimize)
+    except OSError:
+        # Pillow has too small a buffer for optimizing files of over 2 bytes per pixel: recode them.
+        file = read_coefficients(save(optimize=False))
+        return write_coefficients(
+            file.components, file.tables, size=file.size, subsampling=file.subsampling
+        )
 
 
 def _encode_probabilistic(
@@ -131,8 +146,9 @@ def _encode_probabilistic(
     for z, table, h in zip(coefficients, tables, preset.hardness[[0, 1, 1]], strict=False):
         q = torch.from_numpy(table).float()
         alpha = torch.from_numpy(h).float() / q**2
-        drawn = sample_index(z, q, alpha, levels=_AC_LIMIT, generator=generator)
-        indices.append(drawn.to(torch.int32).numpy())
+        drawn = sample_index(z, q, alpha, generator=generator).flatten(-2)
+        ac, dc = drawn[..., 1:].clamp(-MAX_AC, MAX_AC), drawn[..., :1].clamp(MIN_DC, MAX_DC)
+        indices.append(torch.cat([dc, ac], -1).reshape(z.shape).to(torch.int32).numpy())
     return write_coefficients(
         indices,
         tables,
