@@ -75,7 +75,7 @@ class Task:
 def start(control: RateControl) -> State:
     """Default tables of quality 50, nothing measured.
 
-    At the far lower qualities of low rates a network hardly sees the image, and its gradient misleads.
+    At the qualities of low rates a network hardly sees the image, and its gradient misleads.
     """
     one = torch.ones(3, 8, 8)
     current = Candidate(default_tables(50), (one, one), 0.0)
