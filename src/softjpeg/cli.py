@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from enum import Enum
@@ -101,7 +100,8 @@ def _main(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    pass
+    # On a busy machine, threads that spin while they wait slow each other down.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @app.command()
@@ -173,32 +173,22 @@ def encode(
     seed: Seed = 0,
 ) -> None:
     """Write images as ordinary .jpg files with a preset's tables."""
-    from softjpeg.codec import encode as encode_image
-    from softjpeg.files import write_atomically
-    from softjpeg.images import read_image
+    from softjpeg.encode_files import encode_files
     from softjpeg.preset import Preset
-    from softjpeg.progress import track
 
     tables = Preset.load(preset)
-    targets = _targets(images, out)
-    bytes_in = bytes_out = failures = 0
-    for target, (path, name) in track(targets.items(), "encoding", total=len(targets)):
-        try:
-            data = encode_image(read_image(path), tables, mode.value, seed=_image_seed(seed, name))
-        except (ValueError, OSError) as error:
-            text = _sentence(error)
-            typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
-            failures += 1
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, data)
-        bytes_in += path.stat().st_size
-        bytes_out += len(data)
-    written = len(targets) - failures
-    share = f" ({bytes_out / bytes_in:.1%})" if bytes_in else ""
-    typer.echo(f"{written} images: {bytes_in:,} bytes in, {bytes_out:,} bytes out{share}")
-    if failures:
-        typer.echo(f"softjpeg: {failures} of {len(targets)} images were not written", err=True)
+    summary = encode_files(images, tables, out, mode=mode.value, seed=seed, progress=True)
+    for path, error in summary.failures:
+        text = _sentence(error)
+        typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
+    share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
+    typer.echo(
+        f"{summary.written} images: {summary.bytes_in:,} bytes in, "
+        f"{summary.bytes_out:,} bytes out{share}"
+    )
+    if failed := len(summary.failures):
+        total = summary.written + failed
+        typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
         raise typer.Exit(1)
 
 
@@ -292,35 +282,6 @@ def _load(
     layout: Any = {"memory_format": torch.channels_last}
     net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
     return net, loaded
-
-
-def _targets(source: Path, out: Path) -> dict[Path, tuple[Path, str]]:
-    """The output file of each image, with the image and its name."""
-    from softjpeg.images import find_images, relative_name
-
-    here, there = Path(os.path.abspath(source)), Path(os.path.abspath(out))
-    paths = [Path(os.path.abspath(path)) for path in find_images(source)]
-    if here != there and there.is_relative_to(here):
-        # What an earlier run wrote is not to be encoded again.
-        paths = [path for path in paths if not path.is_relative_to(there)]
-    inputs = set(paths)
-    targets: dict[Path, tuple[Path, str]] = {}
-    for path in paths:
-        name = relative_name(path, source)
-        target = there / Path(name).with_suffix(".jpg")
-        if target in targets:
-            raise ValueError(f"{targets[target][0]} and {path} would both be written to {target}")
-        if target in inputs:
-            raise ValueError(
-                f"{path} would be written over the image {target}: choose another --out"
-            )
-        targets[target] = path, name
-    return targets
-
-
-def _image_seed(seed: int, name: str) -> int:
-    """The same for an image in every run, whichever images are beside it."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big")
 
 
 def _presets(paths: list[Path]) -> dict[str, Preset]:
