@@ -7,7 +7,7 @@ images suggests, the other half judges:
   allocation then solves the quadratic problem around them exactly.
 * *blend*: measure the real loss of tables between those and the default tables, at equal rate.
 * *bands*: move each frequency band's steps, measure, and correct what allocation got wrong.
-* *choice*: keep what measures best, but the default tables where it does not clearly beat them.
+* *choice*: keep what gains most on the default tables, beyond chance, or these.
 
 Last, the hardness of the probabilistic quantizer is chosen by measurement (`hardness`).
 
@@ -134,7 +134,7 @@ def learn_ladder(
             state = to_measure(state, blended(state.current.belief, (0.0, 0.5), there))
             for part in track(task.judged, f"{target} bpp", enabled=progress):
                 state = step(state, "choice", part, task)
-            state = choose(state, there, anchored=True)
+            state = choose(state, there)
         presets.append(_preset(task, there, state, rounds, provenance))
     return presets
 

@@ -121,7 +121,7 @@ def finish(state: State, name: str, task: Task, control: RateControl) -> State:
         learned = [state.current, *(_solved(b, control) for b in beliefs)]
         default = Candidate(control.default(), control.blend(beliefs[0], 1.0), 0.0)
         return to_measure(state, [*learned, default])
-    return choose(state, control, anchored=True)
+    return choose(state, control)
 
 
 def blended(belief: Belief, shares: tuple[float, ...], control: RateControl) -> list[Candidate]:
@@ -136,24 +136,22 @@ def to_measure(state: State, candidates: list[Candidate]) -> State:
     return replace(state, candidates=candidates, losses=[])
 
 
-def choose(state: State, control: RateControl, anchored: bool = False) -> State:
-    """Keep the candidate of least measured loss + λ·rate.
+def choose(state: State, control: RateControl) -> State:
+    """Keep the candidate whose gain on the last one, the default tables, is surest.
 
-    `anchored`: unless its gain on the last one, the default tables, is significant over the batches
-    (Student's t, one-sided, 10 %), these are kept: chance is not learned from.
+    The gain in measured loss + λ·rate counts at its lower confidence bound over the batches
+    (Student's t, one-sided, 10 %), so that chance is not learned from; the default gains exactly 0.
     """
     weight = state.candidates[0].rate_weight
     rates = torch.tensor([control.bpp(c.tables) for c in state.candidates], dtype=torch.float64)
-    costs = torch.tensor(state.losses, dtype=torch.float64) + weight * rates
-    chosen = int(costs.mean(0).argmin())
-    gain = costs[:, -1] - costs[:, chosen]
-    error = float(gain.std()) / len(gain) ** 0.5 if len(gain) > 1 else 0.0
+    losses = torch.tensor(state.losses, dtype=torch.float64)
+    costs = losses + weight * rates
+    gain = costs[:, [-1]] - costs
+    error = gain.std(0) / len(gain) ** 0.5 if len(gain) > 1 else torch.zeros_like(gain[0])
     # The 90 % quantile of Student's t, to 6 % from 2 degrees of freedom on.
     quantile = 1.28 + 1.0 / max(1, len(gain) - 1)
-    if anchored and float(gain.mean()) < quantile * error:
-        chosen = len(state.candidates) - 1
-    means = torch.tensor(state.losses, dtype=torch.float64).mean(0)
-    verdict = [float(x) for i in (chosen, -1) for x in (means[i], rates[i])]
+    chosen = int((gain.mean(0) - quantile * error).argmax())
+    verdict = [float(x) for i in (chosen, -1) for x in (losses.mean(0)[i], rates[i])]
     return replace(
         state, current=state.candidates[chosen], candidates=[], losses=[], verdict=verdict
     )
