@@ -12,7 +12,7 @@ from PIL import Image
 from softjpeg.codec import read_coefficients, scan_bytes, write_coefficients
 from softjpeg.codec.markers import bytes_by_marker, segments
 from softjpeg.entropy import scan_bits, scan_bits_batch
-from softjpeg.entropy.layout import SUBSAMPLINGS
+from softjpeg.subsampling import SUBSAMPLINGS
 
 LAYOUTS = ["gray", *SUBSAMPLINGS]
 
