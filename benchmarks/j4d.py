@@ -13,6 +13,7 @@ import argparse
 import csv
 import io
 import platform
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -129,7 +130,7 @@ def main() -> None:
         )
         compare(points, f"{name} on {len(held)} held-out images, {subsampling}")
         facts = {
-            "command": f"python benchmarks/j4d.py {options.task} --rounds {options.rounds}",
+            "command": "python benchmarks/j4d.py " + " ".join(sys.argv[1:]),
             "network": name,
             "learned for": next(iter(networks)),
             "learning images": len(x),
