@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.codec import decode, encode, scan_bytes
 from softjpeg.evaluation.points import RatePoint
 from softjpeg.preset import Preset
 from softjpeg.progress import track
-from softjpeg.proxy import check_labels, outputs_of
+from softjpeg.proxy import check_labels, kl_loss, outputs_of
 
 QUALITIES = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
 
@@ -110,9 +109,7 @@ def _point(
 ) -> RatePoint:
     pixels = images.shape[-1] * images.shape[-2]
     right = answers.argmax(-1)
-    kl = F.kl_div(
-        answers.log_softmax(-1), original.log_softmax(-1), reduction="batchmean", log_target=True
-    )
+    kl = float(kl_loss(answers, original))
     return RatePoint(
         name=name,
         mode=mode,
@@ -123,5 +120,5 @@ def _point(
         top1=None if labels is None else (right == labels).double().mean().item(),
         agreement=(right == original.argmax(-1)).double().mean().item(),
         # Rounding may leave a KL of 0 a hair below it; NaN stays NaN.
-        kl=0.0 if -1e-6 < kl.item() < 0 else kl.item(),
+        kl=0.0 if -1e-6 < kl < 0 else kl,
     )
