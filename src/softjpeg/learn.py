@@ -83,12 +83,10 @@ def learn(
     >>> learn(network, images, target_bpp=30.0, batch_size=2).subsampling
     '4:2:0'
     """
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, got {rounds}")
-    task = Task(model, images, labels, loss, subsampling, batch_size, seed)
+    task = Task(model, images, labels, loss, subsampling, rounds, batch_size, seed)
     control = RateControl(images, subsampling, rate_weight, target_bpp)
-    state = _run(task, control, rounds, checkpoint, progress)
-    return _preset(task, control, state, rounds, provenance)
+    state = _run(task, control, checkpoint, progress)
+    return _preset(task, control, state, provenance)
 
 
 def learn_ladder(
@@ -121,12 +119,10 @@ def learn_ladder(
     if not targets_bpp:
         raise ValueError("targets_bpp must name at least one rate, got none")
     middle = sorted(targets_bpp)[len(targets_bpp) // 2]
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, got {rounds}")
-    task = Task(model, images, labels, loss, subsampling, batch_size, seed)
+    task = Task(model, images, labels, loss, subsampling, rounds, batch_size, seed)
     control = RateControl(images, subsampling, None, middle)
     rates = [control.at(target) for target in targets_bpp]
-    learned = _run(task, control, rounds, checkpoint, progress)
+    learned = _run(task, control, checkpoint, progress)
     presets = []
     for target, there in zip(targets_bpp, rates, strict=True):
         state = learned
@@ -135,14 +131,13 @@ def learn_ladder(
             for part in track(task.judged, f"{target} bpp", enabled=progress):
                 state = step(state, "choice", part, task)
             state = choose(state, there)
-        presets.append(_preset(task, there, state, rounds, provenance))
+        presets.append(_preset(task, there, state, provenance))
     return presets
 
 
 def _run(
     task: Task,
     control: RateControl,
-    rounds: int,
     checkpoint: str | os.PathLike[str] | None,
     progress: bool,
 ) -> State:
@@ -151,9 +146,11 @@ def _run(
     weights = [value for _, value in sorted(task.model.state_dict().items())]
     # Not the network's outputs: another number of threads may change their last bit.
     inputs = (task.images, task.labels, *weights, task.kind, loss, *settings)
-    run = fingerprint(version("softjpeg"), *inputs, task.batch_size, rounds)
+    run = fingerprint(version("softjpeg"), *inputs, task.batch_size, task.rounds)
     state = load_state(checkpoint, run) or start(control)
-    units = [(name, part) for _ in range(rounds) for name in PASSES for part in task.parts(name)]
+    units = [
+        (name, part) for _ in range(task.rounds) for name in PASSES for part in task.parts(name)
+    ]
     for name, part in track(units[state.done :], "learning", enabled=progress):
         state = step(state, name, part, task)
         if part == task.parts(name)[-1]:
@@ -166,7 +163,6 @@ def _preset(
     task: Task,
     control: RateControl,
     state: State,
-    rounds: int,
     provenance: Mapping[str, Any] | None,
 ) -> Preset:
     tables = state.current.tables
@@ -184,7 +180,7 @@ def _preset(
         "target_bpp": control.target_bpp,
         "images": len(task.images),
         "size": list(control.size),
-        "rounds": rounds,
+        "rounds": task.rounds,
         "seed": task.seed,
         "torch": torch.__version__,
     }

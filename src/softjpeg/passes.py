@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from softjpeg.calibration import correct, shifted_tables
 from softjpeg.checkpoint import Candidate, State
-from softjpeg.proxy import Loss, check_labels, codec_loss, kl_loss, outputs_of
+from softjpeg.proxy import Loss, check_inputs, check_labels, codec_loss, kl_loss, outputs_of
 from softjpeg.rate_control import Belief, RateControl, Tables, default_tables
 from softjpeg.sensitivity import pooled, squared_gradient
 from softjpeg.transform import image_to_coefficients
@@ -34,24 +34,19 @@ class Task:
         labels: Tensor | None,
         loss: Loss | None,
         subsampling: str,
+        rounds: int,
         batch_size: int,
         seed: int,
     ) -> None:
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-            found = f"{tuple(images.shape)} {images.dtype}"
-            raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {found}")
-        if not len(images):
-            raise ValueError("images must hold at least one image, got none")
-        if labels is not None and labels.shape != (len(images),):
-            raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        check_inputs(images, labels, batch_size)
+        if rounds < 1:
+            raise ValueError(f"rounds must be at least 1, got {rounds}")
         if not 0 <= seed < 1 << 31:
             raise ValueError(f"seed must be from 0 to {(1 << 31) - 1}, got {seed}")
         # Few images still make batches enough to tell a gain from chance.
         batch_size = max(1, min(batch_size, len(images) // _LEAST_BATCHES))
         self.model, self.images, self.subsampling = model.eval(), images.cpu(), subsampling
-        self.custom, self.seed, self.batch_size = loss, seed, batch_size
+        self.custom, self.rounds, self.seed, self.batch_size = loss, rounds, seed, batch_size
         self.kind = "custom" if loss else "KL" if labels is None else "cross-entropy"
         self.loss = loss or (kl_loss if labels is None else F.cross_entropy)
         outputs = outputs_of(model, self.images, batch_size)

@@ -91,6 +91,17 @@ def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor
     return torch.cat(outputs)
 
 
+def check_inputs(images: Tensor, labels: Tensor | None, batch_size: int) -> None:
+    """Raise ValueError unless images are uint8 (N, 3, H, W), N ≥ 1, and labels (N,)."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
+        found = f"{tuple(images.shape)} {images.dtype}"
+        raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {found}")
+    if labels is not None and labels.shape != (len(images),):
+        raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+
 def check_labels(labels: Tensor, outputs: Tensor) -> None:
     """Raise ValueError unless every label is a class of `outputs` (N, classes)."""
     classes = outputs.shape[-1]

@@ -11,7 +11,7 @@ from softjpeg.codec import decode, encode, scan_bytes
 from softjpeg.evaluation.points import RatePoint
 from softjpeg.preset import Preset
 from softjpeg.progress import track
-from softjpeg.proxy import check_labels, kl_loss, outputs_of
+from softjpeg.proxy import check_inputs, check_labels, kl_loss, outputs_of
 
 QUALITIES = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
 
@@ -55,13 +55,7 @@ def evaluate(
     >>> [p.name for p in points]
     ['uncompressed', 'mine', 'default q 50']
     """
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
-        found = f"{tuple(images.shape)} {images.dtype}"
-        raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {found}")
-    if labels is not None and labels.shape != (len(images),):
-        raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    check_inputs(images, labels, batch_size)
     model.eval()
     original = outputs_of(model, images, batch_size)
     if labels is not None:
