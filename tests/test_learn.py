@@ -154,6 +154,7 @@ def test_a_network_that_does_not_care_keeps_the_default_tables():
             return 0 * x.mean((2, 3))
 
     preset = learn(Blind(), images(16, 16), subsampling="4:4:4", target_bpp=15.0)
+    assert preset.provenance["learned"]["rate_weight"] > 0
     judged = preset.provenance["learned"]["judged"]
     assert judged["loss"] == judged["default_loss"] == 0
 

@@ -114,16 +114,14 @@ def finish(state: State, name: str, task: Task, control: RateControl) -> State:
     if name == "bands":
         beliefs = _corrected(state, task, control)
         learned = [state.current, *(_solved(b, control) for b in beliefs)]
-        default = Candidate(control.default(), control.blend(beliefs[0], 1.0), 0.0)
-        return to_measure(state, [*learned, default])
+        return to_measure(state, [*learned, _default(beliefs[0], learned[0].rate_weight, control)])
     return choose(state, control)
 
 
 def blended(belief: Belief, shares: tuple[float, ...], control: RateControl) -> list[Candidate]:
     """Candidates between a belief and the default tables, and the default tables themselves."""
     candidates = [_solved(control.blend(belief, share), control) for share in shares]
-    weight = candidates[0].rate_weight
-    return [*candidates, Candidate(control.default(), control.blend(belief, 1.0), weight)]
+    return [*candidates, _default(belief, candidates[0].rate_weight, control)]
 
 
 def to_measure(state: State, candidates: list[Candidate]) -> State:
@@ -150,6 +148,10 @@ def choose(state: State, control: RateControl) -> State:
     return replace(
         state, current=state.candidates[chosen], candidates=[], losses=[], verdict=verdict
     )
+
+
+def _default(belief: Belief, rate_weight: float, control: RateControl) -> Candidate:
+    return Candidate(control.default(), control.blend(belief, 1.0), rate_weight)
 
 
 def _solved(belief: Belief, control: RateControl) -> Candidate:
