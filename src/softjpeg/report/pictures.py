@@ -69,7 +69,17 @@ def picture(
     def jpeg(file: tuple[str, bytes]) -> Version:
         return version(*file, "image/jpeg", decode(file[1]))
 
-    buffer = io.BytesIO()
-    to_image(image).save(buffer, "png", optimize=True)
-    original = version("original", buffer.getvalue(), "image/png", image)
+    original = version("original", png(image), "image/png", image)
     return Picture(name, original, [(jpeg(default), jpeg(preset)) for default, preset in pairs])
+
+
+def png(pixels: Tensor) -> bytes:
+    """(3, H, W) uint8 RGB as a .png file.
+
+    >>> import torch
+    >>> png(torch.zeros(3, 2, 5, dtype=torch.uint8))[1:4]
+    b'PNG'
+    """
+    buffer = io.BytesIO()
+    to_image(pixels).save(buffer, "png", optimize=True)
+    return buffer.getvalue()

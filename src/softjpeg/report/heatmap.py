@@ -1,0 +1,93 @@
+"""An 8×8 table as a heat map: a number and a colour for every frequency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+_LIGHT, _DARK = (243, 247, 251), (6, 44, 92)
+_WARM = (150, 52, 8)
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """What a page shows of a table.
+
+    Attributes:
+        caption: the words above it.
+        rows: of cells; a cell is its text, its background and its text's colour.
+    """
+
+    caption: str
+    rows: list[list[tuple[str, str, str]]]
+
+
+def heat_map(
+    caption: str,
+    values: Iterable[Iterable[float]],
+    share: Callable[[float], float],
+    write: Callable[[float], str],
+) -> HeatMap:
+    """A table in colours from nearly white to dark blue, or dark red where a share is negative.
+
+    Args:
+        caption: the words above it.
+        values: rows of numbers; NaN is shown as a dash.
+        share: of a value: 0 is nearly white, 1 and more dark blue, -1 and less dark red.
+        write: a value as text of up to five characters.
+
+    >>> heat_map("steps", [[6, 255]], log_share(6, 255), str).rows
+    [[('6', '#f3f7fb', '#10202f'), ('255', '#062c5c', '#ffffff')]]
+    """
+
+    def cell(value: float) -> tuple[str, str, str]:
+        if math.isnan(value):
+            return "–", *_shade(0.0)
+        return write(value), *_shade(share(value))
+
+    return HeatMap(caption, [[cell(value) for value in row] for row in values])
+
+
+def log_share(low: float, high: float) -> Callable[[float], float]:
+    """Where a value lies between two others on a logarithmic scale: 0 at `low`, 1 at `high`.
+
+    >>> log_share(1, 100)(10.0)
+    0.5
+    """
+    span = math.log(high / low) or 1.0
+    return lambda value: math.log(max(value, low) / low) / span
+
+
+def short(value: float) -> str:
+    """A positive number in at most five characters.
+
+    >>> [short(v) for v in (0.0, 0.00001, 0.0371, 0.999, 9.96, 34.7, 31750.0, 123456.0)]
+    ['0', '1e-5', '.037', '1.00', '9.96', '34.7', '31750', '1e5']
+    """
+    if value == 0:
+        return "0"
+    if value >= 99999.5 or value < 0.001:
+        mantissa, exponent = f"{value:.0e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    for digits, limit in ((0, 99.95), (1, 9.995), (2, 0.995)):
+        if value >= limit:
+            return f"{value:.{digits}f}"
+    return f"{value:.3f}".lstrip("0")[:4] if value < 0.1 else f"{value:.2f}".lstrip("0")
+
+
+def percent(value: float) -> str:
+    """A share as percent without the sign.
+
+    >>> [percent(v) for v in (0.0, 0.0004, 0.031, 0.996, 1.0)]
+    ['0', '<.1', '3.1', '99.6', '100']
+    """
+    if 0 < value < 0.0005:
+        return "<.1"
+    return f"{100 * value:.1f}".removesuffix(".0")
+
+
+def _shade(share: float) -> tuple[str, str]:
+    amount, end = min(abs(share), 1.0), _WARM if share < 0 else _DARK
+    mixed = [round(a + (b - a) * amount) for a, b in zip(_LIGHT, end, strict=True)]
+    return "#" + bytes(mixed).hex(), "#ffffff" if amount > 0.5 else "#10202f"
