@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from softjpeg import functional
     from softjpeg.codec import decode, encode, read_coefficients, write_coefficients
     from softjpeg.evaluation import evaluate
+    from softjpeg.feature_layer import FeatureJPEGLayer
     from softjpeg.layer import JPEGLayer
     from softjpeg.learn import learn, learn_ladder
     from softjpeg.preset import Preset
+    from softjpeg.wrap import wrap
 
     __version__: str
 
 __all__ = [
+    "FeatureJPEGLayer",
     "JPEGLayer",
     "Preset",
     "__version__",
@@ -31,10 +34,12 @@ __all__ = [
     "learn",
     "learn_ladder",
     "read_coefficients",
+    "wrap",
     "write_coefficients",
 ]
 
 _MODULE_OF = {
+    "FeatureJPEGLayer": "feature_layer",
     "JPEGLayer": "layer",
     "Preset": "preset",
     "decode": "codec",
@@ -43,6 +48,7 @@ _MODULE_OF = {
     "learn": "learn",
     "learn_ladder": "learn",
     "read_coefficients": "codec",
+    "wrap": "wrap",
     "write_coefficients": "codec",
 }
 
@@ -66,8 +72,8 @@ def __dir__() -> list[str]:
 class _Package(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         # Importing the module softjpeg.learn would put it in the place of the function.
-        if name == "learn" and isinstance(value, ModuleType):
-            value = value.learn
+        if name in ("learn", "wrap") and isinstance(value, ModuleType):
+            value = getattr(value, name)
         super().__setattr__(name, value)
 
 

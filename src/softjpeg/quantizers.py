@@ -74,7 +74,19 @@ def lsq_quantize(z: Tensor, q: Tensor, *, levels: int | None = None) -> Tensor:
     return hard_quantize(z, straight_through(q, q * scale), levels=levels)
 
 
-QUANTIZERS = ("soft", "hard", "noise", "cubic", "lsq")
+def clip_quantize(z: Tensor, q: Tensor, *, levels: int) -> Tensor:
+    """No quantization, only the index set's bound: z clamped to ±levels·q, with its true gradient.
+
+    A control: what of a quantizer's effect is the bound's.
+
+    >>> clip_quantize(torch.tensor([3.0, 99.0]), torch.tensor(10.0), levels=5).tolist()
+    [3.0, 50.0]
+    """
+    bound = (levels * q).expand_as(z)
+    return torch.minimum(torch.maximum(z, -bound), bound)
+
+
+QUANTIZERS = ("soft", "hard", "noise", "cubic", "lsq", "clip", "none")
 
 
 def quantize(
@@ -93,13 +105,13 @@ def quantize(
         z: coefficients (..., 8, 8), pixel scale.
         q: steps > 0, broadcastable to z.
         alpha: sharpness α, used by "soft".
-        kind: one of "soft", "hard", "noise", "cubic", "lsq".
-        levels: finite index set, used by "soft", "hard", "lsq".
+        kind: one of `QUANTIZERS`; "clip" bounds only, "none" leaves z as it is.
+        levels: finite index set, used by "soft", "hard", "lsq", and needed by "clip".
         window: indices of the sum, used by "soft".
         generator: used by "noise".
 
     Raises:
-        ValueError: unknown `kind`.
+        ValueError: unknown `kind`, or "clip" without `levels`.
 
     >>> quantize(torch.tensor(12.0), torch.tensor(10.0), torch.tensor(1.0), kind="hard").item()
     10.0
@@ -114,4 +126,10 @@ def quantize(
         return noise_quantize(z, q, generator=generator)
     if kind == "cubic":
         return cubic_quantize(z, q)
+    if kind == "clip":
+        if levels is None:
+            raise ValueError("levels must be given for the quantizer 'clip', got None")
+        return clip_quantize(z, q, levels=levels)
+    if kind == "none":
+        return z
     raise ValueError(f"kind must be one of {', '.join(QUANTIZERS)}, got {kind!r}")
