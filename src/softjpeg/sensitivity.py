@@ -123,18 +123,3 @@ def pooled(batches: Sequence[Tensor]) -> Tensor:
     share = relative**2 / (relative**2 + _ROUGHNESS**2)
     steadied: Tensor = ((1 - share) * mean.log() + share * around).exp()
     return steadied.float()
-
-
-def initial_tables(s: Tensor, q_max: float = 10.0) -> tuple[Tensor, Tensor]:
-    """JPEG-DL's initial tables from a sensitivity (3, 8, 8).
-
-    ``q_Y = q_max·(1/s_Y)/max(1/s_Y)``, ``q_C = q_max·(2/(s_Cb + s_Cr))/max(1/s_Y)``.
-
-    Returns:
-        (luma, chroma), each (8, 8) float > 0.
-
-    >>> initial_tables(torch.ones(3, 8, 8))[1][0, 0].item()
-    10.0
-    """
-    largest = (1 / s[0]).max()
-    return q_max / s[0] / largest, q_max * 2 / (s[1] + s[2]) / largest
