@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from torch import Tensor
 
 _LIGHT, _DARK = (243, 247, 251), (6, 44, 92)
 _WARM = (150, 52, 8)
@@ -24,39 +26,39 @@ class HeatMap:
 
 
 def heat_map(
-    caption: str,
-    values: Iterable[Iterable[float]],
-    share: Callable[[float], float],
-    write: Callable[[float], str],
+    caption: str, values: Tensor, shares: Tensor, write: Callable[[float], str]
 ) -> HeatMap:
     """A table in colours from nearly white to dark blue, or dark red where a share is negative.
 
     Args:
         caption: the words above it.
-        values: rows of numbers; NaN is shown as a dash.
-        share: of a value: 0 is nearly white, 1 and more dark blue, -1 and less dark red.
+        values: (rows, columns); NaN is shown as a dash.
+        shares: of the same shape: 0 is nearly white, 1 and more dark blue, -1 and less dark red.
         write: a value as text of up to five characters.
 
-    >>> heat_map("steps", [[6, 255]], log_share(6, 255), str).rows
-    [[('6', '#f3f7fb', '#10202f'), ('255', '#062c5c', '#ffffff')]]
+    >>> import torch
+    >>> steps = torch.tensor([[6.0, 255.0]])
+    >>> heat_map("steps", steps, log_share(steps, 6, 255), short).rows
+    [[('6.00', '#f3f7fb', '#10202f'), ('255', '#062c5c', '#ffffff')]]
     """
 
-    def cell(value: float) -> tuple[str, str, str]:
-        if math.isnan(value):
-            return "–", *_shade(0.0)
-        return write(value), *_shade(share(value))
+    def cell(value: float, share: float) -> tuple[str, str, str]:
+        known = not math.isnan(value)
+        return write(value) if known else "–", *_shade(share if known else 0.0)
 
-    return HeatMap(caption, [[cell(value) for value in row] for row in values])
+    pairs = zip(values.tolist(), shares.tolist(), strict=True)
+    return HeatMap(caption, [[cell(*both) for both in zip(*pair, strict=True)] for pair in pairs])
 
 
-def log_share(low: float, high: float) -> Callable[[float], float]:
-    """Where a value lies between two others on a logarithmic scale: 0 at `low`, 1 at `high`.
+def log_share(values: Tensor, low: float, high: float) -> Tensor:
+    """Where values lie between two others on a logarithmic scale: 0 at `low`, 1 at `high`.
 
-    >>> log_share(1, 100)(10.0)
-    0.5
+    >>> import torch
+    >>> log_share(torch.tensor([1.0, 10.0, 100.0]), 1, 100).tolist()
+    [0.0, 0.5, 1.0]
     """
     span = math.log(high / low) or 1.0
-    return lambda value: math.log(max(value, low) / low) / span
+    return (values / low).clamp_min(1.0).log() / span
 
 
 def short(value: float) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
+from torch import Tensor
+
 from softjpeg.evaluation import RatePoint
 from softjpeg.preset import Preset
 from softjpeg.report.comparison import Comparison, compare, headline
@@ -81,5 +84,8 @@ def _heatmaps(comparison: Comparison, presets: Mapping[str, Preset]) -> list[Hea
         luma, chroma = quality_tables(int(name.rpartition(" ")[2]))
         maps[1:1] = [(f"luma, {name}", luma)]
         maps += [(f"chroma, {name}", chroma)]
-    share = log_share(_FINEST, 255)
-    return [heat_map(caption, table, share, lambda q: str(int(q))) for caption, table in maps]
+    return [_steps(caption, torch.as_tensor(table)) for caption, table in maps]
+
+
+def _steps(caption: str, table: Tensor) -> HeatMap:
+    return heat_map(caption, table, log_share(table, _FINEST, 255), lambda q: str(int(q)))
