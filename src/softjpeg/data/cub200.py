@@ -20,12 +20,13 @@ def open_cub200(root: Path, train: bool) -> FileSplit:
     labels = _read(folder, "image_class_labels.txt")
     training = _read(folder, "train_test_split.txt")
     classes = _read(folder, "classes.txt")
-    # "1" is the first class, and the mark of a training image.
     index = {number: i for i, number in enumerate(classes)}
-    chosen = [image for image in files if (training.get(image) == "1") == train]
-    for image in chosen:
+    for image in files:
         if labels.get(image) not in index:
             raise ValueError(f"{folder / 'image_class_labels.txt'} has no class for image {image}")
+        if training.get(image) not in ("0", "1"):
+            raise ValueError(f"{folder / 'train_test_split.txt'} has no 0 or 1 for image {image}")
+    chosen = [image for image in files if (training[image] == "1") == train]
     return FileSplit(
         # 001.Black_footed_Albatross
         tuple(name.partition(".")[2].replace("_", " ") or name for name in classes.values()),

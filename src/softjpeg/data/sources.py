@@ -63,7 +63,7 @@ def open_split(name: str, root: str | os.PathLike[str], train: bool) -> Split:
     """
     _check_name(name)
     try:
-        return _OPEN[name](Path(root), train)
+        return _OPEN[name](Path(root).expanduser(), train)
     except ImportError as error:
         wanted = 'pip install "softjpeg[train]"'
         raise ImportError(f"the data set {name} cannot be read ({error}): run {wanted}") from error

@@ -74,11 +74,13 @@ def _open(kind: str, title: str, advice: str, root: Path, **options: Any) -> Any
 
     try:
         return getattr(datasets, kind)(root=str(root), **options)
-    # torchvision says RuntimeError where files are absent or have another checksum.
-    except (RuntimeError, OSError) as error:
+    except ImportError:
+        raise
+    # RuntimeError where files are absent or have another checksum, nearly anything where damaged.
+    except Exception as error:
         raise ValueError(f"{title} is absent from {root} or damaged: {advice}") from error
 
 
 def _file_split(folder: Path, classes: tuple[str, ...], paths: Any, labels: Any) -> FileSplit:
-    files = tuple(os.path.relpath(path, folder) for path in paths)
+    files = tuple(str(path).removeprefix(f"{folder}{os.sep}") for path in paths)
     return FileSplit(classes, folder, files, tuple(labels))
