@@ -68,6 +68,11 @@ class QualitySweep:
         """(N,) bool: some quality < `below` ranks the true label lower than the image as it was."""
         return (self._below(below) > self.original_ranks[:, None]).any(1)
 
+    def best_quality(self, image: int) -> int:
+        """The quality that ranks an image's true label highest; of several, the most probable."""
+        ranks, probabilities = self.ranks[image], self.probabilities[image]
+        return self.qualities[int((probabilities - ranks).argmax())]
+
     def gain(self) -> Tensor:
         """(N,) how many times higher than as it was the best quality ranks the true label."""
         return self.original_ranks.double() / self.ranks.amin(1).double()
@@ -122,7 +127,7 @@ def sweep_qualities(
     ranks, probabilities, sizes = [], [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for quality in track(ascending, "qualities", enabled=progress):
-            files = list(pool.map(lambda x, q=quality: _through_jpeg(x, q, subsampling), images))
+            files = list(pool.map(lambda x, q=quality: through_jpeg(x, q, subsampling), images))
             logits = outputs_of(model, torch.stack([pixels for pixels, _ in files]), batch_size)
             ranks.append(_rank(logits, labels))
             probabilities.append(_probability(logits, labels))
@@ -136,6 +141,19 @@ def sweep_qualities(
         original_ranks=_rank(original, labels),
         original_probabilities=_probability(original, labels),
     )
+
+
+def through_jpeg(image: Tensor, quality: int, subsampling: str) -> tuple[Tensor, int]:
+    """The pixels of a default JPEG file of an image (3, H, W) uint8, and the file's bytes.
+
+    >>> pixels, size = through_jpeg(torch.zeros(3, 8, 8, dtype=torch.uint8), 90, "4:2:0")
+    >>> tuple(pixels.shape), 100 < size < 1000
+    ((3, 8, 8), True)
+    """
+    buffer = io.BytesIO()
+    to_image(image).save(buffer, "jpeg", quality=quality, subsampling=subsampling, optimize=True)
+    with Image.open(buffer) as decoded:
+        return from_image(decoded), buffer.getbuffer().nbytes
 
 
 def save_json(
@@ -157,11 +175,3 @@ def _rank(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _probability(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.float().softmax(1).gather(1, labels[:, None])[:, 0]
-
-
-def _through_jpeg(image: Tensor, quality: int, subsampling: str) -> tuple[Tensor, int]:
-    """The pixels of a file, and its bytes."""
-    buffer = io.BytesIO()
-    to_image(image).save(buffer, "jpeg", quality=quality, subsampling=subsampling, optimize=True)
-    with Image.open(buffer) as decoded:
-        return from_image(decoded), buffer.getbuffer().nbytes

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.proxy import device_of
+from softjpeg.report.page import report_extra
 from softjpeg.wrap import find_module
 
 
@@ -155,7 +156,8 @@ def overlay(image: Tensor, cam: Tensor, largest: float | None = None) -> Tensor:
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    from matplotlib import colormaps
+    with report_extra():
+        from matplotlib import colormaps
 
     top = cam.max().item() if largest is None else largest
     size = (image.shape[1], image.shape[2])

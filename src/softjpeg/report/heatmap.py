@@ -34,7 +34,7 @@ def heat_map(
         caption: the words above it.
         values: (rows, columns); NaN is shown as a dash.
         shares: of the same shape: 0 is nearly white, 1 and more dark blue, -1 and less dark red.
-        write: a value as text of up to five characters.
+        write: a value as text of up to four characters.
 
     >>> import torch
     >>> steps = torch.tensor([[6.0, 255.0]])
@@ -62,31 +62,33 @@ def log_share(values: Tensor, low: float, high: float) -> Tensor:
 
 
 def short(value: float) -> str:
-    """A positive number in at most five characters.
+    """A positive number in at most four characters.
 
-    >>> [short(v) for v in (0.0, 0.00001, 0.0371, 0.999, 9.96, 34.7, 31750.0, 123456.0)]
-    ['0', '1e-5', '.037', '1.00', '9.96', '34.7', '31750', '1e5']
+    >>> [short(v) for v in (0.0, 0.00001, 0.0371, 0.999, 9.96, 34.7, 1357.0, 32385.0, 123456.0)]
+    ['0', '1e-5', '.037', '1.00', '9.96', '34.7', '1.4k', '32k', '123k']
     """
     if value == 0:
         return "0"
-    if value >= 99999.5 or value < 0.001:
+    if value >= 999.5:
+        return f"{value / 1000:.1f}k" if value < 9950 else f"{value / 1000:.0f}k"
+    if value < 0.001:
         mantissa, exponent = f"{value:.0e}".split("e")
         return f"{mantissa}e{int(exponent)}"
     for digits, limit in ((0, 99.95), (1, 9.995), (2, 0.995)):
         if value >= limit:
             return f"{value:.{digits}f}"
-    return f"{value:.3f}".lstrip("0")[:4] if value < 0.1 else f"{value:.2f}".lstrip("0")
+    return f"{value:.{3 if value < 0.0995 else 2}f}".lstrip("0")
 
 
 def percent(value: float) -> str:
     """A share as percent without the sign.
 
-    >>> [percent(v) for v in (0.0, 0.0004, 0.031, 0.996, 1.0)]
-    ['0', '<.1', '3.1', '99.6', '100']
+    >>> [percent(v) for v in (0.0, 0.0004, 0.031, 0.996, 1.014)]
+    ['0', '<.1', '3.1', '99.6', '101']
     """
-    if 0 < value < 0.0005:
+    if 1e-6 < value < 0.0005:
         return "<.1"
-    return f"{100 * value:.1f}".removesuffix(".0")
+    return f"{100 * value:.{int(value < 0.9995)}f}".removesuffix(".0")
 
 
 def _shade(share: float) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,12 +23,12 @@ class LayerEffect:
     Attributes:
         energy: Σ(coefficient out)² / Σ(coefficient in)²; NaN where there is none in.
         zero: share of coefficients at index 0 when they leave, |out| < q/2 of the last round.
-        bounded: share of coefficients that the bound ±L·q of a round cut off.
+        bounded: share of coefficients that the bound ±L·q of a round cut off; None without bound.
     """
 
     energy: Tensor
     zero: Tensor
-    bounded: Tensor
+    bounded: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,21 @@ def layer_effect(layer: JPEGLayer, images: Tensor, batch_size: int = 32) -> Laye
             counted = (a**2, b**2, zero, cut, torch.ones_like(a))
             sums[:, kind] += torch.stack([s.double().sum(0) for s in counted])
     energy_in, energy_out, zeros, cuts, count = sums
-    return LayerEffect(energy_out / energy_in, zeros / count, cuts / count)
+    bounded = None if layer.levels is None else cuts / count
+    return LayerEffect(energy_out / energy_in, zeros / count, bounded)
 
 
 def effect_maps(effect: LayerEffect) -> list[tuple[str, list[HeatMap]]]:
     """Heat maps in percent of luma and of chroma: energy kept, at zero, cut off by the bound."""
 
+    tables = {"energy kept, %": effect.energy, "at zero, %": effect.zero}
+    if effect.bounded is not None:
+        tables["cut off by the bound, %"] = effect.bounded
+
     def maps(kind: int) -> list[HeatMap]:
-        values = ("energy kept, %", effect.energy), ("at zero, %", effect.zero)
-        cut = ("cut off by the bound, %", effect.bounded)
         return [
             heat_map(caption, table[kind], table[kind].clamp(0, 1), percent)
-            for caption, table in (*values, cut)
+            for caption, table in tables.items()
         ]
 
     return [("luma", maps(0)), ("chroma", maps(1))]
@@ -93,7 +96,7 @@ def effect_maps(effect: LayerEffect) -> list[tuple[str, list[HeatMap]]]:
 
 @torch.no_grad()
 def effect_pictures(
-    layer: JPEGLayer, names: list[str], images: Tensor, gain: float | None = None
+    layer: JPEGLayer, names: Sequence[str], images: Tensor, gain: float | None = None
 ) -> tuple[list[EffectPicture], float]:
     """Images, what the layer makes of them, and the amplified differences.
 
