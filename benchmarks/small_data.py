@@ -1,0 +1,40 @@
+"""Write the two small data sets of recipes/small as class folders.
+
+python benchmarks/small_data.py ARCHIVES [data]: ARCHIVES is a folder with cifar10_lossless_train4000.npz and
+tiny_imagenet_train50_val.zip.
+"""
+
+import csv
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def cifar10(archives: Path, out: Path) -> None:
+    """2000 images to train on, 2000 to test on, in the order they come; PNG."""
+    data = np.load(archives / "cifar10_lossless_train4000.npz")
+    for i, (pixels, label) in enumerate(zip(data["x"], data["y"], strict=True)):
+        folder = out / ("train" if i < 2000 else "val") / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / f"{i:04}.png")
+
+
+def tiny_imagenet(archives: Path, out: Path) -> None:
+    """Every fourth class: 50 images each to train on, 50 validation images; as they are, JPEG."""
+    with zipfile.ZipFile(archives / "tiny_imagenet_train50_val.zip") as archive:
+        listing = next(n for n in archive.namelist() if n.endswith("labels.csv"))
+        for row in csv.DictReader(io.TextIOWrapper(archive.open(listing), "utf-8")):
+            if int(row["label"]) % 4 == 0:
+                folder = out / row["split"] / row["wnid"]
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / Path(row["file"]).name).write_bytes(archive.read(row["file"]))
+
+
+if __name__ == "__main__":
+    given, root = Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "data")
+    cifar10(given, root / "cifar10-small")
+    tiny_imagenet(given, root / "tiny-imagenet-small")

@@ -1,0 +1,69 @@
+"""The commands about networks with a JPEG layer: train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softjpeg.cli.app import app, numbers, show
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML).")],
+    out: Annotated[Path, typer.Option(help="Folder of the experiment; it goes on where it was.")],
+    variant: Annotated[
+        str,
+        typer.Option(
+            help="jpeg-dl, baseline, hard, noise, cubic, lsq, clip, zero-dc, fixed-tables, "
+            "random-tables, jpeg-augmentation, conv1, rounds-5; several with commas between."
+        ),
+    ] = "jpeg-dl",
+    seeds: Annotated[str, typer.Option(help="Seeds with commas between, as 0,1,2.")] = "0",
+    jpeg_at: Annotated[
+        str | None, typer.Option(help="Put the layer after this module, by dotted path.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out and list images that cannot be read.")
+    ] = False,
+) -> None:
+    """Train a network with a JPEG layer, or its baseline, as a recipe says."""
+    from softjpeg.training.distributed import joined
+    from softjpeg.training.interrupt import StoppedBySignalError
+    from softjpeg.training.recipe_file import load_recipe, override, parse_recipe
+    from softjpeg.training.summary import save_summary, table
+    from softjpeg.training.sweep import sweep
+    from softjpeg.training.variants import with_variant
+
+    tree = load_recipe(recipe, set_ or ())
+    if skip_bad:
+        override(tree, {"data.skip_bad": True})
+    variants = [word.strip() for word in variant.split(",")]
+    checked = [
+        parse_recipe(with_variant(tree, name, jpeg_at=jpeg_at), str(recipe)) for name in variants
+    ]
+    with joined() as group:
+        try:
+            results = sweep(
+                tree,
+                out,
+                variants=variants,
+                seeds=numbers("--seeds", seeds),
+                jpeg_at=jpeg_at,
+                group=group,
+                source=str(recipe),
+                progress=True,
+            )
+        except StoppedBySignalError as stopped:
+            if group.leads:
+                typer.echo(f"softjpeg: {stopped}", err=True)
+            raise typer.Exit(stopped.code) from None
+        if group.leads:
+            show(table(results, checked[0].expected))
+            save_summary(results, out / "summary.json", {"recipe": str(recipe)})
+            typer.echo(f"wrote {out / 'summary.json'} and a folder for each run in {out}")

@@ -1,0 +1,1 @@
+"""JPEG-DL: a network and its JPEG layer trained jointly."""

@@ -1,0 +1,84 @@
+"""Checkpoints: one safetensors file with everything a run needs to go on, written atomically."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torch.optim import Optimizer
+
+from softjpeg.files import write_atomically
+
+_KEY = "softjpeg"
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write tensors and facts that JSON can hold.
+
+    Raises:
+        OSError: the disk is full, ...; the file that was there is then as it was.
+    """
+    # safetensors wants every tensor dense and with memory of its own.
+    dense = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
+    write_atomically(path, save(dense, {_KEY: json.dumps(facts)}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and facts of `save_checkpoint`.
+
+    Raises:
+        ValueError: the file is missing, damaged, or no checkpoint of a training run.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "x.safetensors")
+    ...     save_checkpoint(file, {"a": torch.ones(2)}, {"step": 3})
+    ...     load_checkpoint(file)
+    ({'a': tensor([1., 1.])}, {'step': 3})
+    """
+    if not path.is_file():
+        raise ValueError(f"checkpoint {path} does not exist")
+    try:
+        with safe_open(path, "pt") as file:
+            facts = (file.metadata() or {}).get(_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"checkpoint {path} cannot be read: {error}") from error
+    if facts is None:
+        raise ValueError(f"checkpoint {path} was not written by softjpeg train")
+    return tensors, json.loads(facts)
+
+
+def optimizer_tensors(name: str, optimizer: Optimizer) -> dict[str, Tensor]:
+    """An optimizer's state by names: ``optimizer.NAME.INDEX.KEY``."""
+    return {
+        f"optimizer.{name}.{index}.{key}": value
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(name: str, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Inverse of `optimizer_tensors`."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for full, value in tensors.items():
+        kind, _, rest = full.partition(".")
+        owner, _, place = rest.partition(".")
+        if (kind, owner) != ("optimizer", name):
+            continue
+        index, _, key = place.partition(".")
+        like = parameters[int(index)]
+        if value.shape == like.shape:
+            # With the parameter's own layout a resumed step runs the very same code.
+            value = torch.empty_like(like, requires_grad=False).copy_(value)
+        state.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,268 @@
+"""The training loop: epochs of steps, tests, checkpoints, and going on from the last one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from softjpeg.data.loader import Batch, batch_count, batches
+from softjpeg.data.split import Split
+from softjpeg.data.transforms import train_transform
+from softjpeg.progress import track
+from softjpeg.training.accuracy import accuracy
+from softjpeg.training.distributed import Group
+from softjpeg.training.interrupt import StoppedBySignalError, stop_signals
+from softjpeg.training.log import Log
+from softjpeg.training.optimizers import set_learning_rates
+from softjpeg.training.recipe import Recipe
+from softjpeg.training.schedule import learning_rate_factor
+from softjpeg.training.seeding import seed_everything
+from softjpeg.training.state import State, is_finite, restore, save_best, save_last
+from softjpeg.training.step import train_step
+
+
+@dataclass
+class Run:
+    """What a run consists of.
+
+    Attributes:
+        recipe, seed: what decides it.
+        folder: where `last.safetensors`, `best.safetensors` and `log.jsonl` go.
+        train, test: the images.
+        group: the processes it runs in.
+        facts: what its checkpoints say of it.
+        progress: show progress bars.
+    """
+
+    recipe: Recipe
+    seed: int
+    folder: Path
+    train: Split
+    test: Split
+    group: Group
+    facts: dict[str, Any] = field(default_factory=dict)
+    progress: bool = False
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.folder / "last.safetensors"
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps."""
+        settings = self.recipe.train
+        count = batch_count(self.train, settings.batch_size, self.group.world, True)
+        if count < settings.accumulate:
+            raise ValueError(
+                f"train.accumulate must be at most the {count} batches of an epoch, "
+                f"got {settings.accumulate}"
+            )
+        return count // settings.accumulate
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        settings = self.recipe.train
+        whole = settings.epochs * self.steps_per_epoch
+        return min(whole, settings.max_steps) if settings.max_steps else whole
+
+
+def fit(run: Run, state: State) -> dict[str, Any]:
+    """Train, from the last checkpoint where there is one, to the end.
+
+    Args:
+        run: what to do.
+        state: a new state; changed in place.
+
+    Returns:
+        The final test: step, top1, top5, loss, best_top1, ...
+
+    Raises:
+        ValueError: an unreadable image, or a loss or weight that is not finite: the last good
+            checkpoint stays.
+        StoppedBySignalError: a signal; the run was saved.
+        OSError: the disk is full, ...; the last good checkpoint stays.
+    """
+    result: dict[str, Any] = restore(state, run.last)["result"] if run.last.is_file() else {}
+    log = None
+    if run.group.leads:
+        tensorboard = run.folder / "tensorboard" if run.recipe.train.tensorboard else None
+        log = Log(run.folder / "log.jsonl", state.step, tensorboard)
+        log.write("start", state.step, **run.facts)
+    if run.recipe.model.compile:
+        # In place: parameter names stay as they are.
+        state.model.compile()
+    parallel = run.group.parallel(state.model)
+    with stop_signals() as received:
+        while True:
+            at_boundary = state.step % run.steps_per_epoch == 0 or state.step == run.steps
+            if at_boundary and state.step > state.tested:
+                result = _end_epoch(run, state, log)
+            if state.step >= run.steps:
+                break
+            _epoch(run, state, parallel, log, received)
+    return result
+
+
+def _epoch(run: Run, state: State, parallel: nn.Module, log: Log | None, received: Any) -> None:
+    """The rest of the epoch that the state is in."""
+    settings, size = run.recipe.train, run.recipe.train.batch_size
+    epoch, within = divmod(state.step, run.steps_per_epoch)
+    drawn = batches(
+        run.train,
+        _transform(run.recipe),
+        batch_size=size,
+        epoch=epoch,
+        seed=run.seed,
+        start=within * settings.accumulate,
+        rank=run.group.rank,
+        world=run.group.world,
+        workers=run.recipe.data.workers,
+        skip_bad=run.recipe.data.skip_bad,
+    )
+    end = min((epoch + 1) * run.steps_per_epoch, run.steps)
+    recent: list[Tensor] = []
+    started, first = time.monotonic(), state.step
+    steps = range(state.step, end)
+    title = f"epoch {epoch + 1} of {settings.epochs}"
+    for step in track(steps, title, enabled=run.progress and run.group.leads):
+        parts = list(islice(drawn, settings.accumulate))
+        _report_skipped(parts, state, log)
+        factor = learning_rate_factor(
+            run.recipe.schedule, step / run.steps_per_epoch, settings.epochs
+        )
+        set_learning_rates(state.optimizers, run.recipe, factor)
+        seed_everything(run.seed, step, run.group.rank)
+        classes = len(run.train.classes)
+        recent.append(train_step(state, parallel, parts, run.recipe, classes, run.group))
+        state.step = step + 1
+        stop = run.group.any(bool(received()))
+        should_log = state.step % settings.log_every == 0 or state.step == end
+        should_save = (
+            bool(settings.checkpoint_every) and state.step % settings.checkpoint_every == 0
+        )
+        if stop or should_log or should_save:
+            _count_losses(run, state, recent)
+        if should_log and log is not None:
+            speed = (step + 1 - first) / (time.monotonic() - started)
+            _log_step(run, state, log, speed)
+        if should_log:
+            state.losses = (0.0, 0)
+        if stop or should_save:
+            _save(run, state)
+        if stop:
+            number = received()
+            raise StoppedBySignalError(
+                f"interrupted at step {state.step}; {run.last} is saved, and the same command "
+                "goes on from it",
+                128 + number if number else 143,
+            )
+    _close(drawn)
+
+
+def _transform(recipe: Recipe) -> Any:
+    data = recipe.data
+    return train_transform(
+        data.size,
+        crop=data.crop,
+        resize=data.resize or None,
+        interpolation=data.interpolation,
+        flip=data.flip,
+        randaugment=data.randaugment,
+        jpeg_quality=data.jpeg_quality,
+    )
+
+
+def _report_skipped(parts: list[Batch], state: State, log: Log | None) -> None:
+    names = [name for part in parts for name in part.skipped]
+    state.skipped += len(names)
+    if names and log is not None:
+        log.write("skipped", state.step + 1, images=names)
+
+
+def _count_losses(run: Run, state: State, recent: list[Tensor]) -> None:
+    """Add the losses since the last call to the state's, and refuse what is not finite."""
+    if not recent:
+        return
+    losses = run.group.mean(torch.stack(recent).double()).tolist()
+    first = state.step - len(losses) + 1
+    recent.clear()
+    for step, loss in enumerate(losses, first):
+        if not torch.isfinite(torch.tensor(loss)):
+            _diverged(run, f"loss is {loss} at step {step}")
+    state.losses = (state.losses[0] + sum(losses), state.losses[1] + len(losses))
+
+
+def _diverged(run: Run, what: str) -> None:
+    good = f"the last good checkpoint is {run.last}" if run.last.is_file() else "nothing was saved"
+    raise ValueError(f"{what}: training stops; {good}; try a lower learning rate")
+
+
+def _log_step(run: Run, state: State, log: Log, steps_per_second: float) -> None:
+    settings = run.recipe.train
+    images = settings.batch_size * settings.accumulate * run.group.world
+    rates = {f"lr_{name}": o.param_groups[0]["lr"] for name, o in state.optimizers.items()}
+    log.write(
+        "step",
+        state.step,
+        loss=state.losses[0] / max(state.losses[1], 1),
+        images_per_second=round(steps_per_second * images, 1),
+        **rates,
+    )
+
+
+def _end_epoch(run: Run, state: State, log: Log | None) -> dict[str, Any]:
+    """Test where it is due, and save."""
+    epochs = -(-state.step // run.steps_per_epoch)
+    due = epochs % run.recipe.train.evaluate_every == 0 or state.step == run.steps
+    result: dict[str, Any] = {}
+    improved = False
+    if due:
+        found = accuracy(state.tested_model, run.test, run.recipe, run.group, progress=run.progress)
+        improved = found.top1 > state.best[0]
+        if improved:
+            state.best = (found.top1, state.step)
+        result = {
+            "step": state.step,
+            "epoch": epochs,
+            "top1": found.top1,
+            "top5": found.top5,
+            "loss": found.loss,
+            "images": found.images,
+            "best_top1": state.best[0],
+            "best_step": state.best[1],
+            "skipped": state.skipped,
+            "skipped_tests": list(found.skipped),
+        }
+    state.tested = state.step
+    _save(run, state, result, improved)
+    if due and log is not None:
+        log.write("test", **result)
+    return result
+
+
+def _save(
+    run: Run, state: State, result: dict[str, Any] | None = None, improved: bool = False
+) -> None:
+    if not is_finite(state):
+        _diverged(run, f"a weight is not finite after step {state.step}")
+    if run.group.leads:
+        facts = run.facts | {"result": result or {}}
+        if improved:
+            save_best(state, run.folder / "best.safetensors", facts)
+        save_last(state, run.last, facts)
+    run.group.wait()
+
+
+def _close(drawn: Iterator[Batch]) -> None:
+    close = getattr(drawn, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,96 @@
+"""Where the tables of a recipe start: statistics of training images, or constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from softjpeg.data.loader import batches
+from softjpeg.data.split import Split
+from softjpeg.data.transforms import test_transform
+from softjpeg.initial_tables import (
+    feature_statistics,
+    image_statistics,
+    random_tables,
+    tables_from_magnitude,
+    tables_from_sensitivity,
+)
+from softjpeg.tables import quality_tables
+from softjpeg.training.build import module_path
+from softjpeg.training.recipe import Recipe
+from softjpeg.wrap import JPEGNetwork
+
+_BATCH = 50
+
+
+def needs_network(recipe: Recipe) -> bool:
+    """Whether the tables start from a trained network's sensitivity."""
+    return (
+        recipe.jpeg.is_active
+        and recipe.jpeg.quantizer != "none"
+        and (recipe.jpeg.init == "sensitivity")
+    )
+
+
+def initial_tables(
+    recipe: Recipe, split: Split, reference: JPEGNetwork, seed: int
+) -> Sequence[Tensor] | None:
+    """(luma, chroma), or (luma,) for a layer after a module; None for ones.
+
+    Args:
+        recipe: its sections jpeg and data.
+        split: the training images.
+        reference: a network without a layer, trained for init = "sensitivity".
+        seed: of random tables, and of which images.
+
+    Raises:
+        ValueError: the reference has no such module, or its classes do not fit the labels.
+    """
+    jpeg = recipe.jpeg
+    if jpeg.init == "ones" or jpeg.quantizer == "none":
+        return None
+    if jpeg.init == "random":
+        return random_tables(jpeg.q_max, 1 if jpeg.at else 2, seed)
+    if jpeg.init == "quality":
+        if jpeg.at:
+            raise ValueError(f"jpeg.init: Annex K is for images, not for features of {jpeg.at!r}")
+        luma, chroma = quality_tables(jpeg.quality)
+        return torch.as_tensor(luma).float(), torch.as_tensor(chroma).float()
+    s, magnitude = _statistics(recipe, split, reference, seed)
+    if jpeg.init == "magnitude":
+        return tables_from_magnitude(magnitude, jpeg.bits)
+    return tables_from_sensitivity(s, jpeg.q_max)
+
+
+def _statistics(
+    recipe: Recipe, split: Split, reference: JPEGNetwork, seed: int
+) -> tuple[Tensor, Tensor]:
+    data, at = recipe.data, recipe.jpeg.at
+    transform = test_transform(
+        data.size, resize=data.test_resize or None, interpolation=data.interpolation
+    )
+    size = min(_BATCH, len(split))
+    wanted = max(1, min(recipe.jpeg.init_images, len(split)) // size)
+    drawn = batches(
+        split,
+        transform,
+        batch_size=size,
+        epoch=0,
+        seed=seed,
+        workers=data.workers,
+        skip_bad=data.skip_bad,
+    )
+    device = next(reference.parameters()).device
+    reference.eval()
+    rows = []
+    for images, labels, _ in islice(drawn, wanted):
+        images, labels = images.to(device), labels.to(device)
+        if at:
+            rows.append(feature_statistics(reference, module_path(reference, at), images, labels))
+        else:
+            rows.append(image_statistics(reference, images, labels, recipe.jpeg.subsampling))
+    s, magnitude = zip(*rows, strict=True)
+    return torch.stack(s).mean(0), torch.stack(magnitude).mean(0)

@@ -1,0 +1,63 @@
+"""A run's log: one JSON object a line, always; TensorBoard's event files where wanted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from softjpeg.files import write_atomically
+
+
+class Log:
+    """Appends records, each with the step it belongs to.
+
+    Args:
+        path: the .jsonl file.
+        step: where the run begins or begins again: records of later steps are dropped, because
+            the run will write them once more.
+        tensorboard: folder for event files; None for none.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     log = Log(Path(folder, "log.jsonl"))
+    ...     log.write("step", 10, loss=2.5)
+    ...     read_log(Path(folder, "log.jsonl"))
+    [{'event': 'step', 'step': 10, 'loss': 2.5}]
+    """
+
+    def __init__(self, path: Path, step: int = 0, tensorboard: Path | None = None) -> None:
+        self.path = path
+        if path.is_file():
+            kept = [record for record in read_log(path) if record["step"] <= step]
+            lines = "".join(json.dumps(record) + "\n" for record in kept)
+            write_atomically(path, lines.encode())
+        self._writer: Any = None
+        if tensorboard is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                wanted = "pip install tensorboard, or leave train.tensorboard out"
+                raise ImportError(f"TensorBoard cannot be imported ({error}): {wanted}") from error
+            self._writer = SummaryWriter(str(tensorboard), purge_step=step + 1)
+
+    def write(self, event: str, step: int, **values: Any) -> None:
+        """Append a record, at once on disk."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": event, "step": step, **values}) + "\n")
+        if self._writer is not None:
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    self._writer.add_scalar(f"{event}/{name}", value, step)
+            self._writer.flush()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """All records; a last line that a killed process left half written is dropped."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records

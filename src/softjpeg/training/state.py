@@ -1,0 +1,132 @@
+"""What changes while a run goes on, and how it is saved and restored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from softjpeg.training.checkpoint import (
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from softjpeg.training.optimizers import make_optimizers
+from softjpeg.training.recipe import Recipe
+from softjpeg.wrap import JPEGNetwork
+
+
+@dataclass
+class State:
+    """A run at a step.
+
+    Attributes:
+        model: the network that trains.
+        ema: its moving average, where the recipe wants one.
+        optimizers: of the network, and of the JPEG layer.
+        step: optimizer steps done.
+        tested: the step at which it was last tested.
+        best: the best top-1 so far, and the step it was reached at.
+        losses: sum and number of the losses since the log's last line.
+        skipped: how many images were left out so far.
+    """
+
+    model: JPEGNetwork
+    ema: AveragedModel | None
+    optimizers: dict[str, Optimizer]
+    step: int = 0
+    tested: int = 0
+    best: tuple[float, int] = (-1.0, 0)
+    losses: tuple[float, int] = (0.0, 0)
+    skipped: int = 0
+
+    @property
+    def tested_model(self) -> JPEGNetwork:
+        """The moving average, or the model where there is none."""
+        if self.ema is None:
+            return self.model
+        average: JPEGNetwork = self.ema.module
+        return average
+
+
+def new_state(model: JPEGNetwork, recipe: Recipe) -> State:
+    """A run before its first step."""
+    ema = None
+    if recipe.train.ema:
+        average = get_ema_multi_avg_fn(recipe.train.ema)
+        # Buffers too: running statistics belong to the weights.
+        ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    return State(model, ema, make_optimizers(model, recipe))
+
+
+def is_finite(state: State) -> bool:
+    """Whether no weight is infinite or NaN."""
+    return all(bool(torch.isfinite(p).all()) for p in state.model.parameters())
+
+
+def save_last(state: State, path: Path, facts: dict[str, Any]) -> None:
+    """Write everything that `restore` needs; `facts` says which run it is."""
+    tensors: dict[str, Tensor] = dict(state.model.state_dict())
+    for name, optimizer in state.optimizers.items():
+        tensors |= optimizer_tensors(name, optimizer)
+    if state.ema is not None:
+        tensors |= {f"ema.{name}": value for name, value in state.ema.state_dict().items()}
+    progress = {
+        "step": state.step,
+        "tested": state.tested,
+        "best": state.best,
+        "losses": state.losses,
+        "skipped": state.skipped,
+    }
+    save_checkpoint(path, tensors, facts | progress)
+
+
+def save_best(state: State, path: Path, facts: dict[str, Any]) -> None:
+    """Write the weights that were tested, and nothing else."""
+    save_checkpoint(
+        path, state.tested_model.state_dict(), facts | {"step": state.step, "best": state.best}
+    )
+
+
+def restore(state: State, path: Path) -> dict[str, Any]:
+    """Put a run back to where `save_last` wrote it.
+
+    Returns:
+        The facts it was saved with.
+
+    Raises:
+        ValueError: the file is damaged, or of another network.
+    """
+    tensors, facts = load_checkpoint(path)
+    load_weights(state.model, tensors, path)
+    for name, optimizer in state.optimizers.items():
+        restore_optimizer(name, optimizer, tensors)
+    if state.ema is not None:
+        prefix = "ema."
+        state.ema.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        )
+    state.step, state.tested, state.skipped = facts["step"], facts["tested"], facts["skipped"]
+    state.best = (facts["best"][0], facts["best"][1])
+    state.losses = (facts["losses"][0], facts["losses"][1])
+    return facts
+
+
+def load_weights(model: JPEGNetwork, tensors: dict[str, Tensor], path: Path) -> None:
+    """Load a checkpoint's weights of the network.
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    weights = {k: v for k, v in tensors.items() if not k.startswith(("ema.", "optimizer."))}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"checkpoint {path} does not fit the network: {reason}") from error

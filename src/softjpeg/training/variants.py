@@ -1,0 +1,50 @@
+"""Variants of a recipe: the paper's comparisons and the controls its reviewers asked for."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from softjpeg.training.recipe_file import override
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "jpeg-dl": {},
+    "baseline": {"jpeg.quantizer": "none", "jpeg.zero_dc": False},
+    "hard": {"jpeg.quantizer": "hard"},
+    "noise": {"jpeg.quantizer": "noise"},
+    "cubic": {"jpeg.quantizer": "cubic"},
+    "lsq": {"jpeg.quantizer": "lsq", "jpeg.init": "magnitude"},
+    "clip": {"jpeg.quantizer": "clip"},
+    "zero-dc": {"jpeg.quantizer": "none", "jpeg.zero_dc": True},
+    "fixed-tables": {"jpeg.train_tables": False},
+    "random-tables": {"jpeg.init": "random"},
+    "jpeg-augmentation": {"jpeg.quantizer": "none", "data.jpeg_quality": [10, 100]},
+    "conv1": {"jpeg.at": "conv1", "jpeg.init": "magnitude"},
+    "rounds-5": {"jpeg.rounds": 5},
+}
+"""Name → settings on top of the recipe, which itself is the variant "jpeg-dl".
+
+* hard: straight-through gradient; noise, cubic, lsq: the paper's other quantizers.
+* clip: the bound ±levels·q without quantization. zero-dc: no layer but for the missing DC.
+* fixed-tables: the network trains, the tables stay. random-tables: where they start is random.
+* jpeg-augmentation: no layer; training images compressed by libjpeg at random qualities.
+* conv1: the layer after the module conv1 instead of in front; another module by --jpeg-at.
+"""
+
+
+def with_variant(tree: Mapping[str, Any], name: str, jpeg_at: str | None = None) -> dict[str, Any]:
+    """A recipe's keys with a variant's settings on top, and the layer after the module `jpeg_at`.
+
+    Raises:
+        ValueError: an unknown variant, with the nearest known one.
+
+    >>> with_variant({"jpeg": {"rounds": 2}}, "lsq")["jpeg"]
+    {'rounds': 2, 'quantizer': 'lsq', 'init': 'magnitude'}
+    """
+    if name not in VARIANTS:
+        near = difflib.get_close_matches(name, VARIANTS, n=1, cutoff=0.0)[0]
+        raise ValueError(f"unknown variant {name!r}; the nearest known one is {near}")
+    varied = override(copy.deepcopy(dict(tree)), VARIANTS[name])
+    return varied if jpeg_at is None else override(varied, {"jpeg.at": jpeg_at})
