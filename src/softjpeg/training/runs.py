@@ -157,8 +157,15 @@ def _reference(
             )
         return trained.network
     if needs_network(recipe) and not recipe.model.pretrained:
-        settings = {"variant": "baseline", "seed": run.seed, "group": run.group}
-        train(tree, folder, **settings, source=source, progress=run.progress)
+        train(
+            tree,
+            folder,
+            variant="baseline",
+            seed=run.seed,
+            group=run.group,
+            source=source,
+            progress=run.progress,
+        )
         return load_run(folder / "baseline" / f"seed-{run.seed}" / "last.safetensors").network
     seed_everything(run.seed, _INITIAL)
     without = recipe.model_copy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -51,15 +51,14 @@ class State:
         """The moving average, or the model where there is none."""
         if self.ema is None:
             return self.model
-        average: JPEGNetwork = self.ema.module
-        return average
+        return cast(JPEGNetwork, self.ema.module)
 
 
 def new_state(model: JPEGNetwork, recipe: Recipe) -> State:
     """A run before its first step."""
     ema = None
     if recipe.train.ema:
-        average = get_ema_multi_avg_fn(recipe.train.ema)
+        average = get_ema_multi_avg_fn(recipe.train.ema)  # type: ignore[no-untyped-call]
         # Buffers too: running statistics belong to the weights.
         ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
     return State(model, ema, make_optimizers(model, recipe))

@@ -65,7 +65,7 @@ def train_step(
             loss = F.cross_entropy(
                 logits.float(), targets, label_smoothing=settings.label_smoothing
             )
-            (loss / len(parts)).backward()
+            (loss / len(parts)).backward()  # type: ignore[no-untyped-call]
         total += loss.detach() / len(parts)
     if settings.clip_gradient:
         nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_gradient)
