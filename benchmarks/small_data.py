@@ -1,7 +1,7 @@
 """Write the two small data sets of recipes/small as class folders.
 
-python benchmarks/small_data.py ARCHIVES [data]: ARCHIVES is a folder with cifar10_lossless_train4000.npz and
-tiny_imagenet_train50_val.zip.
+python benchmarks/small_data.py ARCHIVES [data]: ARCHIVES is a folder with
+cifar10_lossless_train4000.npz and tiny_imagenet_train50_val.zip.
 """
 
 import csv

@@ -24,7 +24,7 @@ def sweep(
 ) -> list[VariantResult]:
     """Train every variant with every seed; runs that have ended are not trained again.
 
-    Args and errors as for `softjpeg.training.runs.train`; ValueError for a repeated variant or seed.
+    Args and errors as for `softjpeg.training.runs.train`; also ValueError for repeated seeds.
     """
     for name, given in (("variants", variants), ("seeds", seeds)):
         if not given or len(set(given)) < len(given):
