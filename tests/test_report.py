@@ -2,7 +2,6 @@ import base64
 import io
 import math
 import re
-from html.parser import HTMLParser
 from importlib.metadata import version
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from html_page import Page
 from softjpeg.evaluation import RatePoint
 from softjpeg.preset import Preset
 from softjpeg.report import Report, compare, environment, headline, picture, render
@@ -51,42 +51,6 @@ def full_report(top1=0.25):
         facts={"seed": "0"},
         seconds={"learning": (12.34, 20.0)},
     )
-
-
-VOID = {"meta", "img", "br", "path", "use", "rect"}
-
-
-class Page(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.links, self.images, self.words, self.open = [], [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        if tag not in VOID:
-            self.open.append(tag)
-        for name, value in attributes:
-            if name.rpartition(":")[2] in ("src", "href"):
-                self.links.append(value)
-        if tag == "img":
-            self.images.append(dict(attributes)["src"])
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
 
 
 def test_page_is_well_formed_and_needs_nothing_beside_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -79,7 +80,12 @@ def run_page(
     if layer is not None:
         in_front = isinstance(layer, JPEGLayer)
         steps = layer.steps().detach()
-        values["tables"] = table_maps(steps, initial, layer.levels, pixels=in_front)
+        rows = table_maps(steps, initial, layer.levels, pixels=in_front)
+        if all(len(maps) == 1 for _, maps in rows):
+            # One map each: side by side they say more.
+            side_by_side = [replace(maps[0], caption=name) for name, maps in rows]
+            rows = [("learned steps", side_by_side)]
+        values["tables"] = rows
         values |= {
             "kinds": steps.shape[1],
             "compared": initial is not None,

@@ -1,0 +1,382 @@
+"""What the pages say of a trained layer: against closed forms, and pages a browser can read."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from html_page import Page
+from softjpeg import JPEGLayer
+from softjpeg.feature_layer import FeatureJPEGLayer
+from softjpeg.report.feature_maps import (
+    bypassed,
+    channel_grid,
+    feature_maps,
+    grad_cam,
+    overlay,
+    spatial_modules,
+)
+from softjpeg.report.layer_effect import effect_maps, effect_pictures, layer_effect
+from softjpeg.report.layer_tables import largest_coefficients, table_maps
+from softjpeg.report.run_page import run_page
+
+pytest.importorskip("jinja2", reason="the report needs softjpeg[report]")
+pytest.importorskip("matplotlib", reason="the report needs softjpeg[report]")
+
+
+def photos(count=3, size=16, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
+
+
+def pixels(png):
+    with Image.open(io.BytesIO(png)) as image:
+        return np.array(image).astype(int)
+
+
+def flat(step, **settings):
+    return JPEGLayer(torch.full((8, 8), step), torch.full((8, 8), step), **settings)
+
+
+def network(inplace=True):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1),
+        nn.ReLU(inplace=inplace),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 5),
+    )
+
+
+# Tables
+
+
+def brightness(color):
+    return sum(bytes.fromhex(color[1:]))
+
+
+def test_tables_stand_beside_their_initial_ones():
+    initial, learned = torch.full((1, 2, 8, 8), 2.0), torch.full((1, 2, 8, 8), 2.0)
+    learned[0, 0, 3, 5] = 5.0
+    learned[0, 1, 7, 7] = 1.0
+    (luma, maps), (chroma, others) = table_maps(learned, initial, levels=127)
+    assert (luma, chroma) == ("luma", "chroma")
+    captions = ["initial steps", "learned steps", "learned / initial", "bound ±L·q"]
+    assert [m.caption for m in maps] == [m.caption for m in others] == captions
+    assert [m.rows[3][5][0] for m in maps] == ["2.00", "5.00", "2.50", "635"]
+    assert [m.rows[7][7][0] for m in others] == ["2.00", "1.00", ".50", "127"]
+    assert brightness(maps[1].rows[3][5][1]) < brightness(maps[1].rows[0][0][1])
+    # What grew is blue, what shrank is red.
+    for cell, blue in ((maps[2].rows[3][5], True), (others[2].rows[7][7], False)):
+        red, _, last = bytes.fromhex(cell[1][1:])
+        assert (last > red) is blue
+
+
+@pytest.mark.parametrize(
+    ("rounds", "kinds", "names"),
+    [
+        (1, 1, ["shared"]),
+        (2, 2, ["round 1, luma", "round 1, chroma", "round 2, luma", "round 2, chroma"]),
+        (1, 32, [f"channel {i}" for i in range(8)]),
+    ],
+)
+def test_every_round_and_kind_has_its_row(rounds, kinds, names):
+    steps = 1 + torch.arange(rounds * kinds).view(rounds, kinds, 1, 1).expand(-1, -1, 8, 8)
+    rows = table_maps(steps.float())
+    assert [name for name, _ in rows] == names
+    firsts = [maps[0].rows[0][0][0] for _, maps in rows]
+    assert firsts == [f"{i}.00" for i in range(1, len(names) + 1)]
+
+
+def test_largest_coefficients_are_those_of_the_worst_picture():
+    n = np.arange(8)
+    for u, v in ((0, 0), (0, 1), (3, 5), (7, 7)):
+        scale = (1 if u else 1 / math.sqrt(2)) * (1 if v else 1 / math.sqrt(2)) / 4
+        rows, columns = (np.cos((2 * n + 1) * f * math.pi / 16) for f in (u, v))
+        basis = scale * np.outer(rows, columns)
+        worst = (128 * np.sign(basis) * basis).sum()
+        assert largest_coefficients()[u, v].item() == pytest.approx(worst)
+
+
+def test_a_bound_is_dark_only_where_it_cuts():
+    steps = torch.full((1, 1, 8, 8), 100.0)
+    steps[..., 0, 0] = 0.01
+    bound = table_maps(steps, levels=127)[0][1][-1]
+    nothing_cut = brightness("#f3f7fb")
+    assert brightness(bound.rows[5][5][1]) == nothing_cut
+    assert brightness(bound.rows[0][0][1]) < nothing_cut / 2
+
+
+def test_refused_tables():
+    with pytest.raises(ValueError, match=r"tables must have shape .* got \(2, 8, 8\)"):
+        table_maps(torch.ones(2, 8, 8))
+    with pytest.raises(ValueError, match=r"tables must be positive, got 0.0"):
+        table_maps(torch.zeros(1, 1, 8, 8))
+    with pytest.raises(ValueError, match=r"initial must have the tables' shape"):
+        table_maps(torch.ones(1, 2, 8, 8), torch.ones(1, 1, 8, 8))
+
+
+# What the layer removes
+
+
+def test_huge_steps_remove_everything():
+    effect = layer_effect(flat(250.0, quantizer="hard"), (photos() // 32) + 112)
+    assert effect.energy.max() == 0
+    assert effect.zero.min() == 1
+    assert effect.bounded is None
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_tiny_steps_keep_everything(subsampling):
+    layer = flat(0.01, quantizer="soft", hardness=5.0, subsampling=subsampling)
+    effect = layer_effect(layer, photos(), batch_size=2)
+    assert torch.allclose(effect.energy, torch.ones(2, 8, 8).double(), atol=1e-3)
+    assert effect.zero.max() < 0.1
+
+
+def test_the_bound_erases_a_bright_picture():
+    white = torch.full((2, 3, 16, 16), 255, dtype=torch.uint8)
+    layer = flat(100.0, quantizer="clip", levels=1)
+    effect = layer_effect(layer, white)
+    # Y = 255 is 127 above mid grey, its DC 8 times that; what is left is 100.
+    assert effect.energy[0, 0, 0].item() == pytest.approx((100 / 1016) ** 2, rel=1e-4)
+    assert effect.bounded[0, 0, 0] == 1
+    assert effect.bounded.sum() == 1
+    (shown,), gain = effect_pictures(layer, ["white"], white[:1])
+    assert gain == 1
+    assert (pixels(shown.original) == 255).all()
+    assert np.abs(pixels(shown.shown) - (128 + 100 / 8)).max() <= 1
+    assert np.abs(pixels(shown.difference) - (127.5 + 128 + 100 / 8 - 255)).max() <= 1
+
+
+def test_a_coefficient_at_the_bound_is_not_cut():
+    white = torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)
+    effect = layer_effect(flat(127.0 * 8, quantizer="hard", levels=1, table_range=(1, 2000)), white)
+    assert effect.bounded.max() == 0
+
+
+def test_later_rounds_count():
+    steps = torch.stack([torch.full((8, 8), 1.0), torch.full((8, 8), 90.0)])
+    images = photos()
+    two = layer_effect(JPEGLayer(steps, steps, quantizer="hard", rounds=2), images)
+    one = layer_effect(flat(90.0, quantizer="hard"), images)
+    assert (two.zero - one.zero).abs().max() < 0.1
+    assert one.zero.mean() > 0.3
+
+
+def test_differences_are_amplified_but_fit():
+    layer = flat(12.0, quantizer="hard")
+    images = photos()
+    (first, *_), gain = effect_pictures(layer, ["a", "b", "c"], images)
+    assert gain > 1
+    assert math.log2(gain) == int(math.log2(gain))
+    with torch.no_grad():
+        change = layer(images / 255)[0].clamp(0, 1) - images[0] / 255
+    expected = (255 * (0.5 + gain * change)).permute(1, 2, 0).numpy()
+    assert np.abs(pixels(first.difference) - expected.clip(0, 255)).max() <= 1
+    assert np.mean(np.abs(gain * change.numpy()) > 0.5) < 0.02
+    unchanged = effect_pictures(flat(1.0, quantizer="none"), ["a"], images[:1], gain=1.0)[0][0]
+    assert set(np.unique(pixels(unchanged.difference))) <= {127, 128}
+
+
+def test_effect_maps_are_percent():
+    maps = dict(effect_maps(layer_effect(flat(250.0, quantizer="hard"), photos() // 32 + 112)))
+    assert [m.caption for m in maps["luma"]] == ["energy kept, %", "at zero, %"]
+    assert [m.rows[0][0][0] for m in maps["chroma"]] == ["0", "100"]
+
+
+def test_refused_pictures():
+    with pytest.raises(ValueError, match=r"images must be uint8"):
+        layer_effect(flat(1.0), photos().float())
+    with pytest.raises(ValueError, match=r"names must be as many as images, 3, got 1"):
+        effect_pictures(flat(1.0), ["a"], photos())
+
+
+# Feature maps
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_grad_cam_is_cam_behind_global_pooling(inplace):
+    model, images = network(inplace), photos()
+    classes = torch.tensor([4, 0, 2])
+    found = grad_cam(model, images, classes, "1")
+    with torch.no_grad():
+        features = model[1](model[0](images / 255))
+    weights = model[4].weight.detach()[classes]
+    # Zhou et al. 2016: the class's weights; Grad-CAM is that over the number of positions.
+    cam = torch.einsum("nk,nkij->nij", weights, features) / (16 * 16)
+    assert torch.allclose(found, cam.clamp_min(0), atol=1e-7)
+    assert found.max() > 0
+
+
+def test_grad_cam_averages_the_gradient_over_positions():
+    torch.manual_seed(1)
+    conv, linear = nn.Conv2d(3, 4, 1), nn.Linear(4 * 64, 3)
+    # Written over in place behind the module: its own output must still be what counts.
+    model = nn.Sequential(conv, nn.Hardtanh(-100, 100, inplace=True), nn.Flatten(), linear)
+    images, classes = photos(2, 8), torch.tensor([2, 1])
+    found = grad_cam(model, images, classes, "0")
+    with torch.no_grad():
+        features = conv(images / 255)
+        weights = linear.weight[classes].view(2, 4, 8, 8).mean((2, 3))
+        expected = (weights[:, :, None, None] * features).sum(1).clamp_min(0)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_grad_cam_leaves_the_network_as_it_was():
+    model = network()
+    grad_cam(model, photos(), torch.tensor([0, 1, 2]))
+    assert all(p.grad is None for p in model.parameters())
+    assert all(not m._forward_hooks for m in model.modules())
+
+
+def test_default_module_is_the_last_spatial_one():
+    model, images = network(), photos()
+    assert spatial_modules(model, images) == ["0", "1"]
+    classes = torch.tensor([0, 1, 2])
+    assert torch.equal(grad_cam(model, images, classes), grad_cam(model, images, classes, "1"))
+
+
+def test_grad_cam_passes_a_layer_without_gradient():
+    model, layer = network(), flat(30.0, quantizer="hard", train_tables=False)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    behind = grad_cam(nn.Sequential(layer, model), photos(), torch.tensor([0, 1, 2]), "1.1")
+    assert behind.max() > 0
+
+
+def test_bypassed_layer_is_as_if_absent():
+    layer, model, images = flat(60.0, quantizer="hard"), network(), photos()
+    whole = nn.Sequential(layer, model)
+    active = feature_maps(whole, images, "1.0")
+    with bypassed(layer):
+        plain = feature_maps(whole, images, "1.0")
+    assert torch.equal(plain, feature_maps(model, images, "0"))
+    assert torch.equal(active, feature_maps(whole, images, "1.0"))
+    assert (active - plain).abs().max() > 0.01
+
+
+def test_bypassed_layer_comes_back_after_an_error():
+    layer = flat(60.0, quantizer="hard")
+    with pytest.raises(KeyError), bypassed(layer):
+        raise KeyError
+    assert not layer._forward_hooks
+
+
+def test_feature_maps_are_the_modules_own_in_spite_of_what_writes_over_them():
+    model, images = network(inplace=True), photos()
+    maps = feature_maps(model, images, "0")
+    assert maps.min() < 0
+    assert torch.equal(maps, model[0](images / 255).detach())
+
+
+def test_channels_stand_row_by_row():
+    features = torch.arange(5.0).view(5, 1, 1).expand(5, 2, 3)
+    grid = channel_grid(features, torch.zeros(5), torch.full((5,), 4.0), columns=2)
+    assert tuple(grid.shape) == (3, 3 * 3 - 1, 2 * 4 - 1)
+    assert [grid[0, 3 * (i // 2), 4 * (i % 2)].item() for i in range(5)] == [0, 64, 128, 191, 255]
+    assert (grid[:, 2] == 255).all()
+
+
+def test_overlay_is_bright_where_the_map_is():
+    cam = torch.zeros(4, 4)
+    cam[3, 0] = 2.0
+    shown = overlay(torch.full((3, 32, 32), 100, dtype=torch.uint8), cam).sum(0)
+    assert shown[28:, :4].min() > 2 * shown[:16, 16:].max()
+    assert overlay(torch.zeros(3, 8, 8, dtype=torch.uint8), torch.zeros(2, 2)).max() < 10
+
+
+def test_refused_modules():
+    model, classes = network(), torch.tensor([0, 0, 0])
+    with pytest.raises(ValueError, match="no module 'conv9'"):
+        grad_cam(model, photos(), classes, "conv9")
+    with pytest.raises(ValueError, match=r"module '4' must have an output .* got \(3, 5\)"):
+        feature_maps(model, photos(), "4")
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
+    with pytest.raises(ValueError, match="no module whose output is"):
+        grad_cam(linear, photos(), classes)
+    model.unused = nn.Conv2d(3, 3, 1)
+    model.forward = lambda x: nn.Sequential.forward(model[:5], x)
+    with pytest.raises(ValueError, match="module 'unused' has no part"):
+        feature_maps(model, photos(), "unused")
+
+
+# The page
+
+NAMES = ["a & b", "second", "third"]
+
+
+def page(model, layer, **options):
+    text = run_page(model, layer, photos(), NAMES, title="run <1>", shown=2, **options)
+    found = Page(text)
+    assert found.open == []
+    assert all(link.startswith("data:image/png;base64,") for link in found.links)
+    return found
+
+
+def test_page_of_a_layer_in_front():
+    layer = flat(30.0, alpha=5.0, levels=2)
+    initial = torch.full((1, 2, 8, 8), 15.0)
+    model = nn.Sequential(layer, network())
+    found = page(model, layer, initial=initial, facts={"seed": "7"}, class_name="class {}".format)
+    # Three of the layer's effect, two grids and three class-activation pictures for each.
+    assert len(found.images) == 2 * (3 + 2 + 3)
+    words = ("run <1>", "a & b", "JPEGLayer(quantizer='soft'", "seed 7", "Over 3 images", "2.00")
+    for word in (*words, "bound ±L·q", "energy kept, %", "without the layer", "1.0", "1.1"):
+        assert word in found.text
+    assert "third" not in found.text
+    with torch.no_grad():
+        answer = model(photos()[:1] / 255).argmax().item()
+    assert f"class: class {answer}" in found.text
+
+
+def test_page_marks_right_and_wrong_answers_where_labels_are():
+    layer = flat(30.0)
+    model = nn.Sequential(layer, network())
+    with torch.no_grad():
+        answers = model(photos() / 255).argmax(-1)
+    right = page(model, layer, labels=answers).text
+    assert right.count("✓") >= 2
+    wrong = page(model, layer, labels=(answers + 1) % 5).text
+    assert wrong.count("✗") >= 2
+    assert "true class" in wrong
+    assert "✓" not in page(model, layer).text
+
+
+def test_page_of_a_layer_inside():
+    model = network()
+    layer = FeatureJPEGLayer(6, torch.full((8, 8), 0.5), per_channel=True)
+    model[0] = nn.Sequential(model[0], layer)
+    found = page(model, layer)
+    assert len(found.images) == 2 * (2 + 3)
+    for word in ("channel 0", "channel 5", "The channels of 0.1 that", "FeatureJPEGLayer(6"):
+        assert word in found.text
+    assert "What the layer removes" not in found.text
+
+
+def test_page_of_a_network_without_a_layer():
+    found = page(network(), None)
+    assert len(found.images) == 2 * 2
+    assert "without a JPEG layer" in found.text
+    assert "Quantization tables" not in found.text
+
+
+def test_page_of_a_network_without_spatial_modules():
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
+    layer = flat(30.0)
+    found = page(nn.Sequential(layer, linear), layer)
+    # The layer's own output is spatial.
+    assert "Grad-CAM at 0" in found.text
+    assert len(page(linear, None).images) == 0
+
+
+def test_refused_pages():
+    with pytest.raises(ValueError, match="names must be as many as images, 3, got 1"):
+        run_page(network(), None, photos(), ["a"], title="")
+    with pytest.raises(ValueError, match="labels must be below 5 classes, got 9"):
+        page(network(), None, labels=torch.tensor([0, 9, 0]))
