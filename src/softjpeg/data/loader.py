@@ -6,8 +6,8 @@ epoch holds the same images with the same augmentation.
 
 from __future__ import annotations
 
+import os
 import random
-import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -156,7 +156,7 @@ def _load(samples: _Samples, chosen: Sequence[list[int]], workers: int) -> Itera
         batch_sampler=chosen,
         num_workers=workers,
         collate_fn=_collate,
-        worker_init_fn=_leave_signals_to_the_main_process,
+        worker_init_fn=_leave_process_group,
         # Its own generator: the loader would draw from the global one.
         generator=torch.Generator(),
     )
@@ -164,10 +164,14 @@ def _load(samples: _Samples, chosen: Sequence[list[int]], workers: int) -> Itera
         # From Python 3.12 on every fork of a program with threads warns; workers only decode.
         warnings.filterwarnings("ignore", ".*use of fork", DeprecationWarning)
         iterator = iter(loader)
-    for batch in iterator:
-        if isinstance(batch, ValueError):
-            raise batch
-        yield batch
+    try:
+        for batch in iterator:
+            if isinstance(batch, ValueError):
+                raise batch
+            yield batch
+    finally:
+        # Ends the workers, though a traceback may keep this frame.
+        del iterator
 
 
 def _collate(samples: Sequence[_Sample]) -> Batch | ValueError:
@@ -209,7 +213,7 @@ def _generators_of(seed: int, epoch: int, i: int) -> Iterator[None]:
             np.random.set_state(numpy)
 
 
-def _leave_signals_to_the_main_process(worker: int) -> None:
-    # A whole process group is interrupted at once; the main process decides when workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def _leave_process_group(worker: int) -> None:
+    # Ctrl-C and a scheduler signal the whole group; only the main process ends workers.
+    if hasattr(os, "setsid"):
+        os.setsid()
