@@ -130,6 +130,8 @@ def _index(root: Path, prefix: str) -> dict[str, Any]:
     index |= {"members": [], "places": [], "labels": []}
     for number, path in enumerate(shards):
         _add_shard(index, number, path)
+    if not index["labels"]:
+        raise ValueError(f"{root} has shards {prefix}-*.tar, but no images in them")
     # Shards may lie where one cannot write.
     with contextlib.suppress(OSError):
         write_atomically(kept, json.dumps(index).encode())
