@@ -12,7 +12,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to a temporary name beside `path`, flush it to disk, and rename it.
 
     Raises:
-        OSError: the folder does not exist, the disk is full, ...; `path` is then as it was.
+        OSError: the folder does not exist, the disk is full, ...; it names the file, and `path` is
+            then as it was.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_atomically(Path(folder) / "x", b"abc")
@@ -31,7 +32,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
+        if isinstance(error, OSError) and error.filename is None:
+            # Writing to an open file fails without its name.
+            error.filename = str(path)
         raise

@@ -23,7 +23,7 @@ class Accuracy(NamedTuple):
         top1, top5: 0..1; top5 counts all classes where there are fewer than five.
         loss: cross entropy, nats.
         images: how many there were.
-        skipped: one sentence for each image of this process that was left out.
+        skipped: one sentence for each image that was left out.
     """
 
     top1: float
@@ -47,7 +47,8 @@ def accuracy(
         progress: show a progress bar.
 
     Raises:
-        ValueError: an image that cannot be read, named, unless the recipe skips them.
+        ValueError: an image that cannot be read, named, unless the recipe skips them; or none
+            that can.
     """
     data, size = recipe.data, recipe.train.batch_size
     transform = test_transform(
@@ -67,6 +68,7 @@ def accuracy(
     )
     sums = torch.zeros(4, dtype=torch.float64, device=group.device)
     skipped: list[str] = []
+    group.share_buffers(model)
     was_training = model.training
     model.eval()
     total = batch_count(split, size, group.world, False)
@@ -89,5 +91,8 @@ def accuracy(
         ).double()
     model.train(was_training)
     top1, top5, loss, images_seen = group.sum(sums).tolist()
-    count = max(images_seen, 1)
-    return Accuracy(top1 / count, top5 / count, loss / count, int(images_seen), tuple(skipped))
+    skipped = group.gather(skipped)
+    if images_seen == 0:
+        raise ValueError(f"no test image can be read: {skipped[0] if skipped else 'there is none'}")
+    count = int(images_seen)
+    return Accuracy(top1 / count, top5 / count, loss / count, count, tuple(skipped))

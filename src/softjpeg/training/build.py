@@ -35,7 +35,8 @@ def build_network(
         ValueError: an unknown network or module, or settings that do not fit.
     """
     wanted = recipe.model.pretrained and pretrained
-    model = create_model(recipe.model.name, classes, pretrained=wanted)
+    # One's own network may come in eval mode, whose running statistics would never move.
+    model = create_model(recipe.model.name, classes, pretrained=wanted).train()
     mean, std = statistics(recipe.data.name)
     at = recipe.jpeg.at or None
     layer = _layer(recipe, model, tables) if recipe.jpeg.is_active else None
@@ -49,6 +50,27 @@ def build_network(
     if recipe.model.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def check_network(recipe: Recipe, classes: int) -> None:
+    """Try the recipe's network on one image, before hours are spent on what it needs.
+
+    Raises:
+        ValueError: as `build_network`; or the network refuses images of `data.size`, or gives out
+            something else than logits of `classes` classes.
+    """
+    size = recipe.data.size
+    what = f"network {recipe.model.name} with data.size = {size}"
+    try:
+        network = build_network(recipe, classes, pretrained=False).eval()
+        with torch.no_grad():
+            logits = network(torch.zeros(1, 3, size, size))
+    except RuntimeError as error:
+        raise ValueError(f"{what} fails: {' '.join(str(error).split())}") from error
+    shape = getattr(logits, "shape", type(logits).__name__)
+    if shape != (1, classes):
+        got = tuple(shape) if isinstance(shape, torch.Size) else shape
+        raise ValueError(f"{what} must give logits (B, {classes}), got {got} for B = 1")
 
 
 def module_path(network: JPEGNetwork, at: str) -> str:
@@ -89,20 +111,25 @@ def _settings(jpeg: Jpeg) -> dict[str, Any]:
         "window": jpeg.window or None,
         "zero_dc": jpeg.zero_dc,
         "train_tables": jpeg.train_tables and jpeg.quantizer != "none",
-        "train_hardness": jpeg.train_hardness,
+        # Only "soft" has a sharpness; a parameter without gradient would stop DDP.
+        "train_hardness": jpeg.train_hardness and jpeg.quantizer == "soft",
     }
 
 
 @torch.no_grad()
 def _channels(model: nn.Module, at: str, size: int) -> int:
     """How many channels the module at a dotted path gives out."""
-    shapes: list[torch.Size] = []
+    shapes: list[tuple[int, ...]] = []
+
+    def keep_shape(_module: nn.Module, _inputs: object, output: object) -> None:
+        shapes.append(tuple(getattr(output, "shape", ())))
+
     was_training = model.training
-    with find_module(model, at).register_forward_hook(lambda *a: shapes.append(a[2].shape)):
+    with find_module(model, at).register_forward_hook(keep_shape):
         # In eval mode running statistics stay as they are.
         model.eval()(torch.zeros(1, 3, size, size))
     model.train(was_training)
     if not shapes or len(shapes[0]) != 4:
-        got = tuple(shapes[0]) if shapes else "nothing"
+        got = shapes[0] if shapes else "nothing"
         raise ValueError(f"jpeg.at: module {at!r} must give out (B, C, H, W), got {got}")
     return shapes[0][1]

@@ -76,7 +76,7 @@ def restore_optimizer(name: str, optimizer: Optimizer, tensors: Mapping[str, Ten
             continue
         index, _, key = place.partition(".")
         like = parameters[int(index)]
-        if value.shape == like.shape:
+        if key != "step" and value.shape == like.shape:
             # With the parameter's own layout a resumed step runs the very same code.
             value = torch.empty_like(like, requires_grad=False).copy_(value)
         state.setdefault(int(index), {})[key] = value

@@ -41,6 +41,20 @@ class Group:
             dist.all_reduce(values)
         return values
 
+    def gather(self, names: list[str]) -> list[str]:
+        """The names of all processes, in the order of their ranks."""
+        if self.world == 1:
+            return names
+        found: list[list[str]] = [[] for _ in range(self.world)]
+        dist.all_gather_object(found, names)
+        return [name for part in found for name in part]
+
+    def share_buffers(self, model: nn.Module) -> None:
+        """Give every process the first one's buffers: each has seen other images."""
+        if self.world > 1:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, 0)
+
     def any(self, flag: bool) -> bool:
         """Whether any process says so."""
         if self.world == 1:

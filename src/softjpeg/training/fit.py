@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -92,10 +94,12 @@ def fit(run: Run, state: State) -> dict[str, Any]:
         OSError: the disk is full, ...; the last good checkpoint stays.
     """
     result: dict[str, Any] = restore(state, run.last)["result"] if run.last.is_file() else {}
+    if state.tested == state.step >= run.steps:
+        return result
     log = None
     if run.group.leads:
         tensorboard = run.folder / "tensorboard" if run.recipe.train.tensorboard else None
-        log = Log(run.folder / "log.jsonl", state.step, tensorboard)
+        log = Log(run.folder / "log.jsonl", state.step, state.tested, tensorboard)
         log.write("start", state.step, **run.facts)
     if run.recipe.model.compile:
         # In place: parameter names stay as they are.
@@ -106,13 +110,17 @@ def fit(run: Run, state: State) -> dict[str, Any]:
             at_boundary = state.step % run.steps_per_epoch == 0 or state.step == run.steps
             if at_boundary and state.step > state.tested:
                 result = _end_epoch(run, state, log)
+                if run.group.any(bool(received())):
+                    _stop(run, state, received())
             if state.step >= run.steps:
                 break
             _epoch(run, state, parallel, log, received)
     return result
 
 
-def _epoch(run: Run, state: State, parallel: nn.Module, log: Log | None, received: Any) -> None:
+def _epoch(
+    run: Run, state: State, parallel: nn.Module, log: Log | None, received: Callable[[], int]
+) -> None:
     """The rest of the epoch that the state is in."""
     settings, size = run.recipe.train, run.recipe.train.batch_size
     epoch, within = divmod(state.step, run.steps_per_epoch)
@@ -135,7 +143,7 @@ def _epoch(run: Run, state: State, parallel: nn.Module, log: Log | None, receive
     title = f"epoch {epoch + 1} of {settings.epochs}"
     for step in track(steps, title, enabled=run.progress and run.group.leads):
         parts = list(islice(drawn, settings.accumulate))
-        _report_skipped(parts, state, log)
+        _report_skipped(run, parts, state, log)
         factor = learning_rate_factor(
             run.recipe.schedule, step / run.steps_per_epoch, settings.epochs
         )
@@ -152,20 +160,23 @@ def _epoch(run: Run, state: State, parallel: nn.Module, log: Log | None, receive
         if stop or should_log or should_save:
             _count_losses(run, state, recent)
         if should_log and log is not None:
-            speed = (step + 1 - first) / (time.monotonic() - started)
+            speed = (step + 1 - first) / max(time.monotonic() - started, 1e-9)
             _log_step(run, state, log, speed)
         if should_log:
             state.losses = (0.0, 0)
         if stop or should_save:
             _save(run, state)
         if stop:
-            number = received()
-            raise StoppedBySignalError(
-                f"interrupted at step {state.step}; {run.last} is saved, and the same command "
-                "goes on from it",
-                128 + number if number else 143,
-            )
-    _close(drawn)
+            _stop(run, state, received())
+
+
+def _stop(run: Run, state: State, number: int) -> NoReturn:
+    """Leave a run that is saved; a process that got no signal itself follows the others."""
+    raise StoppedBySignalError(
+        f"interrupted at step {state.step}; {run.last} is saved, and the same command "
+        "goes on from it",
+        128 + (number or signal.SIGTERM),
+    )
 
 
 def _transform(recipe: Recipe) -> Any:
@@ -181,8 +192,10 @@ def _transform(recipe: Recipe) -> Any:
     )
 
 
-def _report_skipped(parts: list[Batch], state: State, log: Log | None) -> None:
-    names = [name for part in parts for name in part.skipped]
+def _report_skipped(run: Run, parts: list[Batch], state: State, log: Log | None) -> None:
+    if not run.recipe.data.skip_bad:
+        return
+    names = run.group.gather([name for part in parts for name in part.skipped])
     state.skipped += len(names)
     if names and log is not None:
         log.write("skipped", state.step + 1, images=names)
@@ -196,9 +209,10 @@ def _count_losses(run: Run, state: State, recent: list[Tensor]) -> None:
     first = state.step - len(losses) + 1
     recent.clear()
     for step, loss in enumerate(losses, first):
-        if not torch.isfinite(torch.tensor(loss)):
+        if not math.isfinite(loss):
             _diverged(run, f"loss is {loss} at step {step}")
-    state.losses = (state.losses[0] + sum(losses), state.losses[1] + len(losses))
+        # One after the other: however often a run was stopped, the sum is the same.
+        state.losses = (state.losses[0] + loss, state.losses[1] + 1)
 
 
 def _diverged(run: Run, what: str) -> None:
@@ -226,7 +240,8 @@ def _end_epoch(run: Run, state: State, log: Log | None) -> dict[str, Any]:
     result: dict[str, Any] = {}
     improved = False
     if due:
-        found = accuracy(state.tested_model, run.test, run.recipe, run.group, progress=run.progress)
+        bar = run.progress and run.group.leads
+        found = accuracy(state.tested_model, run.test, run.recipe, run.group, progress=bar)
         improved = found.top1 > state.best[0]
         if improved:
             state.best = (found.top1, state.step)
@@ -243,16 +258,17 @@ def _end_epoch(run: Run, state: State, log: Log | None) -> dict[str, Any]:
             "skipped_tests": list(found.skipped),
         }
     state.tested = state.step
-    _save(run, state, result, improved)
+    # Before the checkpoint: a run killed in between tests again, and its log forgets this line.
     if due and log is not None:
         log.write("test", **result)
+    _save(run, state, result, improved)
     return result
 
 
 def _save(
     run: Run, state: State, result: dict[str, Any] | None = None, improved: bool = False
 ) -> None:
-    if not is_finite(state):
+    if run.group.any(not is_finite(state)):
         _diverged(run, f"a weight is not finite after step {state.step}")
     if run.group.leads:
         facts = run.facts | {"result": result or {}}
@@ -260,9 +276,3 @@ def _save(
             save_best(state, run.folder / "best.safetensors", facts)
         save_last(state, run.last, facts)
     run.group.wait()
-
-
-def _close(drawn: Iterator[Batch]) -> None:
-    close = getattr(drawn, "close", None)
-    if close is not None:
-        close()

@@ -28,11 +28,7 @@ _BATCH = 50
 
 def needs_network(recipe: Recipe) -> bool:
     """Whether the tables start from a trained network's sensitivity."""
-    return (
-        recipe.jpeg.is_active
-        and recipe.jpeg.quantizer != "none"
-        and (recipe.jpeg.init == "sensitivity")
-    )
+    return recipe.jpeg.quantizer != "none" and recipe.jpeg.init == "sensitivity"
 
 
 def initial_tables(
@@ -47,7 +43,7 @@ def initial_tables(
         seed: of random tables, and of which images.
 
     Raises:
-        ValueError: the reference has no such module, or its classes do not fit the labels.
+        ValueError: the reference has no such module, or no image can be read.
     """
     jpeg = recipe.jpeg
     if jpeg.init == "ones" or jpeg.quantizer == "none":
@@ -88,9 +84,13 @@ def _statistics(
     rows = []
     for images, labels, _ in islice(drawn, wanted):
         images, labels = images.to(device), labels.to(device)
+        if len(labels) == 0:
+            continue
         if at:
             rows.append(feature_statistics(reference, module_path(reference, at), images, labels))
         else:
             rows.append(image_statistics(reference, images, labels, recipe.jpeg.subsampling))
+    if not rows:
+        raise ValueError(f"jpeg.init: none of {wanted * size} training images can be read")
     s, magnitude = zip(*rows, strict=True)
     return torch.stack(s).mean(0), torch.stack(magnitude).mean(0)

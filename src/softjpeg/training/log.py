@@ -14,8 +14,8 @@ class Log:
 
     Args:
         path: the .jsonl file.
-        step: where the run begins or begins again: records of later steps are dropped, because
-            the run will write them once more.
+        step, tested: where the run begins or begins again, and when it was last tested: later
+            records are dropped, because the run will write them once more.
         tensorboard: folder for event files; None for none.
 
     >>> from tempfile import TemporaryDirectory
@@ -26,10 +26,13 @@ class Log:
     [{'event': 'step', 'step': 10, 'loss': 2.5}]
     """
 
-    def __init__(self, path: Path, step: int = 0, tensorboard: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, step: int = 0, tested: int = 0, tensorboard: Path | None = None
+    ) -> None:
         self.path = path
         if path.is_file():
-            kept = [record for record in read_log(path) if record["step"] <= step]
+            until = {"test": tested}
+            kept = [r for r in read_log(path) if r["step"] <= until.get(r["event"], step)]
             lines = "".join(json.dumps(record) + "\n" for record in kept)
             write_atomically(path, lines.encode())
         self._writer: Any = None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from softjpeg.data.sources import open_split
-from softjpeg.training.build import build_network
+from softjpeg.training.build import build_network, check_network
 from softjpeg.training.checkpoint import load_checkpoint
 from softjpeg.training.distributed import Group
 from softjpeg.training.fit import Run, fit
@@ -90,6 +90,8 @@ def train(
     if resumes:
         _check_same(load_checkpoint(own / "last.safetensors")[1], facts, own)
     images, tests = (open_split(recipe.data.name, recipe.data.root, t) for t in (True, False))
+    # Now, not after hours of training a reference.
+    check_network(recipe, len(images.classes))
     if group.leads:
         own.mkdir(parents=True, exist_ok=True)
     group.wait()
@@ -176,20 +178,9 @@ def _reference(
 
 def _check_same(found: Mapping[str, Any], facts: Mapping[str, Any], folder: Path) -> None:
     """Going on with other settings would be neither the old run nor the new one."""
-    free = {"hardware", "wall_time", "expected", "name"}
-    old, new = (
-        {
-            f"{s}.{k}": v
-            for s, section in recipe.items()
-            if s not in free
-            for k, v in section.items()
-        }
-        for recipe in (found["recipe"], facts["recipe"])
-    )
+    old, new = _deciding(found["recipe"]), _deciding(facts["recipe"])
     for key in (*new, *old):
-        if key not in ("data.workers", "data.root", "train.max_steps") and (
-            old.get(key) != new.get(key)
-        ):
+        if old.get(key) != new.get(key):
             raise ValueError(
                 f"{folder} holds a run with {key} = {json.dumps(old.get(key))}, not "
                 f"{json.dumps(new.get(key))}: give another --out"
@@ -199,3 +190,26 @@ def _check_same(found: Mapping[str, Any], facts: Mapping[str, Any], folder: Path
             f"{folder} holds a run of {found['world']} processes, not {facts['world']}: "
             "give another --out"
         )
+
+
+_FREE = {
+    "data.workers",
+    "data.root",
+    "data.skip_bad",
+    "train.max_steps",
+    "train.checkpoint_every",
+    "train.log_every",
+    "train.tensorboard",
+}
+"""Settings that a run may go on with another value of: they do not change its steps."""
+
+
+def _deciding(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide a run, by dotted keys."""
+    sections = ["data", "model", "jpeg", "optimizer", "jpeg_optimizer", "schedule", "train"]
+    jpeg = recipe["jpeg"]
+    if jpeg["quantizer"] == "none" and not jpeg["zero_dc"]:
+        # One baseline serves variants whose layers differ.
+        sections = [s for s in sections if not s.startswith("jpeg")]
+    keys = {f"{s}.{k}": value for s in sections for k, value in recipe[s].items()}
+    return {key: value for key, value in keys.items() if key not in _FREE}

@@ -65,8 +65,10 @@ def new_state(model: JPEGNetwork, recipe: Recipe) -> State:
 
 
 def is_finite(state: State) -> bool:
-    """Whether no weight is infinite or NaN."""
-    return all(bool(torch.isfinite(p).all()) for p in state.model.parameters())
+    """Whether no weight or running statistic is infinite or NaN."""
+    # Other buffers may well be infinite: masks, say.
+    running = [b for name, b in state.model.named_buffers() if ".running_" in f".{name}"]
+    return all(bool(torch.isfinite(t).all()) for t in (*state.model.parameters(), *running))
 
 
 def save_last(state: State, path: Path, facts: dict[str, Any]) -> None:

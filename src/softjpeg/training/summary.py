@@ -62,8 +62,12 @@ def table(results: Sequence[VariantResult], expected: Mapping[str, Expected]) ->
 
 
 def save_summary(results: Sequence[VariantResult], path: Path, facts: Mapping[str, Any]) -> None:
-    """Write results and facts as JSON."""
-    body = {**facts, "results": [asdict(result) for result in results]}
+    """Write results and facts as JSON; `std` is null for a single seed."""
+    rows = [
+        asdict(r) | {"mean": mean(r.top1), "std": stdev(r.top1) if len(r.top1) > 1 else None}
+        for r in results
+    ]
+    body = {**facts, "results": rows}
     write_atomically(path, (json.dumps(body, indent=1) + "\n").encode())
 
 
