@@ -1,0 +1,70 @@
+"""Accuracy over the strength of an attack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from softjpeg.evaluation.robustness import RobustnessMean, RobustnessPoint, over_runs
+from softjpeg.report.svg import ACCENT, INK, MUTED, to_svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_STYLES = [
+    (color, line, marker)
+    for line, marker in (("-", "o"), ("--", "s"), (":", "^"))
+    for color in (MUTED, ACCENT, INK)
+]
+
+
+def robustness_curve(points: Sequence[RobustnessPoint], attack: str) -> str:
+    """Top-1 in percent over eps: a line for each network, ±1 standard deviation over its runs.
+
+    Args:
+        points: as `softjpeg.evaluation.robustness.robustness` returns them.
+        attack: which attack; the accuracy without one is drawn at eps 0.
+
+    Returns:
+        An ``<svg>`` element; its colours are the variables --ink, --muted, --line and --accent.
+
+    Raises:
+        ValueError: no point of this attack.
+
+    >>> points = [RobustnessPoint("a", 0, "pgd", eps, 1 / eps, 10) for eps in (1.0, 2.0)]
+    >>> robustness_curve(points, "pgd")[:4]
+    '<svg'
+    """
+    means = [m for m in over_runs(points) if m.attack in ("none", attack)]
+    if not any(m.attack == attack for m in means):
+        raise ValueError(f"attack must be one that was measured, got {attack!r}")
+    return to_svg(lambda axes: _draw(axes, means), salt=f"robustness {attack}")
+
+
+def _draw(axes: Axes, means: Sequence[RobustnessMean]) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    networks = list(dict.fromkeys(m.network for m in means))
+    for i, network in enumerate(networks):
+        own = sorted((m for m in means if m.network == network), key=lambda m: m.eps)
+        spread = [100 * (m.deviation or 0.0) for m in own]
+        color, line, marker = _STYLES[i % len(_STYLES)]
+        axes.errorbar(
+            [m.eps for m in own],
+            [100 * m.top1 for m in own],
+            yerr=spread if any(spread) else None,
+            label=network,
+            color=color,
+            linestyle=line,
+            marker=marker,
+            markersize=4.5,
+            linewidth=1.2,
+            capsize=3,
+            zorder=2,
+        )
+    axes.set_xticks(sorted({m.eps for m in means}))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("eps in levels of 255")
+    axes.set_ylabel("top-1 in percent")
+    axes.legend(frameon=False, fontsize=8.5)
