@@ -230,7 +230,7 @@ def _entropy_bpp(hard: JPEGLayer, images: Tensor, batch_size: int) -> float:
     luma, chroma = hard.steps()[-1]
     tables = (luma, chroma, chroma)
     alphas = [_HARD / q**2 for q in tables]
-    for part in images.split(batch_size):
+    for part in images.split(batch_size):  # type: ignore[no-untyped-call]
         z = image_to_coefficients(part.to(luma.device).float() / 255, hard.subsampling)
         total += float(entropy_bits(hard.quantize(z), tables, alphas)) * len(part)
     return total / (len(images) * pixels)
