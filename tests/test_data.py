@@ -223,12 +223,13 @@ def test_signals_to_the_process_group_do_not_reach_workers():
     assert os.getpgrp() not in groups
 
 
+def refuse(image):
+    raise ValueError("no")
+
+
 @pytest.mark.parametrize("how", ["error", "close"])
 def test_no_worker_survives_its_epoch(how):
-    def fails(image):
-        raise ValueError("no")
-
-    transform = fails if how == "error" else AUGMENT
+    transform = refuse if how == "error" else AUGMENT
     epoch = batches(array_split(8), transform, batch_size=2, epoch=0, seed=0, workers=2)
     if how == "error":
         with pytest.raises(ValueError, match=r"^random, image \d: no$") as caught:
