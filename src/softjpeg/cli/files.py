@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,10 +28,9 @@ from softjpeg.cli.app import (
     sentence,
     show,
 )
+from softjpeg.cli.inputs import is_run, load_inputs, provenance
 
 if TYPE_CHECKING:
-    from softjpeg.images import ImageSet
-    from softjpeg.networks import Network
     from softjpeg.preset import Preset
 
 
@@ -75,7 +74,7 @@ def learn(
         check_folder("--checkpoint", checkpoint)
     import softjpeg
 
-    net, loaded = _load(network, images, labels, size, resize, limit, seed)
+    net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
     preset = softjpeg.learn(
         net.module,
         loaded.pixels,
@@ -88,7 +87,7 @@ def learn(
         seed=seed,
         checkpoint=checkpoint,
         progress=True,
-        provenance=_provenance(net, images, loaded, seed),
+        provenance=provenance(net, images, loaded, seed),
     )
     preset.save(out)
     typer.echo(_verdict(preset))
@@ -126,7 +125,9 @@ def encode(
 @app.command()
 def evaluate(
     network: NetworkName,
-    images: Images,
+    images: Annotated[
+        Path | None, typer.Argument(help="As for learn; default: a run's own test images.")
+    ] = None,
     preset: Annotated[
         list[Path] | None, typer.Option(help="A preset to measure; may be repeated.")
     ] = None,
@@ -143,14 +144,20 @@ def evaluate(
     seed: Seed = 0,
     json: Annotated[Path | None, typer.Option(help="File for the numbers.")] = None,
 ) -> None:
-    """Measure bytes and the network's answers on real files: presets beside default JPEG."""
+    """Measure bytes and the network's answers on real files: presets beside default JPEG.
+
+    For a training run without images: its layer as trained, rounding, as real files, and without.
+    """
     if json is not None:
         check_folder("--json", json)
+    if images is None and not preset and quality is None:
+        _evaluate_layer(network, limit, batch_size, seed, json)
+        return
     qualities = {} if quality is None else {"qualities": numbers("--quality", quality)}
     from softjpeg.evaluation import evaluate, save_json, table
 
     presets = _presets(preset or [])
-    net, loaded = _load(network, images, labels, size, resize, limit, seed)
+    net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
     points = evaluate(
         net.module,
         loaded.pixels,
@@ -165,17 +172,31 @@ def evaluate(
     )
     show(table(points))
     if json is not None:
-        save_json(points, json, _provenance(net, images, loaded, seed))
+        save_json(points, json, provenance(net, images, loaded, seed))
 
 
 @app.command()
 def inspect(
-    file: Annotated[Path, typer.Argument(help="A .jpg or a preset.")],
+    file: Annotated[Path, typer.Argument(help="A .jpg, a preset, or a training run.")],
     export: Annotated[
         Form | None, typer.Option(help="Print the tables for another encoder instead.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Of a training run: the page to write (HTML).")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Images for that page; default: the run's test images.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Measure what a layer does on so many.")] = 256,
+    seed: Seed = 0,
 ) -> None:
-    """Show what is in a .jpg or a preset: tables, quality, bytes by marker."""
+    """Show what is in a .jpg or a preset: tables, quality, bytes by marker.
+
+    Of a training run: a page on what its layer learned, what it removes and what the network sees.
+    """
+    if is_run(file):
+        _inspect_run(file, out, images, limit, seed)
+        return
     from softjpeg.inspection import describe, export_tables
 
     if export is not None:
@@ -184,51 +205,56 @@ def inspect(
     show(describe(file))
 
 
-def _load(
-    network: str,
-    images: Path,
-    labels: str | None,
-    size: int | None,
-    resize: int | None,
-    limit: int | None,
-    seed: int,
-) -> tuple[Network, ImageSet]:
-    import torch
+def _inspect_run(run: Path, out: Path | None, images: Path | None, limit: int, seed: int) -> None:
+    if out is None:
+        raise ValueError(f"{run} is a training run: say where its page goes with --out PAGE.html")
+    check_folder("--out", out)
+    from softjpeg.cli.inputs import load_trained
+    from softjpeg.files import write_atomically
+    from softjpeg.report.run_page import run_page
+    from softjpeg.wrap import JPEGNetwork
 
-    from softjpeg.images import load_images
-    from softjpeg.networks import load_network
-
-    net = load_network(network)
-    loaded = load_images(
-        images,
-        size=net.size if size is None else size,
-        resize=net.resize if size is None and resize is None else resize,
-        interpolation=net.interpolation,
-        labels=labels,
-        limit=limit,
-        seed=seed,
-        progress=True,
+    net, loaded = load_inputs(str(run), images, None, None, None, limit, seed)
+    trained = load_trained(str(run))
+    assert isinstance(net.module, JPEGNetwork)
+    result = trained.facts["result"]
+    page = run_page(
+        net.module,
+        net.module.layer,
+        loaded.pixels,
+        loaded.names,
+        title=trained.recipe.name or str(run),
+        labels=loaded.labels,
+        initial=trained.initial_tables,
+        class_name=lambda i: trained.classes[i],
+        facts={
+            "network": trained.recipe.model.name,
+            "variant": trained.variant,
+            "seed": str(trained.seed),
+            "step": str(trained.facts["step"]),
+            **({"top-1 on the test images": f"{100 * result['top1']:.2f} %"} if result else {}),
+        },
     )
-    # In this layout CPUs and GPUs convolve faster.
-    layout: Any = {"memory_format": torch.channels_last}
-    net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
-    return net, loaded
+    write_atomically(out, page.encode())
+    typer.echo(f"wrote {out}")
 
 
-def _provenance(net: Network, images: Path, loaded: ImageSet, seed: int) -> dict[str, Any]:
-    import torch
+def _evaluate_layer(
+    network: str, limit: int | None, batch_size: int, seed: int, json: Path | None
+) -> None:
+    net, loaded = load_inputs(network, None, None, None, None, limit, seed)
+    from softjpeg.evaluation.layer_versions import layer_versions, save_versions, versions_table
+    from softjpeg.wrap import JPEGNetwork
 
-    import softjpeg
+    assert isinstance(net.module, JPEGNetwork)
+    assert loaded.labels is not None
 
-    return {
-        "network": net.name,
-        "images": str(images),
-        "count": len(loaded),
-        "size": list(loaded.pixels.shape[-2:]),
-        "seed": seed,
-        "softjpeg": softjpeg.__version__,
-        "torch": str(torch.__version__),
-    }
+    versions = layer_versions(
+        net.module, loaded.pixels, loaded.labels, batch_size=batch_size, progress=True
+    )
+    show(versions_table(versions, f"{network}: {len(loaded)} test images"))
+    if json is not None:
+        save_versions(versions, json, provenance(net, None, loaded, seed))
 
 
 def _presets(paths: list[Path]) -> dict[str, Preset]:

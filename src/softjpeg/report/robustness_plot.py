@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from softjpeg.evaluation.gradient_masking import Check
 from softjpeg.evaluation.robustness import RobustnessMean, RobustnessPoint, over_runs
+from softjpeg.report.page import render_template, report_extra
 from softjpeg.report.svg import ACCENT, INK, MUTED, to_svg
 
 if TYPE_CHECKING:
@@ -39,6 +41,39 @@ def robustness_curve(points: Sequence[RobustnessPoint], attack: str) -> str:
     if not any(m.attack == attack for m in means):
         raise ValueError(f"attack must be one that was measured, got {attack!r}")
     return to_svg(lambda axes: _draw(axes, means), salt=f"robustness {attack}")
+
+
+def robustness_page(
+    points: Sequence[RobustnessPoint],
+    checks: Mapping[str, Sequence[Check]],
+    *,
+    title: str,
+    facts: Mapping[str, str],
+) -> str:
+    """The curves of all attacks, and the checks of each network, as a self-contained page.
+
+    Args:
+        points: as `softjpeg.evaluation.robustness.robustness` returns them.
+        checks: network → what `masking_checks` found.
+        title: of the page.
+        facts: how it was made, a line each.
+
+    Raises:
+        ModuleNotFoundError: jinja2 or matplotlib is not installed.
+    """
+    attacks = dict.fromkeys(p.attack for p in points if p.attack != "none")
+    with report_extra():
+        from markupsafe import Markup
+
+        curves = {attack: Markup(robustness_curve(points, attack)) for attack in attacks}
+    return render_template(
+        "robustness_page.html",
+        title=title,
+        curves=curves,
+        means=over_runs(points),
+        checks=checks,
+        facts=facts,
+    )
 
 
 def _draw(axes: Axes, means: Sequence[RobustnessMean]) -> None:

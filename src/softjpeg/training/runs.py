@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from softjpeg.data.sources import open_split
 from softjpeg.training.build import build_network, check_network
 from softjpeg.training.checkpoint import load_checkpoint
@@ -42,6 +45,12 @@ class TrainedNetwork:
     seed: int
     classes: tuple[str, ...]
     facts: Mapping[str, Any]
+
+    @property
+    def initial_tables(self) -> Tensor | None:
+        """(rounds, kinds, 8, 8) steps before training; None without a layer."""
+        values = self.facts.get("initial_tables")
+        return None if values is None else torch.tensor(values)
 
 
 def train(
@@ -88,7 +97,9 @@ def train(
     }
     resumes = (own / "last.safetensors").is_file()
     if resumes:
-        _check_same(load_checkpoint(own / "last.safetensors")[1], facts, own)
+        _, found = load_checkpoint(own / "last.safetensors")
+        _check_same(found, facts, own)
+        facts["initial_tables"] = found.get("initial_tables")
     images, tests = (open_split(recipe.data.name, recipe.data.root, t) for t in (True, False))
     # Now, not after hours of training a reference.
     check_network(recipe, len(images.classes))
@@ -104,6 +115,8 @@ def train(
     # Every variant's network starts from the same weights.
     seed_everything(seed, _INITIAL)
     network = build_network(recipe, len(images.classes), tables, pretrained=not resumes)
+    if not resumes and network.layer is not None:
+        facts["initial_tables"] = network.layer.steps().tolist()
     return fit(run, new_state(network.to(group.device), recipe))
 
 

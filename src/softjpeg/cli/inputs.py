@@ -1,0 +1,97 @@
+"""What commands read: a network, and images it is asked about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from softjpeg.images import ImageSet
+    from softjpeg.networks import Network
+    from softjpeg.training.runs import TrainedNetwork
+
+
+def load_inputs(
+    network: str,
+    images: Path | None,
+    labels: str | None,
+    size: int | None,
+    resize: int | None,
+    limit: int | None,
+    seed: int,
+) -> tuple[Network, ImageSet]:
+    """A network by name or training run, on its device, and images; by default a run's own.
+
+    Raises:
+        ValueError: no such network or images.
+    """
+    import torch
+
+    from softjpeg.images import load_images
+    from softjpeg.networks import load_network
+
+    trained = load_trained(network) if is_run(network) else None
+    net = load_network(network) if trained is None else as_network(trained, network)
+    # In this layout CPUs and GPUs convolve faster.
+    layout: Any = {"memory_format": torch.channels_last}
+    net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
+    if images is None:
+        if trained is None:
+            raise ValueError(f"images must be given: {network} is not a training run with its own")
+        from softjpeg.training.held_out import held_out_images
+
+        return net, held_out_images(trained, limit=limit, seed=seed, progress=True)
+    loaded = load_images(
+        images,
+        size=net.size if size is None else size,
+        resize=net.resize if size is None and resize is None else resize,
+        interpolation=net.interpolation,
+        labels=labels,
+        limit=limit,
+        seed=seed,
+        progress=True,
+    )
+    return net, loaded
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a path is what training writes, a folder or a checkpoint, and no name or preset."""
+    return Path(path).is_dir() or Path(path).suffix == ".safetensors"
+
+
+def load_trained(path: str) -> TrainedNetwork:
+    """The training run at a path; ValueError where there is none."""
+    from softjpeg.training.runs import load_run
+
+    return load_run(path)
+
+
+def as_network(trained: TrainedNetwork, name: str) -> Network:
+    """A training run as other commands take networks."""
+    from softjpeg.networks import Network
+
+    data = trained.recipe.data
+    return Network(
+        trained.network,
+        name,
+        size=(data.size, data.size),
+        resize=data.test_resize or None,
+        interpolation=data.interpolation,
+    )
+
+
+def provenance(net: Network, images: Path | None, loaded: ImageSet, seed: int) -> dict[str, Any]:
+    """Where numbers come from."""
+    import torch
+
+    import softjpeg
+
+    return {
+        "network": net.name,
+        "images": "test images of the run" if images is None else str(images),
+        "count": len(loaded),
+        "size": list(loaded.pixels.shape[-2:]),
+        "seed": seed,
+        "softjpeg": softjpeg.__version__,
+        "torch": str(torch.__version__),
+    }
