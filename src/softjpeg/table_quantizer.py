@@ -100,13 +100,15 @@ class TableQuantizer(nn.Module):
             z = z * _without_dc(z)
         if self.quantizer == "none":
             return z
-        # Noise stands for rounding while training only (Ballé et al. 2016).
-        name = "hard" if self.quantizer == "noise" and not self.training else self.quantizer
+        name, levels = self.quantizer, self.levels
+        if name == "noise" and not self.training:
+            # Noise stands for rounding while training, and knows no bound (Ballé et al. 2016).
+            name, levels = "hard", None
         for steps, sharpness in zip(self.steps(), self.sharpness(), strict=True):
             q, alpha = steps[kind], sharpness[kind]
             if isinstance(kind, slice):
                 q, alpha = q[:, None, None], alpha[:, None, None]
-            z = quantize(z, q, alpha, kind=name, levels=self.levels, window=self.window)
+            z = quantize(z, q, alpha, kind=name, levels=levels, window=self.window)
         return z
 
     @torch.no_grad()
