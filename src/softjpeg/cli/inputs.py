@@ -25,6 +25,8 @@ def load_inputs(
     Raises:
         ValueError: no such network or images.
     """
+    if images is None and not is_run(network):
+        raise ValueError(f"images must be given: {network} is not a training run with its own")
     import torch
 
     from softjpeg.images import load_images
@@ -36,8 +38,7 @@ def load_inputs(
     layout: Any = {"memory_format": torch.channels_last}
     net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
     if images is None:
-        if trained is None:
-            raise ValueError(f"images must be given: {network} is not a training run with its own")
+        assert trained is not None
         from softjpeg.training.held_out import held_out_images
 
         return net, held_out_images(trained, limit=limit, seed=seed, progress=True)

@@ -1,0 +1,124 @@
+"""The commands about trained networks, on a run that takes a second to train."""
+
+import json
+
+import pytest
+import torch
+
+from html_page import Page
+from test_cli import call, refusal
+from tiny_training import tiny_recipe, write_images, write_recipe
+
+pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """A recipe, its data, and runs of jpeg-dl and its baseline."""
+    root = tmp_path_factory.mktemp("experiment")
+    write_images(root)
+    recipe = write_recipe(root / "recipe.toml", tiny_recipe(root, "plain"))
+    variants = "baseline,jpeg-dl"
+    done = call("train", recipe, "--out", root / "runs", "--variant", variants, "--seeds", "0,1")
+    assert done.exit_code == 0, done.output
+    return root
+
+
+def run_of(experiment, variant="jpeg-dl", seed=0):
+    return experiment / "runs" / variant / f"seed-{seed}"
+
+
+def test_train_tabulates_and_saves_every_seed(experiment):
+    summary = json.loads((experiment / "runs" / "summary.json").read_text())
+    assert [r["variant"] for r in summary["results"]] == ["baseline", "jpeg-dl"]
+    assert summary["results"][1]["seeds"] == [0, 1]
+    logged = [
+        json.loads(line) for line in (run_of(experiment) / "log.jsonl").read_text().splitlines()
+    ]
+    last = [record for record in logged if record["event"] == "test"][-1]
+    assert summary["results"][1]["top1"][0] == last["top1"]
+
+
+def test_evaluate_a_run_shows_every_version_of_its_layer(experiment, tmp_path):
+    done = call("evaluate", run_of(experiment), "--json", tmp_path / "v.json")
+    assert done.exit_code == 0, done.output
+    for name in ("as trained", "hard rounding", "real JPEG", "no layer"):
+        assert name in done.stdout
+    found = json.loads((tmp_path / "v.json").read_text())
+    assert [v["images"] for v in found["versions"]] == [9] * 4
+    assert found["versions"][2]["bpp"] > found["versions"][1]["bpp"] > 0
+
+
+def test_evaluate_a_run_behind_default_jpeg(experiment):
+    done = call("evaluate", run_of(experiment), "--quality", "20,80")
+    assert done.exit_code == 0, done.output
+    assert "default q 20" in done.stdout
+
+
+def test_inspect_a_run_writes_a_page(experiment, tmp_path):
+    done = call("inspect", run_of(experiment), "--out", tmp_path / "page.html")
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "page.html").read_text()
+    assert not Page(page).open
+    assert "Quantization tables" in page
+    assert "class0" in page
+
+
+def test_attack_measures_both_networks_over_their_seeds(experiment, tmp_path):
+    words = [run_of(experiment), run_of(experiment, seed=1)]
+    words += ["--baseline", run_of(experiment, "baseline"), "--eps", "1,8", "--steps", "2"]
+    done = call("attack", *words, "--json", tmp_path / "a.json", "--plot", tmp_path / "a.html")
+    assert done.exit_code == 0, done.output
+    points = json.loads((tmp_path / "a.json").read_text())["points"]
+    assert {(p["network"], p["run"]) for p in points} == {
+        ("network", 0), ("network", 1), ("baseline", 0),
+    }  # fmt: skip
+    weak, strong = (
+        [p["top1"] for p in points if p["attack"] == "pgd" and p["eps"] == eps] for eps in (1, 8)
+    )
+    assert sum(strong) <= sum(weak)
+    page = (tmp_path / "a.html").read_text()
+    assert not Page(page).open
+    assert page.count("<svg") == 3
+
+
+def test_qualities_of_a_run(experiment, tmp_path):
+    words = ["--quality", "10,90", "--json", tmp_path / "q.json", "--out", tmp_path / "q.html"]
+    done = call("qualities", run_of(experiment), *words)
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "q.json").read_text())["sweep"]["qualities"] == [10, 90]
+    assert not Page((tmp_path / "q.html").read_text()).open
+
+
+def test_export_agrees_in_onnxruntime(experiment, tmp_path):
+    runtime = pytest.importorskip("onnxruntime", reason="softjpeg[export] is not installed")
+    from softjpeg.training.runs import load_run
+
+    done = call("export", run_of(experiment), "--out", tmp_path / "net.onnx")
+    assert done.exit_code == 0, done.output
+    images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    session = runtime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    (answer,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    with torch.no_grad():
+        expected = load_run(run_of(experiment)).network(images)
+    assert torch.allclose(torch.from_numpy(answer), expected, atol=1e-4)
+
+
+def test_refusals_name_what_is_wrong(experiment, tmp_path):
+    run = run_of(experiment)
+    assert "images must be given: timm:resnet18" in refusal(
+        "qualities", "timm:resnet18", "--out", tmp_path / "q.html"
+    )
+    assert refusal("inspect", run).endswith("--out PAGE.html")
+    assert "no best.safetensors" in refusal("attack", tmp_path)
+    assert "does not exist" in refusal("export", run, "--out", tmp_path / "no" / "net.onnx")
+    assert "unknown variant 'sdt'" in refusal(
+        "train", experiment / "recipe.toml", "--out", tmp_path, "--variant", "sdt"
+    )
+    message = refusal(
+        "train", experiment / "recipe.toml", "--out", tmp_path, "--set", "jpeg.quantiser=hard"
+    )
+    assert message.endswith("unknown key jpeg.quantiser; the nearest known one is quantizer")
+    assert "--seeds must be integers" in refusal(
+        "train", experiment / "recipe.toml", "--out", tmp_path, "--seeds", "a"
+    )
