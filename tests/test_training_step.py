@@ -1,0 +1,199 @@
+"""Steps of training against loops written by hand in plain PyTorch."""
+
+import copy
+import shutil
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+pytest.importorskip("torchvision", reason="softjpeg[train] is not installed")
+pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
+
+from softjpeg.data.loader import batches
+from softjpeg.data.sources import open_split
+from softjpeg.data.transforms import train_transform
+from softjpeg.training.build import build_network
+from softjpeg.training.distributed import Group
+from softjpeg.training.fit import Run, fit
+from softjpeg.training.log import read_log
+from softjpeg.training.recipe_file import parse_recipe
+from softjpeg.training.seeding import seed_everything
+from softjpeg.training.state import new_state
+from tiny_training import tiny_recipe, write_images
+
+CPU = Group()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    root = tmp_path_factory.mktemp("images")
+    write_images(root)
+    return root
+
+
+def trained(images, folder, network=None, model="plain", seed=3, **changes):
+    """A state after `fit`, and the network it began with."""
+    recipe = parse_recipe(tiny_recipe(images, model, **changes), "test")
+    if network is None:
+        torch.manual_seed(0)
+        tables = (torch.full((8, 8), 9.0), torch.full((8, 8), 14.0))
+        network = build_network(recipe, 3, tables)
+    first = copy.deepcopy(network)
+    state = new_state(network, recipe)
+    splits = [open_split("folder", images, train) for train in (True, False)]
+    folder.mkdir(exist_ok=True)
+    facts = {"variant": "jpeg-dl"}
+    result = fit(Run(recipe, seed, folder, *splits, CPU, facts), state)
+    return state, first, result, read_log(folder / "log.jsonl")
+
+
+def drawn(images, epoch, seed=3):
+    split = open_split("folder", images, True)
+    transform = train_transform(16, interpolation="bilinear")
+    return list(batches(split, transform, batch_size=4, epoch=epoch, seed=seed))
+
+
+def assert_close(model, other, **tolerance):
+    for name, value in other.state_dict().items():
+        torch.testing.assert_close(
+            model.state_dict()[name], value, msg=lambda m, n=name: f"{n}: {m}", **tolerance
+        )
+
+
+def test_plain_pytorch_does_the_same_steps(images, tmp_path):
+    """Two optimizers, warm-up and cosine, smoothing, clipping, accumulation, weight decay, EMA."""
+    state, model, _, log = trained(
+        images,
+        tmp_path,
+        train__epochs=3,
+        train__accumulate=2,
+        train__label_smoothing=0.1,
+        train__clip_gradient=0.5,
+        train__ema=0.8,
+        optimizer__nesterov=True,
+        model__channels_last=False,
+    )
+    layer = [model.jpeg.tables]
+    others = [p for name, p in model.named_parameters() if name != "jpeg.tables"]
+    sgd = torch.optim.SGD(others, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01)
+    adam = torch.optim.Adam(layer, lr=0.5)
+    warm = torch.optim.lr_scheduler.LinearLR(sgd, 1e-12, total_iters=3)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, 6)
+    schedule = torch.optim.lr_scheduler.SequentialLR(sgd, [warm, cosine], [3])
+    average, losses = None, []
+    for epoch in range(3):
+        parts = drawn(images, epoch)
+        for first, second in zip(parts[::2], parts[1::2], strict=True):
+            loss = sum(
+                F.cross_entropy(model(part.images), part.labels, label_smoothing=0.1) / 2
+                for part in (first, second)
+            )
+            sgd.zero_grad()
+            adam.zero_grad()
+            loss.backward()
+            norm = torch.stack([p.grad.square().sum() for p in (*others, *layer)]).sum().sqrt()
+            for p in (*others, *layer):
+                p.grad.mul_(min(1.0, 0.5 / (norm.item() + 1e-6)))
+            sgd.step()
+            adam.step()
+            schedule.step()
+            with torch.no_grad():
+                now = [p.clone() for p in model.parameters()]
+                average = now if average is None else average
+                average = [0.8 * a + 0.2 * w for a, w in zip(average, now, strict=True)]
+            losses.append(loss.item())
+    assert state.step == len(losses) == 9
+    assert [r["loss"] for r in log if r["event"] == "step"] == pytest.approx(losses, rel=1e-4)
+    assert_close(state.model, model, rtol=2e-3, atol=1e-5)
+    for mine, byhand in zip(state.tested_model.parameters(), average, strict=True):
+        torch.testing.assert_close(mine, byhand, rtol=2e-3, atol=1e-5)
+
+
+def test_tables_stay_in_their_range(images, tmp_path):
+    state, first, _, _ = trained(images, tmp_path, jpeg_optimizer__lr=400.0, train__max_steps=1)
+    # Adam's first step is its learning rate, up or down.
+    assert first.jpeg.tables.unique().tolist() == [9.0, 14.0]
+    reached = state.model.jpeg.tables
+    assert (reached.min().item(), reached.max().item()) == (pytest.approx(1e-5), 255.0)
+
+
+def test_dropout_batch_norm_and_mixing_draw_from_seed_and_step_alone(images, tmp_path):
+    from torchvision.transforms import v2
+
+    changes = {"train__epochs": 1, "train__mixup": 0.4, "jpeg_optimizer__name": "sgd"}
+    state, model, _, _ = trained(images, tmp_path, model="small", **changes)
+    jpeg = [model.jpeg.tables]
+    others = [p for name, p in model.named_parameters() if name != "jpeg.tables"]
+    optimizers = [
+        torch.optim.SGD(others, lr=0.0, momentum=0.9, weight_decay=0.01),
+        torch.optim.SGD(jpeg, lr=0.5, momentum=0.9),
+    ]
+    mix = v2.MixUp(alpha=0.4, num_classes=3)
+    # One epoch of warm-up and no more: 0, 1/6, 2/6, ...
+    for step, part in enumerate(drawn(images, 0)):
+        optimizers[0].param_groups[0]["lr"] = 0.05 * step / 6
+        seed_everything(3, step, 0)
+        mixed, targets = v2.RandomChoice([mix])(part.images, part.labels)
+        loss = -(targets * model(mixed).log_softmax(1)).sum(1).mean()
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    assert_close(state.model, model, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train__cutmix": 1.0},
+        {"train__cutmix": 1.0, "train__mixup": 0.2, "train__precision": "bf16"},
+        {"data__randaugment": (2, 9), "data__jpeg_quality": (10, 90), "data__crop": "resized"},
+        {"optimizer__name": "adamw", "jpeg__hardness": 3.0, "jpeg__train_hardness": True},
+    ],
+)
+def test_options_train(images, tmp_path, changes):
+    if "jpeg__hardness" in changes:
+        changes = {**changes, "jpeg__alpha": None}
+    state, first, result, _ = trained(images, tmp_path, model="small", **changes)
+    assert result["step"] == 12
+    assert 0 <= result["top1"] <= result["top5"] == 1
+    for (name, before), after in zip(
+        first.named_parameters(), state.model.parameters(), strict=True
+    ):
+        assert not torch.equal(before, after), name
+
+
+def test_channels_last_changes_rounding_only(images, tmp_path):
+    runs = []
+    for flag in (True, False):
+        # Adam would make much of a gradient that is rounding alone.
+        changes = {"model__channels_last": flag, "jpeg_optimizer__name": "sgd"}
+        state, _, _, _ = trained(images, tmp_path / str(flag), **changes)
+        runs.append(state.model)
+    last = torch.channels_last
+    conv = [model.network[3].weight for model in runs]
+    assert conv[0].is_contiguous(memory_format=last)
+    assert not conv[1].is_contiguous(memory_format=last)
+    assert_close(*runs, rtol=1e-3, atol=1e-5)
+
+
+def test_compiled_network_equals_eager(images, tmp_path):
+    if shutil.which("c++") is None and shutil.which("g++") is None:
+        pytest.skip("torch.compile needs a C++ compiler, and there is none")
+    changes = {"jpeg_optimizer__name": "sgd", "train__max_steps": 2}
+    runs = [
+        trained(images, tmp_path / str(flag), model__compile=flag, **changes)
+        for flag in (True, False)
+    ]
+    assert_close(runs[0][0].model, runs[1][0].model, rtol=1e-3, atol=1e-5)
+    assert runs[0][2]["loss"] == pytest.approx(runs[1][2]["loss"], rel=1e-4)
+
+
+def test_a_network_that_comes_in_eval_mode_is_trained_all_the_same(images, tmp_path):
+    state, first, _, _ = trained(images, tmp_path, model="evaluating", train__max_steps=2)
+    statistics = [m for m in state.model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert statistics[0].num_batches_tracked.item() == 2
+    assert first.training
