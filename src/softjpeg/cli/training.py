@@ -38,12 +38,13 @@ def train(
     from softjpeg.training.recipe_file import load_recipe, override, parse_recipe
     from softjpeg.training.summary import save_summary, table
     from softjpeg.training.sweep import sweep
-    from softjpeg.training.variants import with_variant
+    from softjpeg.training.variants import check_settings, with_variant
 
     tree = load_recipe(recipe, set_ or ())
     if skip_bad:
         override(tree, {"data.skip_bad": True})
     variants = [word.strip() for word in variant.split(",")]
+    check_settings(set_ or (), variants)
     checked = [
         parse_recipe(with_variant(tree, name, jpeg_at=jpeg_at), str(recipe)) for name in variants
     ]

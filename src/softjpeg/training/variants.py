@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from softjpeg.training.recipe_file import override
@@ -48,3 +48,22 @@ def with_variant(tree: Mapping[str, Any], name: str, jpeg_at: str | None = None)
         raise ValueError(f"unknown variant {name!r}; the nearest known one is {near}")
     varied = override(copy.deepcopy(dict(tree)), VARIANTS[name])
     return varied if jpeg_at is None else override(varied, {"jpeg.at": jpeg_at})
+
+
+def check_settings(settings: Iterable[str], names: Iterable[str]) -> None:
+    """Refuse settings that a variant would silently override; the baseline has no layer to set.
+
+    Raises:
+        ValueError: ``key=value`` of a key that one of the variants decides.
+
+    >>> check_settings(["jpeg.init=ones"], ["lsq"])
+    Traceback (most recent call last):
+    ValueError: --set jpeg.init is what the variant lsq decides: leave one of them out
+    """
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        for name in names:
+            if name != "baseline" and key in VARIANTS.get(name, {}):
+                raise ValueError(
+                    f"--set {key} is what the variant {name} decides: leave one of them out"
+                )
