@@ -9,19 +9,30 @@ import torch
 from torch import Tensor
 
 
-@functools.cache
-def _basis(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(64, 64): row m is the m-th basis picture, raster order; its rows are orthonormal."""
-    # A basis first made in inference mode could not take part in training later.
-    with torch.inference_mode(False):
-        return _build(dtype, device)
-
-
-def _build(dtype: torch.dtype, device: torch.device) -> Tensor:
+def _build() -> Tensor:
     n = torch.arange(8, dtype=torch.float64)
     c = torch.cos((2 * n[None, :] + 1) * n[:, None] * math.pi / 16) / 2
     c[0] /= math.sqrt(2)
-    return torch.kron(c, c).to(dtype=dtype, device=device)
+    return torch.kron(c, c)
+
+
+# A basis first made in inference mode could not take part in training later.
+with torch.inference_mode(False):
+    _BASIS = _build()
+    """(64, 64): row m is the m-th basis picture, raster order; its rows are orthonormal."""
+
+
+@functools.cache
+def _cached_basis(dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return _BASIS.to(dtype=dtype, device=device)
+
+
+def _basis(dtype: torch.dtype, device: torch.device) -> Tensor:
+    # What a graph capture sees are stand-ins for tensors, which must not stay in a cache.
+    if torch.compiler.is_compiling():
+        return _BASIS.to(dtype=dtype, device=device)
+    return _cached_basis(dtype, device)
 
 
 def block_dct(plane: Tensor) -> Tensor:

@@ -1,16 +1,11 @@
 """The soft quantizer ``Q_d`` of JPEG-DL (eq. 5) and the CPMF behind it (eqs. 3-4).
 
-With ``u = z/q`` and hardness ``h = αq²``, an index i of the lattice has probability
-``P(i|z) ∝ exp(-α(z - iq)²)`` and ``Q_d(z) = Σ_i P(i|z)·iq``. About the nearest index c, with
-``r = z - cq`` and ``k = i - c``, the weights are ``w_k = exp(αqk(2r - kq))``:
+With hardness ``h = αq²``, an index i of the lattice has probability ``P(i|z) ∝ exp(-α(z - iq)²)``
+and ``Q_d(z) = Σ_i P(i|z)·iq = q·(c + E[k])`` about the nearest index c, ``k = i - c``. Two
+transcendental calls per coefficient give E[k] (`softjpeg.lattice_moments`).
 
-* h ≥ 2.5: only the nearest few k matter, and all their weights come from two exponentials.
-* h < 2.5: Poisson summation turns the sum into a theta function of which two terms matter:
-  ``Q_d = q·(u + (1/2h)·d/du log S)``, ``S(u) = 1 + 2 Σ_n exp(-π²n²/h) cos 2πnu``.
-
-Either way two transcendental calls per coefficient. Gradients are closed form in the moments of k
-given z, so nothing but z, q and α is kept for the backward pass:
-``∂Q_d/∂z = 2h·Var(k)``, ``∂Q_d/∂h|_q = -q·Cov(k, (r/q - k)²)``.
+Gradients are closed form in the moments of k given z, so nothing but z, q and α is kept for the
+backward pass: ``∂Q_d/∂z = 2h·Var(k)``, ``∂Q_d/∂h|_q = -q·Cov(k, (r/q - k)²)``, r = z - cq.
 """
 
 from __future__ import annotations
@@ -21,11 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_FEW_POINTS_FROM = 2.5
-"""Hardness from which the few-point sum is exact; the theta function is exact below it."""
+from softjpeg.lattice_moments import Moments, direct_sum, five_points, theta
 
-Moments = tuple[Tensor, Tensor, Tensor]
-"""E[k], Var(k) and Cov(k, (r/q - k)²) of the lattice offset k = i - c given z."""
+_FIVE_POINTS_FROM = 2.5
+"""Hardness from which the five-point sum is exact; the theta function is exact below it."""
 
 
 def soft_quantize(
@@ -59,6 +53,8 @@ def soft_quantize(
     [3.0, 11.0]
     """
     check_index_set(levels, window)
+    if not torch.is_grad_enabled():
+        return _forward(z, q, alpha, levels, window)
     return _SoftQuantize.apply(z, q, alpha, levels, window)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -74,7 +70,8 @@ def nearest_index(z: Tensor, q: Tensor, levels: int | None) -> tuple[Tensor, Ten
     # q in two halves, so that both products with the integer c are exact (Veltkamp, Dekker).
     splitter = 2.0 ** (27 if z.dtype == torch.float64 else 12) + 1
     high = splitter * q - (splitter * q - q)
-    return c, (z - c * high) - c * (q - high)
+    r = torch.addcmul(z, c, high, value=-1)
+    return c, torch.addcmul(r, c, q - high, value=-1)
 
 
 def check_index_set(levels: int | None, window: int | None) -> None:
@@ -85,6 +82,12 @@ def check_index_set(levels: int | None, window: int | None) -> None:
         raise ValueError(f"window must be an odd number from 3 on or None, got {window}")
 
 
+def _forward(z: Tensor, q: Tensor, alpha: Tensor, levels: int | None, window: int | None) -> Tensor:
+    wide, q, alpha = _computable(z, q, alpha)
+    c, (mean,) = _moments(wide, q, alpha, levels, window, all_moments=False)
+    return (q * (c + mean)).to(z.dtype)
+
+
 class _SoftQuantize(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -92,24 +95,21 @@ class _SoftQuantize(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(z, q, alpha)
         ctx.index_set = levels, window
-        dtype = z.dtype
-        z, q, alpha = _computable(z, q, alpha)
-        c, moments = _moments(z, q, alpha, levels, window)
-        return (q * (c + moments[0])).to(dtype)
+        return _forward(z, q, alpha, levels, window)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, q, alpha = _computable(*ctx.saved_tensors)
         levels, window = ctx.index_set
-        c, (mean, variance, covariance) = _moments(z, q, alpha, levels, window)
-        slope = 2 * alpha * q**2 * variance
+        c, (mean, variance, covariance) = _moments(z, q, alpha, levels, window, all_moments=True)
+        slope = variance * (2 * alpha * q**2)
         grads: list[Tensor | None] = [grad * slope, None, None]
         if ctx.needs_input_grad[1]:
             at_fixed_h = c + mean - z / q * slope
-            grads[1] = grad * (at_fixed_h - 2 * alpha * q**2 * covariance)
+            grads[1] = grad * (at_fixed_h - covariance * (2 * alpha * q**2))
         if ctx.needs_input_grad[2]:
-            grads[2] = grad * (-covariance * q**3)
+            grads[2] = grad * covariance * -(q**3)
         fitted = [
             None if g is None else g.sum_to_size(t.shape).to(t.dtype)
             for g, t in zip(grads, ctx.saved_tensors, strict=True)
@@ -124,23 +124,34 @@ def _computable(*tensors: Tensor) -> list[Tensor]:
 
 
 def _moments(
-    z: Tensor, q: Tensor, alpha: Tensor, levels: int | None, window: int | None
+    z: Tensor,
+    q: Tensor,
+    alpha: Tensor,
+    levels: int | None,
+    window: int | None,
+    *,
+    all_moments: bool,
 ) -> tuple[Tensor, Moments]:
     """The centre c and the moments of k about it, each of z's shape."""
     c, r = nearest_index(z, q, levels)
-    q, alpha = q.expand_as(z), alpha.expand_as(z)
+    if window is None and levels is None:
+        return c, _full_lattice(c, r, q, alpha, all_moments)
     half = reach(alpha * q**2) if window is None else window // 2
     if levels is not None:
         half = min(half, 2 * levels)
-    if window is not None and half > 2:
-        return c, _direct_sum(c, r, q, alpha, levels, half)
-    moments = _few_points(r, q, alpha, half) if window else _full_lattice(r, q, alpha)
-    if levels is not None:
-        edge = c.abs() > levels - half
-        if edge.any():
-            cut = _direct_sum(c[edge], r[edge], q[edge], alpha[edge], levels, half)
-            for whole, part in zip(moments, cut, strict=True):
-                whole[edge] = part
+    # A captured graph cannot branch on values, and a compiler fuses the terms of a direct sum.
+    if window is not None and (half != 2 or torch.compiler.is_compiling()):
+        return c, direct_sum(c, r, q, alpha, levels=levels, half=half, all_moments=all_moments)
+    if window is None:
+        moments = _full_lattice(c, r, q, alpha, all_moments)
+    else:
+        moments = five_points(r, q, alpha, all_moments=all_moments)
+    if levels is not None and _largest(c) > levels - half:
+        edge = (c.abs() > levels - half).nonzero(as_tuple=True)
+        parts = (c[edge], r[edge], q.expand_as(z)[edge], alpha.expand_as(z)[edge])
+        cut = direct_sum(*parts, levels=levels, half=half, all_moments=all_moments)
+        for whole, part in zip(moments, cut, strict=True):
+            whole[edge] = part
     return c, moments
 
 
@@ -154,79 +165,21 @@ def reach(hardness: Tensor) -> int:
     return math.ceil(0.5 + math.sqrt(17 / softest)) + 1
 
 
-def _full_lattice(r: Tensor, q: Tensor, alpha: Tensor) -> Moments:
-    points = 3 if r.dtype == torch.float64 else 2
-    hard = alpha * q**2 >= _FEW_POINTS_FROM
-    if hard.all():
-        return _few_points(r, q, alpha, points)
-    soft = ~hard
-    if soft.all():
-        return _theta(r, q, alpha)
-    near = _few_points(r[hard], q[hard], alpha[hard], points)
-    far = _theta(r[soft], q[soft], alpha[soft])
-    mean, variance, covariance = (torch.empty_like(r) for _ in range(3))
-    for whole, few, theta in zip((mean, variance, covariance), near, far, strict=True):
-        whole[hard], whole[soft] = few, theta
-    return mean, variance, covariance
+def _full_lattice(c: Tensor, r: Tensor, q: Tensor, alpha: Tensor, all_moments: bool) -> Moments:
+    hard = alpha * q**2 >= _FIVE_POINTS_FROM
+    captured = torch.compiler.is_compiling()
+    far = near = ()
+    if captured or not hard.all():
+        far = theta(r, q, alpha, all_moments=all_moments)
+    if captured or hard.any():
+        if r.dtype == torch.float64:
+            near = direct_sum(c, r, q, alpha, levels=None, half=3, all_moments=all_moments)
+        else:
+            near = five_points(r, q, alpha, all_moments=all_moments)
+    if not (near and far):
+        return near or far
+    return tuple(torch.where(hard, n, f) for n, f in zip(near, far, strict=True))
 
 
-def _few_points(r: Tensor, q: Tensor, alpha: Tensor, points: int) -> Moments:
-    """Sum over \\|k\\| ≤ points: ``w_k = aᵏ·e^{-hk(k-1)}`` towards z, and with b away from it."""
-    sign, distance = torch.sign(r), r.abs()
-    h = alpha * q**2
-    a = torch.exp(alpha * q * (2 * distance - q))
-    a_minus_b = -a * torch.expm1(-4 * alpha * q * distance)
-    b = a - a_minus_b
-    decay = torch.exp(-2 * h)
-    total = torch.ones_like(r)
-    m1, m2, m3 = (torch.zeros_like(r) for _ in range(3))
-    up, down, difference, ratio = a, b, a_minus_b, decay
-    for k in range(1, points + 1):
-        total = total + (up + down)
-        m1 = m1 + k * difference
-        m2 = m2 + k**2 * (up + down)
-        m3 = m3 + k**3 * difference
-        # aᵏ⁺¹ - bᵏ⁺¹ = a(aᵏ - bᵏ) + bᵏ(a - b) keeps its relative accuracy near r = 0.
-        difference = ratio * (a * difference + down * a_minus_b)
-        up, down, ratio = up * a * ratio, down * b * ratio, ratio * decay
-    mean, second, third = m1 / total, m2 / total, m3 / total
-    variance = second - mean**2
-    covariance = third - mean * second - 2 * (distance / q) * variance
-    return sign * mean, variance, sign * covariance
-
-
-def _theta(r: Tensor, q: Tensor, alpha: Tensor) -> Moments:
-    """The same moments from log S; ∂S/∂h follows from the heat equation ``S_h = -S''/4h²``."""
-    h = alpha * q**2
-    d = r / q
-    angle = 2 * math.pi * d
-    cos1, sin1 = torch.cos(angle), torch.sin(angle)
-    cos2, sin2 = 2 * cos1**2 - 1, 2 * sin1 * cos1
-    e1 = torch.exp(-(math.pi**2) / h)
-    e2 = e1**4
-    s0 = 1 + 2 * (e1 * cos1 + e2 * cos2)
-    s1 = -4 * math.pi * (e1 * sin1 + 2 * e2 * sin2) / s0
-    s2 = -8 * math.pi**2 * (e1 * cos1 + 4 * e2 * cos2) / s0
-    s3 = 16 * math.pi**3 * (e1 * sin1 + 8 * e2 * sin2) / s0
-    mean = d + s1 / (2 * h)
-    variance = (1 + (s2 - s1**2) / (2 * h)) / (2 * h)
-    covariance = s1 / (2 * h**2) + (s3 - s2 * s1) / (8 * h**3)
-    return mean, variance, covariance
-
-
-def _direct_sum(
-    c: Tensor, r: Tensor, q: Tensor, alpha: Tensor, levels: int | None, half: int
-) -> Moments:
-    """Eqs. 3-5 term by term over \\|k\\| ≤ half within the index set, without a window axis."""
-    total, m1, m2, m3 = (torch.zeros_like(r) for _ in range(4))
-    for k in range(-half, half + 1):
-        weight = torch.exp(alpha * q * k * (2 * r - k * q))
-        if levels is not None:
-            weight = torch.where((c + k).abs() <= levels, weight, torch.zeros_like(weight))
-        total += weight
-        m1 += k * weight
-        m2 += k**2 * weight
-        m3 += k**3 * weight
-    mean, second, third = m1 / total, m2 / total, m3 / total
-    variance = second - mean**2
-    return mean, variance, third - mean * second - 2 * (r / q) * variance
+def _largest(c: Tensor) -> float:
+    return max(map(abs, torch.aminmax(c))).item() if c.numel() else 0.0

@@ -1,0 +1,50 @@
+"""What the JPEG layer keeps for its backward pass: the coefficients, and no window axis."""
+
+import pytest
+import torch
+
+from softjpeg import JPEGLayer
+from softjpeg.feature_layer import FeatureJPEGLayer
+
+
+def kept(layer, x):
+    """Storages saved by the forward pass and the largest saved tensor's number of elements."""
+    storages, largest = {}, 0
+
+    def pack(tensor):
+        nonlocal largest
+        largest = max(largest, tensor.numel())
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        y = layer(x)
+    y.sum().backward()
+    return sum(storages.values()), largest
+
+
+@pytest.mark.parametrize("image_gradient", [False, True])
+@pytest.mark.parametrize("options", [{"window": 5, "levels": 127}, {"window": 9}, {}])
+def test_one_copy_of_the_coefficients(options, image_gradient):
+    x = torch.rand(2, 3, 64, 64, requires_grad=image_gradient)
+    layer = JPEGLayer(torch.full((8, 8), 4.0), hardness=3.0, train_hardness=True, **options)
+    total, largest = kept(layer, x)
+    # The coefficients once, plus what does not grow with the image: tables and the 64x64 basis.
+    assert total <= x.nbytes + 64 * 64 * 4 + 40 * layer.tables.nbytes
+    assert x.nbytes <= total
+    assert largest <= x[:, 0].numel()
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_one_copy_for_each_round(rounds):
+    x = torch.rand(1, 6, 64, 64)
+    layer = FeatureJPEGLayer(6, torch.full((8, 8), 0.1), rounds=rounds, per_channel=True, window=5)
+    total, largest = kept(layer, x)
+    assert total <= rounds * (x.nbytes + 40 * layer.tables[0].nbytes) + 64 * 64 * 4
+    assert largest <= x.numel()
+
+
+def test_a_subsampled_layer_keeps_half_an_image():
+    x = torch.rand(1, 3, 64, 64)
+    total, _ = kept(JPEGLayer(hardness=3.0, subsampling="4:2:0"), x)
+    assert total <= x.nbytes / 2 + 64 * 64 * 4 + 4096 * 4
