@@ -167,7 +167,8 @@ import torch
 from softjpeg.data.sources import open_split
 from softjpeg.training.build import build_network
 from softjpeg.training.distributed import joined
-from softjpeg.training.fit import Run, fit
+from softjpeg.training.fit import fit
+from softjpeg.training.plan import Run
 from softjpeg.training.recipe_file import load_recipe, parse_recipe
 from softjpeg.training.runs import train
 from softjpeg.training.state import new_state

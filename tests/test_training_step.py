@@ -16,8 +16,9 @@ from softjpeg.data.sources import open_split
 from softjpeg.data.transforms import train_transform
 from softjpeg.training.build import build_network
 from softjpeg.training.distributed import Group
-from softjpeg.training.fit import Run, fit
+from softjpeg.training.fit import fit
 from softjpeg.training.log import read_log
+from softjpeg.training.plan import Run
 from softjpeg.training.recipe_file import parse_recipe
 from softjpeg.training.seeding import seed_everything
 from softjpeg.training.state import new_state

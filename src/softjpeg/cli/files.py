@@ -29,6 +29,7 @@ from softjpeg.cli.app import (
     show,
 )
 from softjpeg.cli.inputs import is_run, load_inputs, provenance
+from softjpeg.cli.trained import evaluate_layer, inspect_run
 
 if TYPE_CHECKING:
     from softjpeg.preset import Preset
@@ -151,7 +152,7 @@ def evaluate(
     if json is not None:
         check_folder("--json", json)
     if images is None and not preset and quality is None:
-        _evaluate_layer(network, limit, batch_size, seed, json)
+        evaluate_layer(network, limit, batch_size, seed, json)
         return
     qualities = {} if quality is None else {"qualities": numbers("--quality", quality)}
     from softjpeg.evaluation import evaluate, save_json, table
@@ -195,7 +196,7 @@ def inspect(
     Of a training run: a page on what its layer learned, what it removes and what the network sees.
     """
     if is_run(file):
-        _inspect_run(file, out, images, limit, seed)
+        inspect_run(file, out, images, limit, seed)
         return
     from softjpeg.inspection import describe, export_tables
 
@@ -203,58 +204,6 @@ def inspect(
         typer.echo(export_tables(file, export.value), nl=False)
         return
     show(describe(file))
-
-
-def _inspect_run(run: Path, out: Path | None, images: Path | None, limit: int, seed: int) -> None:
-    if out is None:
-        raise ValueError(f"{run} is a training run: say where its page goes with --out PAGE.html")
-    check_folder("--out", out)
-    from softjpeg.cli.inputs import load_trained
-    from softjpeg.files import write_atomically
-    from softjpeg.report.run_page import run_page
-    from softjpeg.wrap import JPEGNetwork
-
-    net, loaded = load_inputs(str(run), images, None, None, None, limit, seed)
-    trained = load_trained(str(run))
-    assert isinstance(net.module, JPEGNetwork)
-    result = trained.facts["result"]
-    page = run_page(
-        net.module,
-        net.module.layer,
-        loaded.pixels,
-        loaded.names,
-        title=trained.recipe.name or str(run),
-        labels=loaded.labels,
-        initial=trained.initial_tables,
-        class_name=lambda i: trained.classes[i],
-        facts={
-            "network": trained.recipe.model.name,
-            "variant": trained.variant,
-            "seed": str(trained.seed),
-            "step": str(trained.facts["step"]),
-            **({"top-1 on the test images": f"{100 * result['top1']:.2f} %"} if result else {}),
-        },
-    )
-    write_atomically(out, page.encode())
-    typer.echo(f"wrote {out}")
-
-
-def _evaluate_layer(
-    network: str, limit: int | None, batch_size: int, seed: int, json: Path | None
-) -> None:
-    net, loaded = load_inputs(network, None, None, None, None, limit, seed)
-    from softjpeg.evaluation.layer_versions import layer_versions, save_versions, versions_table
-    from softjpeg.wrap import JPEGNetwork
-
-    assert isinstance(net.module, JPEGNetwork)
-    assert loaded.labels is not None
-
-    versions = layer_versions(
-        net.module, loaded.pixels, loaded.labels, batch_size=batch_size, progress=True
-    )
-    show(versions_table(versions, f"{network}: {len(loaded)} test images"))
-    if json is not None:
-        save_versions(versions, json, provenance(net, None, loaded, seed))
 
 
 def _presets(paths: list[Path]) -> dict[str, Preset]:

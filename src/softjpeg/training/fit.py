@@ -6,75 +6,25 @@ import math
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from softjpeg.data.loader import Batch, batch_count, batches
-from softjpeg.data.split import Split
+from softjpeg.data.loader import Batch, batches
 from softjpeg.data.transforms import train_transform
 from softjpeg.progress import track
 from softjpeg.training.accuracy import accuracy
-from softjpeg.training.distributed import Group
 from softjpeg.training.interrupt import StoppedBySignalError, stop_signals
 from softjpeg.training.log import Log
 from softjpeg.training.optimizers import set_learning_rates
+from softjpeg.training.plan import Run
 from softjpeg.training.recipe import Recipe
 from softjpeg.training.schedule import learning_rate_factor
 from softjpeg.training.seeding import seed_everything
 from softjpeg.training.state import State, is_finite, restore, save_best, save_last
 from softjpeg.training.step import train_step
-
-
-@dataclass
-class Run:
-    """What a run consists of.
-
-    Attributes:
-        recipe, seed: what decides it.
-        folder: where `last.safetensors`, `best.safetensors` and `log.jsonl` go.
-        train, test: the images.
-        group: the processes it runs in.
-        facts: what its checkpoints say of it.
-        progress: show progress bars.
-    """
-
-    recipe: Recipe
-    seed: int
-    folder: Path
-    train: Split
-    test: Split
-    group: Group
-    facts: dict[str, Any] = field(default_factory=dict)
-    progress: bool = False
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint to go on from."""
-        return self.folder / "last.safetensors"
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps."""
-        settings = self.recipe.train
-        count = batch_count(self.train, settings.batch_size, self.group.world, True)
-        if count < settings.accumulate:
-            raise ValueError(
-                f"train.accumulate must be at most the {count} batches of an epoch, "
-                f"got {settings.accumulate}"
-            )
-        return count // settings.accumulate
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps of the whole run."""
-        settings = self.recipe.train
-        whole = settings.epochs * self.steps_per_epoch
-        return min(whole, settings.max_steps) if settings.max_steps else whole
 
 
 def fit(run: Run, state: State) -> dict[str, Any]:

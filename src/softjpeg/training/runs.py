@@ -15,8 +15,9 @@ from softjpeg.data.sources import open_split
 from softjpeg.training.build import build_network, check_network
 from softjpeg.training.checkpoint import load_checkpoint
 from softjpeg.training.distributed import Group
-from softjpeg.training.fit import Run, fit
+from softjpeg.training.fit import fit
 from softjpeg.training.initialize import initial_tables, needs_network
+from softjpeg.training.plan import Run
 from softjpeg.training.recipe import Recipe
 from softjpeg.training.recipe_file import parse_recipe
 from softjpeg.training.seeding import seed_everything
