@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from softjpeg.table_quantizer import TableQuantizer
 
 
+_CHILD = "jpeg"
+
+
 class JPEGNetwork(nn.Module):
     """``network((jpeg(x) - mean) / std)``; made by `wrap`.
 
@@ -79,19 +82,28 @@ def wrap(
 
 
 def insert_after(model: nn.Module, at: str, layer: nn.Module) -> None:
-    """Replace the module at a dotted path by itself followed by `layer`.
+    """Send what the module at a dotted path gives out through `layer`, its new child ``jpeg``.
 
-    >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
-    >>> insert_after(model, "0", nn.Identity())
-    >>> model[0]
-    Sequential(
-      (0): Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
-      (1): Identity()
-    )
+    The module itself and the names of its weights stay as they are.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.ReLU())
+    >>> insert_after(model, "0", nn.Hardtanh(0, 1))
+    >>> sorted(model.state_dict()), bool((model[0](100 * torch.ones(1, 3, 3, 3)) <= 1).all())
+    (['0.weight'], True)
     """
-    parent, _, name = at.rpartition(".")
-    inner = find_module(model, at)
-    setattr(find_module(model, parent) if parent else model, name, nn.Sequential(inner, layer))
+    module = find_module(model, at)
+    if hasattr(module, _CHILD):
+        raise ValueError(f"module {at!r} has a child {_CHILD!r} already")
+    module.add_module(_CHILD, layer)
+    # A Sequential runs its last child by itself.
+    if not isinstance(module, nn.Sequential):
+        module.register_forward_hook(_through_child)
+
+
+def _through_child(module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+    # By name, not bound to a layer: a deep copy of the module has a layer of its own.
+    result: Tensor = module.get_submodule(_CHILD)(output)
+    return result
 
 
 def find_module(model: nn.Module, path: str) -> nn.Module:
