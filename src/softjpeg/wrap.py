@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from softjpeg.table_quantizer import TableQuantizer
 
-
 _CHILD = "jpeg"
 
 
