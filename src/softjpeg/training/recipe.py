@@ -66,10 +66,10 @@ class Jpeg(_Section):
         rounds, levels, window, alpha, hardness, train_tables, train_hardness, zero_dc,
             subsampling: as for `softjpeg.JPEGLayer`; levels and window 0 for None. Give alpha
             (fixed sharpness, default 5) or hardness (tied to the table, α = h/q²).
-        init: where the tables start. "sensitivity": of the network `init_from`, largest step q_max;
+        init: where the tables start. "sensitivity": of the run `init_from`, largest step q_max;
             "magnitude": 2·E|z|/√(2^{bits-1}); "quality": Annex K at `quality`; "ones"; "random":
             log-uniform in [q_max/1000, q_max].
-        init_from: a training run or a network for init = "sensitivity"; empty: this recipe's
+        init_from: a training run for init = "sensitivity"; empty: this recipe's
             baseline of the same seed, trained first where it has not been.
         init_images: how many training images the statistics are taken from.
     """
