@@ -94,8 +94,10 @@ def direct_sum(
             weight = torch.where((c + k).abs() <= levels, weight, 0.0)
         total = total + weight
         sums = [m + k**power * weight for power, m in enumerate(sums, 1)]
-    mean, *higher = (m / total for m in sums)
-    return _centred(mean, *higher, r / q) if all_moments else (mean,)
+    if not all_moments:
+        return (sums[0] / total,)
+    mean, second, third = (m / total for m in sums)
+    return _centred(mean, second, third, r / q)
 
 
 def _centred(mean: Tensor, second: Tensor, third: Tensor, d: Tensor) -> Moments:

@@ -168,7 +168,8 @@ def reach(hardness: Tensor) -> int:
 def _full_lattice(c: Tensor, r: Tensor, q: Tensor, alpha: Tensor, all_moments: bool) -> Moments:
     hard = alpha * q**2 >= _FIVE_POINTS_FROM
     captured = torch.compiler.is_compiling()
-    far = near = ()
+    far: Moments = ()
+    near: Moments = ()
     if captured or not hard.all():
         far = theta(r, q, alpha, all_moments=all_moments)
     if captured or hard.any():
