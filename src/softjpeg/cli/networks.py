@@ -105,7 +105,10 @@ def attack(
         from softjpeg.files import write_atomically
         from softjpeg.report.robustness_plot import robustness_page
 
-        lines = {name: str(value) for name, value in facts.items()}
+        lines = {
+            name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            for name, value in facts.items()
+        }
         write_atomically(plot, robustness_page(points, found, title=title, facts=lines).encode())
         typer.echo(f"wrote {plot}")
 
