@@ -110,7 +110,7 @@ def test_refusals_name_what_is_wrong(experiment, tmp_path):
         "qualities", "timm:resnet18", "--out", tmp_path / "q.html"
     )
     assert refusal("inspect", run).endswith("--out PAGE.html")
-    assert "no best.safetensors" in refusal("attack", tmp_path)
+    assert "is not a training run with its own" in refusal("attack", tmp_path)
     assert "does not exist" in refusal("export", run, "--out", tmp_path / "no" / "net.onnx")
     assert "unknown variant 'sdt'" in refusal(
         "train", experiment / "recipe.toml", "--out", tmp_path, "--variant", "sdt"

@@ -18,19 +18,20 @@ class JPEGNetwork(nn.Module):
     Attributes:
         jpeg: the layer in front; `torch.nn.Identity` where there is none.
         network: the network itself; it may hold a layer inside.
-        mean, std: (C, 1, 1), not part of the state dict.
+        input_mean, input_std: (C, 1, 1), not part of the state dict.
     """
 
-    mean: Tensor
-    std: Tensor
+    input_mean: Tensor
+    input_std: Tensor
 
     def __init__(
         self, network: nn.Module, jpeg: nn.Module, mean: Sequence[float], std: Sequence[float]
     ) -> None:
         super().__init__()
         self.jpeg, self.network = jpeg, network
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+        # ONNX calls these tensors by their own names, and what a pooling gives out is a "mean".
+        self.register_buffer("input_mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("input_std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     @property
     def layer(self) -> TableQuantizer | None:
@@ -39,7 +40,7 @@ class JPEGNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) RGB in [0, 1] → what the network makes of it."""
-        output: Tensor = self.network((self.jpeg(image) - self.mean) / self.std)
+        output: Tensor = self.network((self.jpeg(image) - self.input_mean) / self.input_std)
         return output
 
 

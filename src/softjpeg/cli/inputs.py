@@ -57,7 +57,7 @@ def load_inputs(
 
 def is_run(path: str | Path) -> bool:
     """Whether a path is what training writes, a folder or a checkpoint, and no name or preset."""
-    return Path(path).is_dir() or Path(path).suffix == ".safetensors"
+    return Path(path).suffix == ".safetensors" or any(Path(path).glob("*.safetensors"))
 
 
 def load_trained(path: str) -> TrainedNetwork:
