@@ -1,6 +1,7 @@
 """The command line; torch is imported by the commands that need it, not by ``--help``."""
 
-from softjpeg.cli import files, networks, training
+# In the order of --help.
+from softjpeg.cli import files, learn, encode, evaluate, networks, training  # noqa: I001
 from softjpeg.cli.app import app
 
-__all__ = ["app", "files", "networks", "training"]
+__all__ = ["app", "encode", "evaluate", "files", "learn", "networks", "training"]
