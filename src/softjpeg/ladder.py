@@ -1,0 +1,228 @@
+"""`Ladder`: presets over rate, so that one number from 1 to 100 says how large files are.
+
+Quality q means the size that default JPEG has at its quality q. Both ends are libjpeg's own, where
+there is nothing left to learn: all steps 255 at quality 1, all steps 1 at quality 100.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from softjpeg.built_in import read_text
+from softjpeg.files import write_atomically
+from softjpeg.preset import Preset
+
+FORMAT = "softjpeg-ladder"
+VERSION = 1
+_FIELDS = {"format", "version", "default_bpp", "bpp", "rungs", "provenance"}
+
+Curve = tuple[tuple[float, float], ...]
+"""Points (x, bits per pixel), both rising."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """Presets of one subsampling, from the smallest files to the largest.
+
+    Between two rungs the tables are interpolated in log q. A *position* p counts rungs from 1; 0 is
+    all steps 255, and one past the last is all steps 1.
+
+    Attributes:
+        rungs: at least one preset.
+        bpp: (position, bits per pixel of whole files on the learning images), from 0 to the last.
+        default_bpp: (quality, bits per pixel) of default JPEG on them, from 1 to 100.
+        provenance: anything JSON can hold.
+
+    Raises:
+        ValueError: a value out of its range, named with its path.
+
+    >>> rung = Preset.from_quality(50)
+    >>> ladder = Ladder((rung,), ((0, 0.1), (1, 1.0), (2, 8.0)), ((1, 0.1), (50, 1.0), (100, 8.0)))
+    >>> bool((ladder.at(50).luma == rung.luma).all())
+    True
+    """
+
+    rungs: tuple[Preset, ...]
+    bpp: Curve
+    default_bpp: Curve
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.rungs:
+            raise ValueError("rungs must hold at least one preset, got none")
+        object.__setattr__(self, "rungs", tuple(self.rungs))
+        for i, rung in enumerate(self.rungs):
+            if rung.subsampling != self.subsampling:
+                raise ValueError(
+                    f"rungs[{i}].subsampling must be that of the first rung, "
+                    f"{self.subsampling}, got {rung.subsampling}"
+                )
+        for name, ends in (("bpp", (0, len(self.rungs) + 1)), ("default_bpp", (1, 100))):
+            object.__setattr__(self, name, _curve(name, getattr(self, name), ends))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ladder) and self.to_json() == other.to_json()
+
+    @property
+    def subsampling(self) -> str:
+        """Of every rung."""
+        return self.rungs[0].subsampling
+
+    def at(self, quality: float) -> Preset:
+        """The preset whose files are as large as default JPEG's at a quality 1..100.
+
+        That holds on the learning images; on others, both sizes change together.
+        """
+        if not 1 <= quality <= 100:
+            raise ValueError(f"quality must be from 1 to 100, got {quality}")
+        qualities, rates = zip(*self.default_bpp, strict=True)
+        target = math.exp(np.interp(quality, qualities, np.log(rates)))
+        lowest, highest = self.bpp[0][1], self.bpp[-1][1]
+        preset = self.at_bpp(min(max(target, lowest), highest))
+        return replace(preset, provenance={**preset.provenance, "quality": quality})
+
+    def at_bpp(self, bpp: float) -> Preset:
+        """The preset of so many bits per pixel on the learning images."""
+        positions, rates = zip(*self.bpp, strict=True)
+        if not rates[0] <= bpp <= rates[-1]:
+            reach = f"from {rates[0]:.3f} to {rates[-1]:.3f}"
+            raise ValueError(f"bpp must be {reach} on this ladder, got {bpp}")
+        position = float(np.interp(math.log(bpp), np.log(rates), positions))
+        found = self.at_position(position)
+        return replace(found, provenance={**self.provenance, "bpp": round(bpp, 4)})
+
+    def at_position(self, position: float) -> Preset:
+        """The preset at a position from 0 to ``len(rungs) + 1``, as the class counts them."""
+        last = len(self.rungs) + 1
+        if not 0 <= position <= last:
+            raise ValueError(f"position must be from 0 to {last}, got {position}")
+        first, end = self.rungs[0], self.rungs[-1]
+        flat = [np.full((8, 8), q) for q in (255, 1)]
+        steps = [
+            replace(first, luma=flat[0], chroma=flat[0]),
+            *self.rungs,
+            replace(end, luma=flat[1], chroma=flat[1]),
+        ]
+        low = min(int(position), last - 1)
+        share = position - low
+        near = steps[low + round(share)]
+        between = {
+            name: np.exp(
+                (1 - share) * np.log(getattr(steps[low], name))
+                + share * np.log(getattr(steps[low + 1], name))
+            )
+            for name in ("luma", "chroma", "hardness")
+        }
+        tables = {name: between[name].round().astype(int) for name in ("luma", "chroma")}
+        return replace(near, **tables, hardness=between["hardness"])
+
+    def to_json(self) -> str:
+        """The ladder as text, its rungs as presets are written."""
+        curves = [
+            f'  "{name}": [\n' + ",\n".join("    " + json.dumps(p) for p in points) + "\n  ]"
+            for name, points in (("default_bpp", self.default_bpp), ("bpp", self.bpp))
+        ]
+        rungs = ",\n".join(rung.to_json().rstrip("\n") for rung in self.rungs)
+        provenance = json.dumps(
+            dict(self.provenance), indent=2, sort_keys=True, allow_nan=False
+        ).replace("\n", "\n  ")
+        parts = [f'  "format": "{FORMAT}"', f'  "version": {VERSION}', *curves]
+        parts += ['  "rungs": [\n    ' + rungs.replace("\n", "\n    ") + "\n  ]"]
+        return "{\n" + ",\n".join([*parts, f'  "provenance": {provenance}']) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str, name: str = "ladder") -> Ladder:
+        """Parse `to_json`'s text.
+
+        Raises:
+            ValueError: not JSON, a field missing, unknown or out of range; one sentence that names
+                `name` and the path of the bad value.
+        """
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{name} is not a ladder: {error}") from None
+        if not isinstance(body, dict) or body.get("format") != FORMAT:
+            raise ValueError(f'{name} is not a ladder: "format" is not "{FORMAT}"')
+        if body.get("version") != VERSION:
+            found = body.get("version")
+            raise ValueError(f"{name}: version must be {VERSION}, got {found!r}")
+        if missing := sorted(_FIELDS - body.keys()):
+            raise ValueError(f"{name}: {missing[0]} is missing")
+        if unknown := sorted(body.keys() - _FIELDS):
+            raise ValueError(f"{name}: {unknown[0]} is not a field of a ladder")
+        if not isinstance(body["provenance"], dict):
+            raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
+        if not isinstance(body["rungs"], list):
+            raise ValueError(f"{name}: rungs must be a list of presets, got {body['rungs']!r}")
+        rungs = tuple(
+            Preset.from_json(json.dumps(rung), name=f"{name}: rungs[{i}]")
+            for i, rung in enumerate(body["rungs"])
+        )
+        try:
+            return cls(rungs, body["bpp"], body["default_bpp"], body["provenance"])
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the ladder to a file, all of it or none."""
+        write_atomically(path, self.to_json().encode())
+
+    @classmethod
+    def load(cls, spec: str | os.PathLike[str]) -> Ladder:
+        """Read a ladder: a file, or a built-in one by its name.
+
+        Raises:
+            ValueError: no such file or name, or it is no ladder.
+        """
+        return cls.from_json(*read_text(spec))
+
+
+def _curve(name: str, points: Any, ends: tuple[float, float]) -> Curve:
+    try:
+        array = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.ndim != 2 or array.shape[1] != 2 or len(array) < 2:
+        raise ValueError(f"{name} must be a list of at least two pairs of numbers, got {points!r}")
+    for i, (x, rate) in enumerate(array):
+        if not (math.isfinite(x) and math.isfinite(rate) and rate > 0):
+            raise ValueError(f"{name}[{i}] must be finite and its rate positive, got {[x, rate]}")
+    for i, ((x, rate), (x_next, rate_next)) in enumerate(pairwise(array)):
+        if x_next <= x or rate_next < rate:
+            raise ValueError(f"{name}[{i + 1}] must not be below {name}[{i}]: {array[i + 1]}")
+    if (array[0, 0], array[-1, 0]) != ends:
+        raise ValueError(
+            f"{name} must go from {ends[0]} to {ends[1]}, got {array[0, 0]:g} to {array[-1, 0]:g}"
+        )
+    return tuple((float(x), float(rate)) for x, rate in array)
+
+
+def load_preset(spec: str | os.PathLike[str], quality: float | None = None) -> Preset:
+    """A preset, or a ladder's preset at a quality.
+
+    Args:
+        spec: a preset's or ladder's file, or the name of a built-in one.
+        quality: 1..100, for a ladder and only for one.
+
+    Raises:
+        ValueError: no such file or name, not a preset, or a quality too few or too many.
+    """
+    text, name = read_text(spec)
+    if f'"{FORMAT}"' not in text[:200]:
+        preset = Preset.from_json(text, name)
+        if quality is not None:
+            raise ValueError(f"{spec} is one preset, which has no quality {quality} to choose")
+        return preset
+    ladder = Ladder.from_json(text, name)
+    if quality is None:
+        raise ValueError(f"{spec} is a ladder of presets: choose a quality from 1 to 100")
+    return ladder.at(quality)
