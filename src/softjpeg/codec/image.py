@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from softjpeg.codec.markers import insert_after_header
+from softjpeg.codec.metadata import display_metadata
+from softjpeg.codec.pictures import to_pillow_image
+from softjpeg.codec.progressive import smaller_as_progressive
 from softjpeg.codec.reader import read_coefficients
-from softjpeg.codec.writer import write_coefficients
-from softjpeg.cpmf import sample_index
-from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
+from softjpeg.codec.sampling import sample_indices
+from softjpeg.codec.writer import HEADERS, write_coefficients
 from softjpeg.preset import Preset
 from softjpeg.tables import to_pillow
 from softjpeg.transform import image_to_coefficients
@@ -21,42 +25,106 @@ from softjpeg.transform import image_to_coefficients
 MODES = ("hard", "probabilistic")
 _PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
+Quantize = Callable[[Sequence[Tensor], Preset], Sequence[Any]]
+"""Decides every coefficient: float (rows, columns, 8, 8) per component to integer indices."""
+
 
 def encode(
     image: Image.Image | Tensor | np.ndarray[Any, Any],
     preset: Preset,
-    mode: str = "hard",
+    mode: str | Quantize = "hard",
     seed: int | None = None,
     *,
     optimize: bool = True,
+    header: str = "jfif",
+    progressive: bool = False,
+    gray: bool = False,
+    metadata: bool = True,
 ) -> bytes:
-    """An ordinary baseline JPEG file of one image.
+    """An ordinary JPEG file of one image.
 
     Args:
         image: Pillow image (converted to RGB unless gray), tensor (3 or 1, H, W) or array
             (H, W, 3) or (H, W); uint8 0..255, or float in [0, 1].
         preset: tables, subsampling and, for "probabilistic", hardness.
         mode: "hard" rounds every coefficient (libjpeg-turbo through Pillow); "probabilistic" draws
-            it from the CPMF (J4D).
+            it from the CPMF (J4D); a function decides as it likes, see `Quantize`.
         seed: of "probabilistic"; the same seed gives the same bytes, None a fresh one each time.
         optimize: Huffman tables made for this image instead of the standard ones.
+        header: "jfif" as libjpeg lays it out, or "compact", which is smaller: see
+            `write_coefficients`.
+        progressive: progressive scans where these are smaller (needs softjpeg[progressive]).
+        gray: write one component, the luma, of a colour image.
+        metadata: keep the EXIF orientation and ICC profile that a Pillow image has. Nothing else
+            is kept, and pixels are never turned.
 
     Returns:
         The bytes of a .jpg file.
 
     Raises:
-        ValueError: unknown mode, or an image of another shape, type or range.
+        ValueError: unknown mode or header, or an image of another shape, type, range or size.
+        ImportError: `progressive` without its package.
 
     >>> data = encode(torch.zeros(3, 20, 30), Preset.from_quality(50))
     >>> tuple(decode(data).shape)
     (3, 20, 30)
     """
-    picture = to_pillow_image(image)
-    if mode == "hard":
-        return _encode_hard(picture, preset, optimize)
-    if mode == "probabilistic":
-        return _encode_probabilistic(picture, preset, seed, optimize)
-    raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if not callable(mode) and mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if header not in HEADERS:
+        raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
+    picture = to_pillow_image(image, gray)
+    if mode == "hard" and optimize and header == "jfif" and not progressive:
+        data = _pillow_file(picture, preset)
+    else:
+        data = encode_coefficients(
+            _indices(picture, preset, mode, seed),
+            preset,
+            size=(picture.height, picture.width),
+            optimize=optimize,
+            header=header,
+            progressive=progressive,
+        )
+    if metadata and isinstance(image, Image.Image):
+        data = insert_after_header(data, display_metadata(image, picture.mode))
+    return data
+
+
+def encode_coefficients(
+    indices: Sequence[Any],
+    preset: Preset,
+    *,
+    size: tuple[int, int],
+    optimize: bool = True,
+    header: str = "jfif",
+    progressive: bool = False,
+) -> bytes:
+    """A JPEG file of coefficients that were quantized with a preset's tables.
+
+    Args:
+        indices: 1 (gray) or 3 (Y, Cb, Cr) integer arrays or tensors (rows, columns, 8, 8), as
+            `write_coefficients` takes them.
+        preset: tables and subsampling.
+        size: (height, width) of the image in pixels.
+        optimize, header, progressive: as for `encode`.
+
+    Raises:
+        ValueError: as `write_coefficients`.
+        ImportError: `progressive` without its package.
+
+    >>> gray = np.zeros((1, 1, 8, 8), dtype=np.int16)
+    >>> tuple(decode(encode_coefficients([gray], Preset.from_quality(50), size=(8, 8))).shape)
+    (1, 8, 8)
+    """
+    data = write_coefficients(
+        indices,
+        (preset.luma, preset.chroma) if len(indices) == 3 else [preset.luma],
+        size=size,
+        subsampling=preset.subsampling,
+        optimize=optimize,
+        header=header,
+    )
+    return smaller_as_progressive(data) if progressive else data
 
 
 def decode(data: bytes) -> Tensor:
@@ -70,89 +138,42 @@ def decode(data: bytes) -> Tensor:
             pixels = np.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     except OSError as error:
         raise ValueError(f"data cannot be decoded as an image: {error}") from None
+    return _to_tensor(pixels)
+
+
+def _indices(
+    picture: Image.Image, preset: Preset, mode: str | Quantize, seed: int | None
+) -> Sequence[Any]:
+    if mode == "hard":
+        # libjpeg's integer DCT rounds some ties its own way: take its own decisions.
+        return read_coefficients(_pillow_file(picture, preset, optimize=False)).components
+    pixels = _to_tensor(np.array(picture)) / 255
+    coefficients = image_to_coefficients(pixels, preset.subsampling, rounding=True)
+    if callable(mode):
+        return mode(coefficients, preset)
+    return sample_indices(coefficients, preset, seed)
+
+
+def _to_tensor(pixels: np.ndarray[Any, Any]) -> Tensor:
     return torch.from_numpy(pixels if pixels.ndim == 3 else pixels[..., None]).permute(2, 0, 1)
 
 
-def to_pillow_image(image: Image.Image | Tensor | np.ndarray[Any, Any]) -> Image.Image:
-    """Any of `encode`'s image types as a Pillow image of mode "RGB" or "L".
-
-    >>> to_pillow_image(torch.ones(1, 2, 2)).getpixel((0, 0))
-    255
-    """
-    if isinstance(image, Image.Image):
-        if image.mode in ("L", "RGB"):
-            return image
-        if image.mode == "I;16":
-            # Pillow would clip 16 bits to 8, not scale them.
-            return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        return image.convert("L" if image.mode in ("1", "LA") else "RGB")
-    if isinstance(image, Tensor):
-        if image.ndim != 3 or image.shape[0] not in (1, 3):
-            raise ValueError(f"image must have shape (3 or 1, H, W), got {tuple(image.shape)}")
-        image = image.detach().cpu().permute(1, 2, 0).numpy()
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        raise ValueError(f"image must have shape (H, W, 3) or (H, W), got {image.shape}")
-    if image.dtype != np.uint8:
-        if image.dtype.kind != "f":
-            raise ValueError(f"image must be uint8 or float in [0, 1], got {image.dtype}")
-        if not (image.min() >= 0 and image.max() <= 1):
-            raise ValueError(
-                f"image must be in [0, 1], got values from {image.min()} to {image.max()}"
-            )
-        image = np.round(image * 255).astype(np.uint8)
-    return Image.fromarray(image)
-
-
-def _encode_hard(picture: Image.Image, preset: Preset, optimize: bool) -> bytes:
-    tables = to_pillow(preset.luma, None if picture.mode == "L" else preset.chroma)
-
-    def save(optimize: bool) -> bytes:
-        buffer = io.BytesIO()
+def _pillow_file(picture: Image.Image, preset: Preset, optimize: bool = True) -> bytes:
+    buffer = io.BytesIO()
+    try:
         # No quality beside the tables: Pillow would scale them by it.
         picture.save(
             buffer,
             "jpeg",
-            qtables=tables,
+            qtables=to_pillow(preset.luma, None if picture.mode == "L" else preset.chroma),
             subsampling=_PILLOW_SUBSAMPLING[preset.subsampling],
             optimize=optimize,
+            comment=b"",  # Else Pillow copies the one that the image came with.
         )
-        return buffer.getvalue()
-
-    try:
-        return save(optimize)
     except OSError:
+        if not optimize:
+            raise
         # Pillow has too small a buffer for optimizing files of over 2 bytes per pixel: recode them.
-        file = read_coefficients(save(optimize=False))
-        return write_coefficients(
-            file.components, file.tables, size=file.size, subsampling=file.subsampling
-        )
-
-
-def _encode_probabilistic(
-    picture: Image.Image, preset: Preset, seed: int | None, optimize: bool
-) -> bytes:
-    generator = torch.Generator()
-    if seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(seed)
-    pixels = np.array(picture)
-    image = torch.from_numpy(pixels if pixels.ndim == 3 else pixels[..., None]).permute(2, 0, 1)
-    coefficients = image_to_coefficients(image / 255, preset.subsampling, rounding=True)
-    tables = [preset.luma, preset.chroma, preset.chroma][: len(coefficients)]
-    indices = []
-    for z, table, h in zip(coefficients, tables, preset.hardness[[0, 1, 1]], strict=False):
-        q = torch.from_numpy(table).float()
-        alpha = torch.from_numpy(h).float() / q**2
-        drawn = sample_index(z, q, alpha, generator=generator).flatten(-2)
-        ac, dc = drawn[..., 1:].clamp(-MAX_AC, MAX_AC), drawn[..., :1].clamp(MIN_DC, MAX_DC)
-        indices.append(torch.cat([dc, ac], -1).reshape(z.shape).to(torch.int32).numpy())
-    return write_coefficients(
-        indices,
-        tables,
-        size=(picture.height, picture.width),
-        subsampling=preset.subsampling,
-        optimize=optimize,
-    )
+        indices = _indices(picture, preset, "hard", None)
+        return encode_coefficients(indices, preset, size=(picture.height, picture.width))
+    return buffer.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,18 @@ def scan_bytes(data: bytes | str | os.PathLike[str]) -> int:
     return bytes_by_marker(data).get("scan", 0)
 
 
+def insert_after_header(data: bytes, extra: bytes) -> bytes:
+    r"""Put whole segments into a JPEG file, after SOI and, where there is one, APP0.
+
+    >>> insert_after_header(bytes.fromhex("ffd8 ffe00002 ffd9"), b"new")[6:]
+    b'new\xff\xd9'
+    """
+    if not extra:
+        return data
+    at = 2 + (_segment(data, 2).length if data[3] == APP0 else 0)
+    return data[:at] + extra + data[at:]
+
+
 def _build(marker: int, payload: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
 
@@ -134,25 +146,35 @@ def jfif() -> bytes:
     return _build(APP0, b"JFIF\0" + struct.pack(">BBBHHBB", 1, 1, 0, 1, 1, 0, 0))
 
 
-def quantization_table(destination: int, table: Any) -> bytes:
-    """DQT with one 8-bit table (8, 8), raster order, values 1..255."""
-    return _build(DQT, bytes([destination, *to_zigzag(table)]))
+def quantization_tables(tables: Iterable[tuple[int, Any]]) -> bytes:
+    """DQT with 8-bit tables: for each its destination, and (8, 8) of 1..255 in raster order."""
+    payload = b"".join(bytes([destination, *to_zigzag(table)]) for destination, table in tables)
+    return _build(DQT, payload)
 
 
 def frame_header(
-    size: tuple[int, int], factors: Iterable[tuple[int, int]], destinations: Sequence[int]
+    size: tuple[int, int],
+    identifiers: Iterable[int],
+    factors: Iterable[tuple[int, int]],
+    destinations: Iterable[int],
 ) -> bytes:
-    """SOF0 of an 8-bit frame: per component its (H, V) and the destination of its DQT."""
+    """SOF0 of an 8-bit frame: per component its identifier, (H, V) and destination of its DQT."""
     components = [
-        bytes([number, h << 4 | v, destination])
-        for number, ((h, v), destination) in enumerate(zip(factors, destinations, strict=True), 1)
+        bytes([identifier, h << 4 | v, destination])
+        for identifier, (h, v), destination in zip(identifiers, factors, destinations, strict=True)
     ]
     return _build(SOF0, struct.pack(">BHHB", 8, *size, len(components)) + b"".join(components))
 
 
-def huffman_table(is_ac: bool, destination: int, table: HuffmanTable) -> bytes:
-    """DHT with one table."""
-    return _build(DHT, bytes([is_ac << 4 | destination, *table.bits, *table.values]))
+def huffman_tables(tables: Iterable[tuple[bool, int, HuffmanTable]]) -> bytes:
+    """DHT with tables: for each whether it is for AC, its destination, and itself."""
+    return _build(
+        DHT,
+        b"".join(
+            bytes([is_ac << 4 | destination, *table.bits, *table.values])
+            for is_ac, destination, table in tables
+        ),
+    )
 
 
 def restart_interval_definition(restart_interval: int) -> bytes:
@@ -160,7 +182,10 @@ def restart_interval_definition(restart_interval: int) -> bytes:
     return _build(DRI, struct.pack(">H", restart_interval))
 
 
-def scan_header(destinations: Sequence[int]) -> bytes:
-    """SOS of a sequential scan of all components: per component the destination of its tables."""
-    components = [bytes([number, d << 4 | d]) for number, d in enumerate(destinations, 1)]
+def scan_header(identifiers: Iterable[int], tables: Iterable[tuple[int, int]]) -> bytes:
+    """SOS of a sequential scan: per component its identifier and its (DC, AC) Huffman tables."""
+    components = [
+        bytes([identifier, dc << 4 | ac])
+        for identifier, (dc, ac) in zip(identifiers, tables, strict=True)
+    ]
     return _build(SOS, bytes([len(components)]) + b"".join(components) + bytes([0, 63, 0]))

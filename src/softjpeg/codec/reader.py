@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from softjpeg.codec.markers import segments
+from softjpeg.codec.frame import Frame
+from softjpeg.codec.markers import Segment, segments
 from softjpeg.entropy.decoding import decode_scan
 from softjpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable
 from softjpeg.entropy.layout import scan_layout
@@ -38,7 +39,7 @@ class JPEGCoefficients:
     """In MCUs; 0 = off."""
 
 
-class _Frame(NamedTuple):
+class _FrameHeader(NamedTuple):
     size: tuple[int, int]
     identifiers: tuple[int, ...]
     factors: tuple[tuple[int, int], ...]
@@ -49,7 +50,7 @@ class _Frame(NamedTuple):
 class _Decoder:
     """What the segments so far have defined."""
 
-    frame: _Frame | None = None
+    frame: _FrameHeader | None = None
     restart_interval: int = 0
     quantization: dict[int, Table] = field(default_factory=dict)
     huffman: dict[int, HuffmanTable] = field(default_factory=dict)
@@ -77,9 +78,35 @@ def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
     >>> np.array_equal(read.components[0], luma), read.tables[0][0, 0], read.size
     (True, np.int64(9), (8, 16))
     """
+    pieces = segments(data)
+    for piece in pieces:
+        if piece.name.startswith("SOF"):
+            header = _read_frame_header(piece)
+            if len(header.factors) not in (1, 3):
+                raise ValueError(
+                    f"data has {len(header.factors)} components; only gray (1) and colour (3) "
+                    "can be read"
+                )
+            _subsampling(header.factors)
+    frame = read_frame(pieces)
+    return JPEGCoefficients(
+        components=frame.planes,
+        tables=frame.tables,
+        size=frame.size,
+        subsampling=_subsampling(frame.factors),
+        restart_interval=frame.restart_interval,
+    )
+
+
+def read_frame(pieces: Sequence[Segment]) -> Frame:
+    """What the segments of a sequential file with any components and sampling hold.
+
+    Raises:
+        ValueError: as `read_coefficients`.
+    """
     state = _Decoder()
-    header = b""
-    for piece in segments(data):
+    scan_header = b""
+    for piece in pieces:
         if piece.name == "DQT":
             _read_quantization_tables(piece.payload, state)
         elif piece.name == "DHT":
@@ -89,24 +116,44 @@ def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
             state.restart_interval = int.from_bytes(piece.payload, "big")
         elif piece.name.startswith("SOF"):
             _require(state.frame is None, "there are two frame headers")
-            state.frame = _read_frame(int(piece.name[3:]), piece.payload)
+            state.frame = _read_frame_header(piece)
         elif piece.name == "SOS":
-            header = piece.payload
+            scan_header = piece.payload
         elif piece.name == "scan":
-            _read_scan(header, piece.payload, state)
-    frame = state.frame
-    if frame is None or len(state.planes) < len(frame.identifiers):
+            _read_scan(scan_header, piece.payload, state)
+    header = state.frame
+    if header is None or len(state.planes) < len(header.identifiers):
         raise ValueError(f"data is cut off: it holds {len(state.planes)} component(s) of the image")
-    order = range(len(frame.identifiers))
-    return JPEGCoefficients(
-        components=tuple(
+    order = range(len(header.identifiers))
+    return Frame(
+        size=header.size,
+        identifiers=header.identifiers,
+        factors=header.factors,
+        planes=tuple(
             state.planes[index].reshape(*state.planes[index].shape[:2], 8, 8) for index in order
         ),
         tables=tuple(state.tables[index] for index in order),
-        size=frame.size,
-        subsampling=_subsampling(frame.factors),
         restart_interval=state.restart_interval,
     )
+
+
+def read_tables(
+    pieces: Sequence[Segment],
+) -> tuple[dict[int, Table], dict[tuple[bool, int], HuffmanTable]]:
+    """The tables that segments define: DQT by destination, DHT by (is AC, destination).
+
+    Raises:
+        ValueError: a corrupt segment.
+    """
+    state = _Decoder()
+    for piece in pieces:
+        if piece.name == "DQT":
+            _read_quantization_tables(piece.payload, state)
+        elif piece.name == "DHT":
+            _read_huffman_tables(piece.payload, state)
+    return state.quantization, {
+        (key >= 16, key & 15): table for key, table in state.huffman.items()
+    }
 
 
 def _require(condition: bool, problem: str) -> None:
@@ -141,7 +188,8 @@ def _read_huffman_tables(payload: bytes, state: _Decoder) -> None:
         payload = payload[end:]
 
 
-def _read_frame(kind: int, payload: bytes) -> _Frame:
+def _read_frame_header(piece: Segment) -> _FrameHeader:
+    kind, payload = int(piece.name[3:]), piece.payload
     if kind in _UNREADABLE:
         raise ValueError(
             f"data is a {_UNREADABLE[kind]} JPEG (SOF{kind}); only sequential Huffman-coded JPEG "
@@ -152,8 +200,7 @@ def _read_frame(kind: int, payload: bytes) -> _Frame:
     size = (int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big"))
     if precision != 8:
         raise ValueError(f"data is a {precision}-bit JPEG; only 8 bits per sample can be read")
-    if count not in (1, 3):
-        raise ValueError(f"data has {count} components; only gray (1) and colour (3) can be read")
+    _require(1 <= count <= 4, f"it has {count} components")
     _require(min(size) > 0, f"the image size is {size}")
     identifiers = tuple(payload[6::3])
     factors = tuple((value >> 4, value & 15) for value in payload[7::3])
@@ -162,8 +209,7 @@ def _read_frame(kind: int, payload: bytes) -> _Frame:
         all(1 <= factor <= 4 for pair in factors for factor in pair),
         f"the sampling factors are {factors}",
     )
-    _subsampling(factors)
-    return _Frame(size, identifiers, factors, tuple(payload[8::3]))
+    return _FrameHeader(size, identifiers, factors, tuple(payload[8::3]))
 
 
 def _subsampling(factors: Sequence[tuple[int, int]]) -> str:

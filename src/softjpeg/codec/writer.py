@@ -1,4 +1,4 @@
-"""Quantized coefficients to the bytes of a baseline JFIF file."""
+"""Quantized coefficients to the bytes of a baseline JPEG file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from typing import Any
 import numpy as np
 
 from softjpeg.codec import markers
-from softjpeg.entropy.huffman import HuffmanTable, code_lengths, codes
-from softjpeg.entropy.layout import ScanLayout
+from softjpeg.codec.frame import Frame
+from softjpeg.entropy.huffman import STANDARD_TABLES, code_lengths, codes
+from softjpeg.entropy.layout import ScanLayout, scan_layout
 from softjpeg.entropy.limits import check_coefficients
 from softjpeg.entropy.packing import pack_scan
 from softjpeg.entropy.scan import (
+    LUMA_CHROMA,
+    Ints,
     Symbols,
-    choose_tables,
     scan_blocks,
     scan_symbols,
     symbol_counts,
 )
+from softjpeg.entropy.table_sharing import TableSharing, optimal_sharing, smallest_sharing
 from softjpeg.tables import Table, validate_table
+
+HEADERS = ("jfif", "compact")
+_JFIF_IDENTIFIERS = ((1,), (1, 2, 3))  # JFIF is for gray and Y, Cb, Cr alone.
+_MAX_BLOCKS_PER_MCU = 10  # T.81 B.2.3
 
 
 def write_coefficients(
@@ -30,11 +37,9 @@ def write_coefficients(
     subsampling: str = "4:4:4",
     optimize: bool = True,
     restart_interval: int = 0,
+    header: str = "jfif",
 ) -> bytes:
     """Write quantized DCT coefficients, unchanged, as a baseline JPEG file.
-
-    The file is laid out as libjpeg does it, so that from the same coefficients both write the same
-    bytes.
 
     Args:
         coefficients: 1 (gray) or 3 (Y, Cb, Cr) integer arrays (rows, columns, 8, 8) of quantized
@@ -47,6 +52,9 @@ def write_coefficients(
         subsampling: "4:4:4", "4:2:2" (h2v1) or "4:2:0"; ignored for gray.
         optimize: compute optimal Huffman tables for this image, else use those of Annex K.
         restart_interval: put a restart marker every so many MCUs, 0..65535; 0 = none.
+        header: "jfif", laid out as libjpeg does it, so that both write the same bytes; or
+            "compact", which is smaller: no APP0, equal tables once, one DQT and one DHT segment,
+            and components share Huffman tables wherever that saves bytes.
 
     Returns:
         The file: SOI, APP0, DQT, SOF0, DHT, DRI if any, SOS, scan, EOI.
@@ -60,50 +68,130 @@ def write_coefficients(
     >>> data = write_coefficients([luma], np.full((8, 8), 16), size=(8, 16))
     >>> data[:4].hex(" "), len(data)
     ('ff d8 ff e0', 160)
+    >>> len(write_coefficients([luma], np.full((8, 8), 16), size=(8, 16), header="compact"))
+    138
     """
     planes, layout = check_coefficients(
         coefficients, size=size, subsampling=subsampling, restart_interval=restart_interval
     )
-    dqt, table_of = _quantization_tables(tables, len(planes))
-    symbols = scan_symbols(scan_blocks(planes, layout, restart_interval), layout)
-    huffman = choose_tables(symbol_counts(symbols)[0], optimize)
+    frame = Frame(
+        size=size,
+        identifiers=(1, 2, 3)[: len(planes)],
+        factors=layout.factors,
+        planes=tuple(plane[0] for plane in planes),
+        tables=_tables_of_components(tables, len(planes)),
+        restart_interval=restart_interval,
+    )
+    return write_frame(frame, optimize=optimize, header=header)
+
+
+def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") -> bytes:
+    """Write a frame of 1 to 4 components as a baseline file; arguments as `write_coefficients`.
+
+    Raises:
+        ValueError: unknown `header`, or components too finely sampled for one interleaved scan.
+    """
+    if header not in HEADERS:
+        raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
+    compact = header == "compact"
+    symbols, layout = frame_symbols(frame)
+    dc, ac = _huffman_tables(symbols, len(frame.planes), optimize, compact)
+    dqt, table_of = _quantization_tables(frame.tables, compact)
+    dqt_segments = [list(enumerate(dqt))] if compact else [[entry] for entry in enumerate(dqt)]
+    dht = [
+        (is_ac, number, table)
+        for number in range(2)
+        for is_ac, sharing in ((False, dc), (True, ac))
+        for table in sharing.tables[number : number + 1]
+    ]
+    dht_segments = [dht] if compact else [[entry] for entry in dht]
+    interval = frame.restart_interval
     return b"".join(
         [
             bytes([0xFF, markers.SOI]),
-            markers.jfif(),
-            *(markers.quantization_table(number, table) for number, table in enumerate(dqt)),
-            markers.frame_header(size, layout.factors, table_of),
-            *(
-                markers.huffman_table(bool(number % 2), number // 2, table)
-                for number, table in enumerate(huffman[: 2 if len(planes) == 1 else 4])
-            ),
-            markers.restart_interval_definition(restart_interval) if restart_interval else b"",
-            markers.scan_header([0, 1, 1][: len(planes)]),
-            _scan(symbols, huffman, layout, restart_interval),
+            markers.jfif() if not compact and frame.identifiers in _JFIF_IDENTIFIERS else b"",
+            *map(markers.quantization_tables, dqt_segments),
+            markers.frame_header(frame.size, frame.identifiers, layout.factors, table_of),
+            *map(markers.huffman_tables, dht_segments),
+            markers.restart_interval_definition(interval) if interval else b"",
+            write_scan(frame, symbols, layout, dc, ac),
             bytes([0xFF, markers.EOI]),
         ]
     )
 
 
-def _scan(
-    symbols: Symbols, tables: Sequence[HuffmanTable], layout: ScanLayout, restart_interval: int
+def frame_symbols(frame: Frame) -> tuple[Symbols, ScanLayout]:
+    """The symbols of a frame in one scan, each component a group of its own, and their layout."""
+    layout = scan_layout(frame.size, frame.factors)
+    if layout.blocks_per_mcu > _MAX_BLOCKS_PER_MCU:
+        raise ValueError(
+            f"sampling factors {frame.factors} make {layout.blocks_per_mcu} blocks per MCU, and a "
+            f"scan of several components has at most {_MAX_BLOCKS_PER_MCU}"
+        )
+    blocks = scan_blocks(
+        [plane.reshape(1, *plane.shape[:2], 64) for plane in frame.planes],
+        layout,
+        frame.restart_interval,
+    )
+    return scan_symbols(blocks, layout, range(len(frame.planes))), layout
+
+
+def component_counts(symbols: Symbols, components: int) -> Ints:
+    """How often each symbol of `frame_symbols` occurs: (components, 2: DC and AC, 256)."""
+    return symbol_counts(symbols, groups=components).reshape(components, 2, 256)
+
+
+def write_scan(
+    frame: Frame, symbols: Symbols, layout: ScanLayout, dc: TableSharing, ac: TableSharing
 ) -> bytes:
+    """SOS and the entropy-coded data of `frame_symbols` under given tables."""
+    tables = [
+        table for pair in zip(dc.of_components, ac.of_components, strict=True) for table in pair
+    ]
     code = np.concatenate([codes(table) for table in tables])[symbols.codes]
     length = np.concatenate([code_lengths(table) for table in tables])[symbols.codes]
     size = symbols.codes & 15
     # T.81 F.1.2.1: a negative value sends the low bits of itself less one.
     extra = (symbols.values - (symbols.values < 0)) & ((1 << size) - 1)
-    interval = restart_interval * layout.blocks_per_mcu or len(symbols.starts)
-    return pack_scan(code << size | extra, length + size, symbols.starts[::interval])
+    interval = frame.restart_interval * layout.blocks_per_mcu or len(symbols.starts)
+    return markers.scan_header(
+        frame.identifiers, zip(dc.table_of, ac.table_of, strict=True)
+    ) + pack_scan(code << size | extra, length + size, symbols.starts[::interval])
 
 
-def _quantization_tables(tables: Any, components: int) -> tuple[list[Table], list[int]]:
-    """The tables to write and, per component, which of them it uses."""
+def _huffman_tables(
+    symbols: Symbols, components: int, optimize: bool, compact: bool
+) -> tuple[TableSharing, TableSharing]:
+    """The tables for DC and those for AC."""
+    way = LUMA_CHROMA[:components]
+    if not optimize:
+        dc, ac = (STANDARD_TABLES[is_ac::2][: max(way) + 1] for is_ac in range(2))
+        return TableSharing(dc, way), TableSharing(ac, way)
+    counts = component_counts(symbols, components)
+    if compact:
+        return smallest_sharing(counts[:, 0]), smallest_sharing(counts[:, 1])
+    return optimal_sharing(counts[:, 0], way), optimal_sharing(counts[:, 1], way)
+
+
+def _tables_of_components(tables: Any, components: int) -> tuple[Table, ...]:
     given = [tables] if len(tables) == 8 else list(tables)
     wanted = "1 table for gray" if components == 1 else "2 or 3 tables for colour"
     if len(given) not in ((1,) if components == 1 else (2, 3)):
         raise ValueError(f"tables must hold {wanted}, got {len(given)}")
     valid = [validate_table(f"tables[{index}]", table) for index, table in enumerate(given)]
-    if len(valid) == 3 and np.array_equal(valid[1], valid[2]):
-        valid.pop()
-    return valid, [0, 1, len(valid) - 1][:components]
+    return tuple(valid[min(index, len(valid) - 1)] for index in range(components))
+
+
+def _quantization_tables(tables: Sequence[Table], compact: bool) -> tuple[list[Table], list[int]]:
+    """The tables to write and, per component, which of them it uses.
+
+    libjpeg's layout has the first component's table apart, even from an equal one.
+    """
+    written, table_of = [tables[0]], [0]
+    for table in tables[1:]:
+        candidates = range(0 if compact else 1, len(written))
+        equal = [number for number in candidates if np.array_equal(written[number], table)]
+        table_of.append(equal[0] if equal else len(written))
+        if not equal:
+            written.append(table)
+    return written, table_of

@@ -39,14 +39,21 @@ def check_coefficients(
     if len(coefficients) not in (1, 3):
         raise ValueError(f"coefficients must have 1 or 3 components, got {len(coefficients)}")
     layout = scan_layout(size, sampling_factors(subsampling, len(coefficients)))
-    planes = tuple(
-        _check_plane(f"coefficients[{index}]", coefficients[index], batched, *shapes)
-        for index, shapes in enumerate(zip(layout.shapes, layout.padded_shapes, strict=True))
-    )
+    planes = check_planes(coefficients, layout, batched)
     if len({len(plane) for plane in planes}) > 1:
         counts = [len(plane) for plane in planes]
         raise ValueError(f"coefficients must have the same batch size throughout, got {counts}")
     return planes, layout
+
+
+def check_planes(
+    coefficients: Sequence[Any], layout: ScanLayout, batched: bool = False
+) -> tuple[Coefficients, ...]:
+    """The part of `check_coefficients` that a layout of any kind allows."""
+    return tuple(
+        _check_plane(f"coefficients[{index}]", coefficients[index], batched, *shapes)
+        for index, shapes in enumerate(zip(layout.shapes, layout.padded_shapes, strict=True))
+    )
 
 
 def _check_plane(

@@ -15,20 +15,21 @@ from softjpeg.tables import ZIGZAG
 
 Ints = npt.NDArray[np.int64]
 
-TABLES = 4  # DC luma, AC luma, DC chroma, AC chroma
+LUMA_CHROMA = (0, 1, 1, 1)
+"""Per component the group whose two Huffman tables code it: Y by itself, the others together."""
 EOB, ZRL = 0x00, 0xF0
 
 _CHUNK_BLOCKS = 1024  # As many blocks at a time as stay in the cache.
 
 _SIZES = np.array([abs(value).bit_length() for value in range(-2047, 2048)], dtype=np.int64)
-_SYMBOLS = np.arange(TABLES * 256)
+_EXTRA_BITS = np.arange(256) & 15  # The low half of a symbol: the bits that follow its code.
 
 
 class Symbols(NamedTuple):
     """The Huffman-coded symbols of a batch of scans, in the order they are sent."""
 
     codes: Ints
-    """Shape (n,): table × 256 + symbol, the tables in the order of `TABLES`."""
+    """Shape (n,): table × 256 + symbol; group g has the tables 2g for DC and 2g + 1 for AC."""
     values: Ints
     """Shape (n,): the coefficient or DC difference that the symbol announces, else 0."""
     starts: Ints
@@ -73,8 +74,10 @@ def _fill_dummy_dc(dc: Coefficients, layout: ScanLayout) -> None:
         dc[:, :, block] = np.where(real[:, block], dc[:, :, block], dc[:, :, block - 1])
 
 
-def scan_symbols(blocks: Coefficients, layout: ScanLayout) -> Symbols:
-    """Run/size symbols of blocks as `scan_blocks` returns them."""
+def scan_symbols(
+    blocks: Coefficients, layout: ScanLayout, groups: Sequence[int] = LUMA_CHROMA
+) -> Symbols:
+    """Run/size symbols of blocks as `scan_blocks` returns them, the components in `groups`."""
     flat = blocks.reshape(-1)
     kept = blocks != 0
     kept[..., 0] = True  # DC is sent even when it is 0.
@@ -90,7 +93,9 @@ def scan_symbols(blocks: Coefficients, layout: ScanLayout) -> Symbols:
     last = np.append(is_dc[1:], True)
     eob = last & (zigzag != 63)
 
-    tables = np.tile(_block_tables(layout), flat.size // 64 // layout.blocks_per_mcu)[slots >> 6]
+    tables = np.tile(_block_tables(layout, groups), flat.size // 64 // layout.blocks_per_mcu)[
+        slots >> 6
+    ]
     own = tables + (runs & 15) * 16 + _SIZES[values + 2047] + ~is_dc * 256
 
     counts = 1 + zrl + eob
@@ -105,19 +110,20 @@ def scan_symbols(blocks: Coefficients, layout: ScanLayout) -> Symbols:
     return Symbols(codes, sent, positions[is_dc])
 
 
-def _block_tables(layout: ScanLayout) -> Ints:
-    """Per block of an MCU, 256 × its DC table: 0 in the first component, 2 in the others."""
+def _block_tables(layout: ScanLayout, groups: Sequence[int]) -> Ints:
+    """Per block of an MCU, 256 × its DC table."""
     blocks = [h * v for h, v in layout.factors]
-    return np.repeat([0] + [512] * (len(blocks) - 1), blocks)
+    return np.repeat([512 * group for group in groups[: len(blocks)]], blocks)
 
 
-def symbol_counts(symbols: Symbols, batch: int = 1) -> Ints:
-    """How often each symbol occurs in each image of a batch: shape (batch, 4, 256)."""
+def symbol_counts(symbols: Symbols, batch: int = 1, groups: int = 2) -> Ints:
+    """How often each symbol occurs in each image of a batch: shape (batch, 2 × groups, 256)."""
+    bins = 2 * groups * 256
     per_image = len(symbols.starts) // max(batch, 1)
     ends = np.append(symbols.starts, len(symbols.codes))
     images = np.repeat(np.arange(batch), np.diff(ends[::per_image])) if batch > 1 else 0
-    keys = symbols.codes + images * len(_SYMBOLS)
-    return np.bincount(keys, minlength=batch * len(_SYMBOLS)).reshape(batch, TABLES, 256)
+    keys = symbols.codes + images * bins
+    return np.bincount(keys, minlength=batch * bins).reshape(batch, 2 * groups, 256)
 
 
 def choose_tables(counts: Ints, optimize: bool) -> tuple[HuffmanTable, ...]:
@@ -127,9 +133,8 @@ def choose_tables(counts: Ints, optimize: bool) -> tuple[HuffmanTable, ...]:
 
 def count_bits(counts: Ints, tables: Sequence[HuffmanTable]) -> int:
     """Entropy-coded bits of symbols that occur `counts` times, shape (4, 256), under `tables`."""
-    lengths = np.concatenate([code_lengths(table) for table in tables])
-    # The low half of a symbol is the number of bits that follow its code.
-    return int(counts.reshape(-1) @ (lengths + (_SYMBOLS & 15)))
+    lengths = np.stack([code_lengths(table) for table in tables])
+    return int((counts * (lengths + _EXTRA_BITS)).sum())
 
 
 def scan_bits(

@@ -1,0 +1,73 @@
+"""Whatever `encode` is given as a Pillow image that JPEG can hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+MAX_SIDE = 65500
+"""In pixels: what libjpeg reads and writes; T.81 would allow 65535."""
+
+
+def to_pillow_image(
+    image: Image.Image | Tensor | np.ndarray[Any, Any], gray: bool = False
+) -> Image.Image:
+    """Any of `encode`'s image types as a Pillow image of mode "RGB" or "L".
+
+    Raises:
+        ValueError: an image of another shape, type or range, empty, or too large for libjpeg.
+
+    >>> import torch
+    >>> to_pillow_image(torch.ones(1, 2, 2)).getpixel((0, 0))
+    255
+    >>> to_pillow_image(Image.new("RGB", (2, 2), "red"), gray=True).getpixel((0, 0))
+    76
+    """
+    picture = _convert(image) if isinstance(image, Image.Image) else _from_pixels(image)
+    if not all(1 <= side <= MAX_SIDE for side in picture.size):
+        width, height = picture.size
+        raise ValueError(
+            f"image must be from 1 to {MAX_SIDE} pixels high and wide, got {height} x {width}"
+        )
+    return picture.convert("L") if gray and picture.mode != "L" else picture
+
+
+def _convert(image: Image.Image) -> Image.Image:
+    if image.mode in ("L", "RGB"):
+        return image
+    if image.mode.startswith("I;16"):
+        # Pillow would clip 16 bits to 8, not scale them.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f'image must not have mode "{image.mode}": 32-bit samples have no known range'
+        )
+    if "transparency" in image.info:
+        # Pillow warns when a palette with transparency goes straight to RGB.
+        image = image.convert("RGBA")
+    return image.convert("L" if image.mode in ("1", "LA", "La") else "RGB")
+
+
+def _from_pixels(pixels: Tensor | np.ndarray[Any, Any]) -> Image.Image:
+    if isinstance(pixels, Tensor):
+        if pixels.ndim != 3 or pixels.shape[0] not in (1, 3):
+            raise ValueError(f"image must have shape (3 or 1, H, W), got {tuple(pixels.shape)}")
+        pixels = pixels.detach().cpu().permute(1, 2, 0).numpy()
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
+        raise ValueError(f"image must have shape (H, W, 3) or (H, W), got {pixels.shape}")
+    if pixels.size == 0:
+        raise ValueError(f"image must have at least one pixel, got shape {pixels.shape}")
+    if pixels.dtype != np.uint8:
+        if pixels.dtype.kind != "f":
+            raise ValueError(f"image must be uint8 or float in [0, 1], got {pixels.dtype}")
+        if not (pixels.min() >= 0 and pixels.max() <= 1):
+            raise ValueError(
+                f"image must be in [0, 1], got values from {pixels.min()} to {pixels.max()}"
+            )
+        pixels = np.round(pixels * 255).astype(np.uint8)
+    return Image.fromarray(pixels)
