@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,33 +15,225 @@ from softjpeg.cli.app import (
     Mode,
     Seed,
     app,
+    numbers,
     sentence,
+    show,
 )
+from softjpeg.cli.inputs import as_network, is_run, load_trained
+
+if TYPE_CHECKING:
+    from softjpeg.encode_files import EncodeSummary
+    from softjpeg.networks import Network
+
+_LADDER = "5,8,12,16,20,25,30,40,50,60,75,85,95"
+_NETWORKS = "timm:NAME, FILE.py:FACTORY, a run, ...; may be repeated."
 
 
 @app.command()
 def encode(
     images: Images,
-    preset: Annotated[Path, typer.Option(help="The preset to encode with.")],
     out: Annotated[Path, typer.Option(help="Folder for the .jpg files.")],
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(help="A preset or ladder: a file, a built-in name, or default (libjpeg's)."),
+    ] = None,
+    quality: Annotated[
+        str | None,
+        typer.Option(help="Of a ladder or default, 1 to 100; with --network several, as 10,20."),
+    ] = None,
+    subsampling: Annotated[
+        str | None,
+        typer.Option(
+            help="4:2:0, 4:2:2, 4:4:4 or gray; default: the preset's; several: 4:2:0,gray."
+        ),
+    ] = None,
     mode: EncoderMode = Mode.hard,
+    header: Annotated[str, typer.Option(help="jfif (libjpeg's), or compact, which is smaller.")] = (
+        "jfif"
+    ),
+    progressive: Annotated[
+        bool, typer.Option("--progressive", help="Progressive scans where they are smaller.")
+    ] = False,
+    network: Annotated[
+        list[str] | None, typer.Option(help=f"Write what this network needs: {_NETWORKS}")
+    ] = None,
+    keep: Annotated[
+        str, typer.Option(help="What it needs: top1, top5, in-top5, kl:LIMIT or cosine:LIMIT.")
+    ] = "top1",
+    average: Annotated[
+        bool, typer.Option("--average", help="Of several networks the mean must keep it, not each.")
+    ] = False,
+    effort: Annotated[
+        str, typer.Option(help="Smaller files tried in vain before a search ends, or all.")
+    ] = "1",
+    reader: Annotated[
+        list[str] | None, typer.Option(help=f"Report what it makes of the files: {_NETWORKS}")
+    ] = None,
+    manifest: Annotated[
+        bool,
+        typer.Option("--manifest", help="Keep a manifest, and skip what it says is done."),
+    ] = False,
+    jobs: Annotated[int, typer.Option(help="Images at a time; default: one for each core.")] = (
+        os.cpu_count() or 1
+    ),
     seed: Seed = 0,
 ) -> None:
-    """Write images as ordinary .jpg files with a preset's tables."""
+    """Write images as ordinary .jpg files with a preset's tables.
+
+    With --network: for each image the smallest file found that keeps the network's answer.
+    """
+    options: dict[str, Any] = {"mode": mode.value, "seed": seed, "jobs": jobs, "progress": True}
+    # Only what is asked for: the manifest of a plain run names nothing else.
+    options |= {} if header == "jfif" else {"header": header}
+    options |= {"progressive": True} if progressive else {}
+    samplings = [] if subsampling is None else subsampling.split(",")
+    networks = _networks([*(network or []), *(reader or [])])
+    if network:
+        specs, qualities = preset or ["default"], numbers("--quality", quality or _LADDER)
+        judging = (networks[: len(set(network))], keep, average, effort)
+        summary = _archive(images, out, specs, qualities, samplings, judging, options)
+    else:
+        summary = _plain(images, out, preset or [], quality, samplings, manifest, options)
+    _report(summary, keep)
+    if networks and summary.written + summary.kept:
+        _report_readers(images, out, summary, networks, jobs)
+    if failed := len(summary.failures):
+        total = summary.written + summary.kept + failed
+        typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
+        raise typer.Exit(1)
+
+
+def _plain(
+    images: Path,
+    out: Path,
+    specs: list[str],
+    quality: str | None,
+    samplings: list[str],
+    manifest: bool,
+    options: dict[str, Any],
+) -> EncodeSummary:
+    """One preset for all images."""
     from softjpeg.encode_files import encode_files
+    from softjpeg.ladder import load_preset
     from softjpeg.preset import Preset
 
-    tables = Preset.load(preset)
-    summary = encode_files(images, tables, out, mode=mode.value, seed=seed, progress=True)
+    for option, given in (("--preset", specs), ("--subsampling", samplings)):
+        if len(given) > 1 or (option == "--preset" and not given):
+            raise ValueError(f"{option} takes one value without --network, got {len(given)}")
+    number = None if quality is None else _one_quality(quality)
+    if specs[0] == "default":
+        if number is None:
+            raise ValueError("default is libjpeg's tables: choose a --quality from 1 to 100")
+        tables = Preset.from_quality(number)
+    else:
+        tables = load_preset(specs[0], number)
+    if samplings == ["gray"]:
+        options = {**options, "gray": True}
+    elif samplings:
+        tables = replace(tables, subsampling=samplings[0])
+    return encode_files(images, tables, out, manifest=manifest, **options)
+
+
+def _archive(
+    images: Path,
+    out: Path,
+    specs: list[str],
+    qualities: tuple[int, ...],
+    samplings: list[str],
+    judging: tuple[list[Network], str, bool, str],
+    options: dict[str, Any],
+) -> EncodeSummary:
+    """For each image the smallest file found that keeps the networks' answers."""
+    from PIL import Image
+
+    from softjpeg.encode_files import preset_sha256
+    from softjpeg.loop import (
+        EXHAUSTIVE,
+        Judge,
+        named_presets,
+        parse_fidelity,
+        preset_candidates,
+    )
+    from softjpeg.loop.archive import archive
+
+    networks, keep, average, effort = judging
+    if effort != "all" and not effort.isdecimal():
+        raise ValueError(f"--effort must be a number of at least 0, or all, got {effort!r}")
+    presets = named_presets(specs, sorted(qualities))
+    driver = {name: options.pop(name) for name in ("jobs", "progress")}
+    seed = options.pop("seed")
+    for candidate in preset_candidates(presets, samplings, seed=seed, **options):
+        # Options that no image can be encoded with are refused before anything is written.
+        candidate.encode(Image.new("L", (8, 8)))
+    return archive(
+        images,
+        out,
+        lambda image, own: preset_candidates(presets, samplings, seed=own, **options),
+        Judge(tuple(networks), parse_fidelity(keep), average),
+        settings={
+            "presets": {name: preset_sha256(tables) for name, tables in presets.items()},
+            "subsamplings": samplings,
+            **options,
+        },
+        effort=EXHAUSTIVE if effort == "all" else int(effort),
+        # The sizes of different families' files are in another order for every image.
+        by_size=len(specs) > 1 or len(samplings) > 1,
+        seed=seed,
+        **driver,
+    )
+
+
+def _one_quality(text: str) -> int:
+    qualities = numbers("--quality", text)
+    if len(qualities) != 1:
+        raise ValueError(f"--quality takes one value without --network, got {text!r}")
+    return qualities[0]
+
+
+def _report(summary: EncodeSummary, keep: str) -> None:
     for path, error in summary.failures:
         text = sentence(error)
         typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
     share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
+    already = f" ({summary.kept} done already)" if summary.kept else ""
     typer.echo(
-        f"{summary.written} images: {summary.bytes_in:,} bytes in, "
+        f"{summary.written + summary.kept} images{already}: {summary.bytes_in:,} bytes in, "
         f"{summary.bytes_out:,} bytes out{share}"
     )
-    if failed := len(summary.failures):
-        total = summary.written + failed
-        typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
-        raise typer.Exit(1)
+    if searched := [facts for facts in summary.facts if "runs" in facts]:
+        runs = sum(facts["runs"] for facts in searched) / len(searched)
+        kept = sum(facts["kept"] for facts in searched)
+        typer.echo(
+            f"{kept} of {len(searched)} keep {keep}, the others are their best candidate's; "
+            f"each network read {runs:.1f} files of an image"
+        )
+
+
+def _report_readers(
+    images: Path, out: Path, summary: EncodeSummary, networks: list[Network], jobs: int
+) -> None:
+    """What networks make of the files, beside default JPEG."""
+    from softjpeg.encode_files import output_files
+    from softjpeg.loop.readers import read_files, readings_table
+
+    failed = {path for path, _ in summary.failures}
+    pairs = [(job.path, job.target) for job in output_files(images, out) if job.path not in failed]
+    quality, share, readings = read_files(networks, pairs, jobs=jobs)
+    default = f"default JPEG 4:2:0 at quality {quality}, {share:.0%} of their bytes"
+    show(readings_table(readings, f"these files and {default}"))
+
+
+def _networks(specs: list[str]) -> list[Network]:
+    """Networks by name or training run, each once, on their device."""
+    import torch
+
+    from softjpeg.networks import load_network
+
+    found = []
+    for spec in dict.fromkeys(specs):
+        net = as_network(load_trained(spec), spec) if is_run(spec) else load_network(spec)
+        # In this layout CPUs and GPUs convolve faster.
+        layout: Any = {"memory_format": torch.channels_last}
+        net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
+        found.append(net)
+    return found

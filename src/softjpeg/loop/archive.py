@@ -1,0 +1,152 @@
+"""A folder of images as the smallest .jpg files that keep what networks say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from softjpeg.encode_files import (
+    EncodeSummary,
+    Job,
+    Made,
+    image_seed,
+    output_files,
+    pool_of,
+    read_upright,
+    write_files,
+)
+from softjpeg.loop.candidates import Candidate
+from softjpeg.loop.judge import Judge, Views, view
+from softjpeg.loop.search import smallest_files
+from softjpeg.manifest import Manifest, sha256
+from softjpeg.networks import Network
+
+Family = Callable[[Image.Image, int], Sequence[Candidate]]
+"""From an image and its seed to its candidates, from the smallest files to the best."""
+
+
+@dataclass(frozen=True)
+class _Picture:
+    image: Image.Image
+    views: Views
+    seed: int
+
+
+def archive(
+    source: Path,
+    out: Path,
+    family: Family,
+    judge: Judge,
+    *,
+    settings: Mapping[str, Any],
+    effort: int = 0,
+    by_size: bool = False,
+    seed: int = 0,
+    jobs: int = 1,
+    batch_size: int = 32,
+    progress: bool = False,
+) -> EncodeSummary:
+    """Write for every image the smallest file found that keeps the networks' answers.
+
+    The files keep their images' sizes. The manifest in `out` says of each file which candidate
+    wrote it and what the networks made of it; what it says is done by these settings is left alone.
+
+    Args:
+        source: a folder, an image, or a text file listing images.
+        out: folder for the files, made when it is missing.
+        family: the candidates of an image.
+        judge: networks and fidelity.
+        settings: what the family was made from, for the manifest.
+        effort, by_size: as for `smallest_files`.
+        seed: of encoders that draw; an image's own seed depends on it and on the image's name.
+        jobs: images encoded at a time; the files do not depend on it.
+        batch_size: images in a round of the search. Whoever resumes a run searches a batch that
+            was begun as a whole, since a network's last digits depend on what it reads at once.
+        progress: show a progress bar on a terminal.
+
+    Raises:
+        ValueError: no images, files that would overwrite each other, or a network whose output is
+            not finite.
+    """
+    targets = output_files(source, out)
+    given = {
+        **settings,
+        "networks": [[n.name, weights_sha256(n)] for n in judge.networks],
+        "keep": judge.fidelity.name,
+        "average": judge.average,
+        "effort": effort,
+        "by_size": by_size,
+        "seed": seed,
+        "batch_size": batch_size,
+    }
+    with pool_of(jobs) as pool:
+
+        def make(todo: Sequence[Job], batch: Sequence[Job]) -> list[Made | Exception]:
+            read = _read(todo, judge, seed, pool)
+            if all(isinstance(picture, Exception) for picture in read.values()):
+                return [_failure(read[job]) for job in todo]
+            read |= _read([job for job in batch if job not in read], judge, seed, pool)
+            whole = {job: p for job in batch if isinstance(p := read[job], _Picture)}
+            choices = smallest_files(
+                [picture.image for picture in whole.values()],
+                [family(picture.image, picture.seed) for picture in whole.values()],
+                judge,
+                effort=effort,
+                by_size=by_size,
+                originals=[picture.views for picture in whole.values()],
+                mapper=pool.map,
+            )
+            made: dict[Job, Made] = {}
+            for (job, picture), choice in zip(whole.items(), choices, strict=True):
+                made[job] = (
+                    choice.data,
+                    {
+                        "seed": picture.seed,
+                        "encoder": choice.candidate,
+                        "kept": choice.kept,
+                        "measures": {
+                            network.name: float(f"{measure:.6g}")
+                            for network, measure in zip(
+                                judge.networks, choice.measures, strict=True
+                            )
+                        },
+                        "runs": choice.runs,
+                    },
+                )
+            return [made[job] if job in made else _failure(read[job]) for job in todo]
+
+        manifest = Manifest(out, given)
+        return write_files(targets, make, manifest, batch_size=batch_size, progress=progress)
+
+
+def weights_sha256(network: Network) -> str:
+    """The digest of a network's parameters and buffers, in their order."""
+    digest = b"".join(
+        name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes()
+        for name, tensor in network.module.state_dict().items()
+    )
+    return sha256(digest)
+
+
+def _read(
+    jobs: Sequence[Job], judge: Judge, seed: int, pool: Executor
+) -> dict[Job, _Picture | Exception]:
+    def read(job: Job) -> _Picture | Exception:
+        try:
+            image = read_upright(job.path)
+            views = tuple(view(image, network, str(job.path)) for network in judge.networks)
+        except (ValueError, OSError) as error:
+            return error
+        return _Picture(image, views, image_seed(seed, job.name))
+
+    return dict(zip(jobs, pool.map(read, jobs), strict=True))
+
+
+def _failure(read: _Picture | Exception) -> Exception:
+    assert isinstance(read, Exception)
+    return read

@@ -1,0 +1,128 @@
+"""When a file still says the same to a network: a measure of its answer, and the limit of it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch.nn.functional as F
+from torch import Tensor
+
+Measure = Callable[[Tensor, Tensor], Tensor]
+"""From (outputs, originals), both (B, ...), to how far they are apart (B,); 0 for equal ones."""
+
+FORMS = "top1, top5, in-top5, kl:LIMIT or cosine:LIMIT"
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What must hold between a network's outputs on a file and on the image itself.
+
+    Attributes:
+        name: the words it was given by.
+        measure: how far the outputs are apart.
+        limit: the largest measure that keeps the answer.
+    """
+
+    name: str
+    measure: Measure
+    limit: float
+
+
+def parse_fidelity(text: str) -> Fidelity:
+    """The criterion that a text names.
+
+    Args:
+        text: one of
+
+            * ``top1``, ``top5``, ...: the k best classes are the same ones, in any order, so that
+              top-k accuracy is what it was whatever the labels are;
+            * ``in-top1``, ``in-top5``, ...: the image's best class is among the file's k best;
+            * ``kl:LIMIT``: KL divergence from the image's class probabilities, in nats;
+            * ``cosine:LIMIT``: one minus the cosine between the outputs, for embeddings.
+
+    Raises:
+        ValueError: another text, or a limit that is no finite number ≥ 0.
+
+    >>> parse_fidelity("kl:0.2").limit
+    0.2
+    """
+    if known := re.fullmatch(r"(in-)?top([1-9]\d*)", text):
+        k = int(known[2])
+        return Fidelity(text, rank, k) if known[1] else Fidelity(text, partial(missing, k=k), 0)
+    name, _, words = text.partition(":")
+    if name not in ("kl", "cosine") or not words:
+        raise ValueError(f"keep must be {FORMS}, got {text!r}")
+    try:
+        limit = float(words)
+    except ValueError:
+        limit = math.nan
+    if not 0 <= limit < math.inf:
+        raise ValueError(f"the limit of {name} must be a finite number of at least 0, got {words}")
+    return Fidelity(text, kl if name == "kl" else cosine, limit)
+
+
+def missing(outputs: Tensor, originals: Tensor, k: int = 1) -> Tensor:
+    """How many of the k best classes of the originals are not among the outputs' k best.
+
+    >>> import torch
+    >>> a = torch.tensor([[5.0, 4, 1, 0], [0, 1, 2, 3]])
+    >>> missing(a.flip(0), a, k=2).tolist(), missing(a, a).tolist()
+    ([2, 2], [0, 0])
+    """
+    _check_classes(originals)
+    if k > originals.shape[1]:
+        raise ValueError(f"top{k} needs as many classes, but there are {originals.shape[1]}")
+    best, wanted = _order(outputs)[:, :k], _order(originals)[:, :k]
+    return k - (wanted[:, :, None] == best[:, None, :]).flatten(1).sum(-1)
+
+
+def rank(outputs: Tensor, originals: Tensor) -> Tensor:
+    """The place, from 1, that the outputs give to the originals' best class.
+
+    >>> import torch
+    >>> rank(torch.tensor([[3.0, 2, 1]]), torch.tensor([[0.0, 9, 0]])).item()
+    2
+    """
+    _check_classes(originals)
+    place = _order(outputs) == _order(originals)[:, :1]
+    return 1 + place.int().argmax(-1)
+
+
+def kl(outputs: Tensor, originals: Tensor) -> Tensor:
+    """``KL(originals ‖ outputs) = Σ p log(p/p̂)`` of the softmax, in nats.
+
+    >>> import torch
+    >>> round(kl(torch.zeros(1, 2), torch.tensor([[100.0, 0]])).item(), 4)  # log 2
+    0.6931
+    """
+    _check_classes(originals)
+    logs = outputs.double().log_softmax(-1), originals.double().log_softmax(-1)
+    # Rounding may leave a KL of 0 a hair below it.
+    return F.kl_div(*logs, reduction="none", log_target=True).sum(-1).clamp(min=0)
+
+
+def cosine(outputs: Tensor, originals: Tensor) -> Tensor:
+    """One minus the cosine of the angle between outputs of any shape: 0 to 2.
+
+    >>> import torch
+    >>> cosine(torch.tensor([[0.0, 2]]), torch.tensor([[3.0, 3]])).item().__round__(4)
+    0.2929
+    """
+    return 1 - F.cosine_similarity(
+        outputs.double().flatten(1), originals.double().flatten(1)
+    ).clamp(-1, 1)
+
+
+def _order(scores: Tensor) -> Tensor:
+    """Classes from the best to the worst; of equal scores the first class is the better one."""
+    return scores.sort(dim=-1, descending=True, stable=True).indices
+
+
+def _check_classes(outputs: Tensor) -> None:
+    if outputs.ndim != 2:
+        shape = tuple(outputs.shape)
+        raise ValueError(f"outputs must be class scores (B, classes), got shape {shape}")
