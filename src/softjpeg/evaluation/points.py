@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from softjpeg.files import write_atomically
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+@dataclass(frozen=True, eq=False)
+class PerImage:
+    """What came of every image (N,), in their order.
+
+    Attributes:
+        bytes: of the whole file.
+        scan_bytes: of entropy-coded data; NaN in files that are no JPEG.
+        agree: 1 where the network gives its own answer for the uncompressed image.
+        kl: KL divergence (nats) from its output on the uncompressed image.
+        cosine: cosine distance of the two outputs.
+        correct: 1 where it gives the label; None without labels.
+    """
+
+    bytes: npt.NDArray[np.float64]
+    scan_bytes: npt.NDArray[np.float64]
+    agree: npt.NDArray[np.float64]
+    kl: npt.NDArray[np.float64]
+    cosine: npt.NDArray[np.float64]
+    correct: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -22,14 +42,18 @@ class RatePoint:
 
     Attributes:
         name: the preset's name, "default q 50" or "uncompressed".
-        mode: "hard", "probabilistic", "default" or "none".
-        subsampling: of the files.
+        mode: "hard", "probabilistic" or "rdo" of a preset; "default", "none", or "other".
+        subsampling: of the files; "" where they are no JPEG.
         bytes_per_file: mean size of a whole file.
         bpp: bits of whole files per pixel.
-        scan_bpp: bits of entropy-coded data per pixel.
+        scan_bpp: bits of entropy-coded data per pixel; NaN where files are no JPEG.
         top1: share of images whose label the network gives; None without labels.
         agreement: share on which it gives its own answer for the uncompressed image.
         kl: mean KL divergence (nats) from its output on the uncompressed image.
+        cosine: mean cosine distance of its output from that on the uncompressed image.
+        curve: the encoder this is a setting of: "learned", "default 4:2:0", "webp", ...
+        reader: the network that was asked; "" where there is one.
+        images: the same image by image.
     """
 
     name: str
@@ -41,6 +65,10 @@ class RatePoint:
     top1: float | None
     agreement: float
     kl: float
+    cosine: float = math.nan
+    curve: str = ""
+    reader: str = ""
+    images: PerImage | None = field(default=None, repr=False, compare=False)
 
 
 def at_equal_bpp(reference: Sequence[RatePoint], bpp: float, field: str) -> float:
@@ -90,7 +118,10 @@ def table(points: Sequence[RatePoint], title: str | None = None) -> Table:
     from rich.table import Table
 
     labelled = any(p.top1 is not None for p in points)
+    readers = any(p.reader for p in points)
     view = Table(title=title)
+    if readers:
+        view.add_column("reader")
     view.add_column("encoder")
     view.add_column("sampling")
     numbers = ["bytes/file", "bpp", "scan bpp"] + ["top-1 %"] * labelled + ["agree %", "KL (nats)"]
@@ -99,21 +130,14 @@ def table(points: Sequence[RatePoint], title: str | None = None) -> Table:
     for p in points:
         accuracy = [] if not labelled else ["" if p.top1 is None else f"{100 * p.top1:.1f}"]
         view.add_row(
+            *[p.reader] * readers,
             p.name + (" (sampled)" if p.mode == "probabilistic" else ""),
             p.subsampling,
             f"{p.bytes_per_file:,.0f}",
             f"{p.bpp:.3f}",
-            f"{p.scan_bpp:.3f}",
+            "" if math.isnan(p.scan_bpp) else f"{p.scan_bpp:.3f}",
             *accuracy,
             f"{100 * p.agreement:.1f}",
             f"{p.kl:.4f}",
         )
     return view
-
-
-def save_json(
-    points: Sequence[RatePoint], path: str | os.PathLike[str], provenance: Mapping[str, Any]
-) -> None:
-    """Write the points and where they come from as JSON, all of it or none."""
-    body = {"provenance": dict(provenance), "points": [asdict(p) for p in points]}
-    write_atomically(path, (json.dumps(body, indent=2) + "\n").encode())

@@ -1,0 +1,90 @@
+"""Encoders: functions from an image to the bytes of a file, which is all that a judge needs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from softjpeg.codec import encode
+from softjpeg.codec.image import to_pillow_image
+from softjpeg.preset import Preset
+
+Encoder = Callable[[Tensor], bytes]
+"""From uint8 (3, H, W) RGB to the bytes of a file that Pillow decodes to that size."""
+
+QUALITIES = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
+SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "gray")
+
+
+def preset_encoder(preset: Preset, mode: str = "hard", seed: int = 0, **options: Any) -> Encoder:
+    """`softjpeg.encode` with a preset.
+
+    Args:
+        preset: tables, subsampling and hardness.
+        mode: of `encode`.
+        seed: of "probabilistic"; an image's draws depend on it and on its pixels alone.
+        options: of `encode`, passed on.
+
+    >>> import torch
+    >>> encoder = preset_encoder(Preset.from_quality(50), "probabilistic")
+    >>> image = torch.full((3, 16, 16), 99, dtype=torch.uint8)
+    >>> encoder(image) == encoder(image)
+    True
+    """
+
+    def encoder(image: Tensor) -> bytes:
+        own = zlib.crc32(image.contiguous().numpy().tobytes(), seed)
+        return encode(image, preset, mode, own, **options)
+
+    return encoder
+
+
+def default_jpeg(qualities: Sequence[int], subsampling: str) -> dict[int, Encoder]:
+    """Annex K tables at libjpeg's qualities 1..100, Huffman tables optimized for each file.
+
+    Args:
+        qualities: of the encoders.
+        subsampling: "4:4:4", "4:2:2", "4:2:0" or "gray" (one component, no colour).
+
+    Returns:
+        By quality.
+
+    Raises:
+        ValueError: another quality or subsampling.
+
+    >>> list(default_jpeg([10, 50], "gray"))
+    [10, 50]
+    """
+    if subsampling not in SUBSAMPLINGS:
+        wanted = ", ".join(SUBSAMPLINGS)
+        raise ValueError(f"subsampling must be one of {wanted}, got {subsampling!r}")
+    if subsampling == "gray":
+        return {q: partial(_encode_gray, preset=Preset.from_quality(q)) for q in qualities}
+    return {q: preset_encoder(Preset.from_quality(q, subsampling)) for q in qualities}
+
+
+def each_recoded(
+    encoders: Mapping[str, Encoder], recode: Callable[[bytes], bytes]
+) -> dict[str, Encoder]:
+    """The same encoders, their JPEG files passed through a lossless step; others stay as they are.
+
+    >>> each_recoded({"a": lambda image: b"RIFF..."}, lambda data: b"")["a"](None)
+    b'RIFF...'
+    """
+
+    def recoded(encoder: Encoder) -> Encoder:
+        def encoder_and_step(image: Tensor) -> bytes:
+            data = encoder(image)
+            return recode(data) if data[:2] == b"\xff\xd8" else data
+
+        return encoder_and_step
+
+    return {name: recoded(encoder) for name, encoder in encoders.items()}
+
+
+def _encode_gray(image: Tensor, preset: Preset) -> bytes:
+    return encode(to_pillow_image(image).convert("L"), preset)

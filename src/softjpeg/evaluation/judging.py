@@ -1,0 +1,180 @@
+"""What networks make of real files: every image encoded, decoded by Pillow, and read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor, nn
+
+from softjpeg.codec import scan_bytes
+from softjpeg.evaluation.encoders import Encoder
+from softjpeg.evaluation.points import PerImage, RatePoint
+from softjpeg.progress import track
+from softjpeg.proxy import check_inputs, check_labels, outputs_of
+
+_SAMPLING = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
+
+
+def judge(
+    models: nn.Module | Mapping[str, nn.Module],
+    images: Tensor,
+    encoders: Mapping[str, Encoder],
+    labels: Tensor | None = None,
+    *,
+    batch_size: int = 32,
+    failed: Callable[[str, Exception], None] | None = None,
+    progress: bool = False,
+) -> list[RatePoint]:
+    """Bytes and answers of every encoder; each file is written once and read by every network.
+
+    Args:
+        models: a network, or several by name: from (B, 3, H, W) RGB in [0, 1] to logits
+            (B, classes); put in eval mode.
+        images: (N, 3, H, W) uint8.
+        encoders: by name, from an image uint8 (3, H, W) to the bytes of a file.
+        labels: (N,) class indices, -1 for an image without; without them `top1` is None.
+        batch_size: images per forward pass; as many are decoded at a time.
+        failed: told of an encoder that fails, which is then left out; by default it raises.
+        progress: show a progress bar on a terminal.
+
+    Returns:
+        For each network "uncompressed" and then the encoders in their order; `mode` is "other".
+
+    Raises:
+        ValueError: images, labels or outputs of the wrong shape or type, or an encoder that fails
+            or whose file does not decode to its image's size; the encoder is named.
+
+    >>> images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
+    >>> from softjpeg.evaluation.encoders import default_jpeg
+    >>> encoders = {f"q {q}": e for q, e in default_jpeg([10, 90], "4:2:0").items()}
+    >>> [(p.name, p.subsampling) for p in judge(network, images, encoders)]
+    [('uncompressed', '4:4:4'), ('q 10', '4:2:0'), ('q 90', '4:2:0')]
+    """
+    check_inputs(images, labels, batch_size)
+    readers = {"": models} if isinstance(models, nn.Module) else dict(models)
+    originals = {}
+    for reader, model in readers.items():
+        model.eval()
+        originals[reader] = output = outputs_of(model, images, batch_size)
+        if output.ndim != 2:
+            raise ValueError(f"outputs must have shape (N, classes), got {tuple(output.shape)}")
+        if labels is not None:
+            check_labels(labels.cpu(), output)
+    points = {
+        reader: [_point("uncompressed", reader, _uncompressed(images), output, output, labels)]
+        for reader, output in originals.items()
+    }
+    for name, encoder in track(encoders.items(), "judging", len(encoders), enabled=progress):
+        files = _Files()
+        answers: dict[str, list[Tensor]] = {reader: [] for reader in readers}
+        try:
+            for batch in _decoded(encoder, images, batch_size, files):
+                for reader, model in readers.items():
+                    answers[reader].append(outputs_of(model, batch, batch_size))
+        # Whatever somebody else's encoder raises.
+        except Exception as error:
+            if failed is None:
+                raise ValueError(f"{name}: {error}") from error
+            failed(name, error)
+            continue
+        for reader, original in originals.items():
+            point = _point(name, reader, files, torch.cat(answers[reader]), original, labels)
+            points[reader].append(point)
+    return [point for own in points.values() for point in own]
+
+
+@dataclass
+class _Files:
+    """What is known of one encoder's files so far."""
+
+    pixels: int = 0
+    bytes: list[float] = field(default_factory=list)
+    scan_bytes: list[float] = field(default_factory=list)
+    subsampling: str = ""
+
+
+def _uncompressed(images: Tensor) -> _Files:
+    size = [float(images[0].numel())] * len(images)
+    return _Files(images.shape[-1] * images.shape[-2], size, size, "4:4:4")
+
+
+def _decoded(encoder: Encoder, images: Tensor, batch_size: int, files: _Files) -> Iterator[Tensor]:
+    """The images as their files show them, (B, 3, H, W) uint8; notes what the files weigh."""
+    files.pixels = images.shape[-1] * images.shape[-2]
+    for start in range(0, len(images), batch_size):
+        shown = []
+        for i, image in enumerate(images[start : start + batch_size], start):
+            data = encoder(image)
+            try:
+                with Image.open(io.BytesIO(data)) as picture:
+                    pixels = np.array(picture.convert("RGB"))
+                    if picture.format == "JPEG":
+                        files.subsampling = _subsampling(picture)
+            except UnidentifiedImageError:
+                raise ValueError(f"Pillow cannot decode the file of image {i}") from None
+            if pixels.shape[:2] != image.shape[1:]:
+                size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+                raise ValueError(f"the file of image {i} shows {size} pixels, not the image's size")
+            shown.append(torch.from_numpy(pixels).permute(2, 0, 1))
+            is_jpeg = data[:2] == b"\xff\xd8"
+            files.bytes.append(len(data))
+            files.scan_bytes.append(scan_bytes(data) if is_jpeg else float("nan"))
+        yield torch.stack(shown)
+
+
+def _subsampling(picture: Image.Image) -> str:
+    layer = picture.layer  # type: ignore[attr-defined]
+    if len(layer) == 1:
+        return "gray"
+    (h, v), (ch, cv) = layer[0][1:3], layer[1][1:3]
+    return _SAMPLING.get((h // ch, v // cv), f"{h}x{v},{ch}x{cv}")
+
+
+def _point(
+    name: str,
+    reader: str,
+    files: _Files,
+    answers: Tensor,
+    original: Tensor,
+    labels: Tensor | None,
+) -> RatePoint:
+    right = answers.argmax(-1)
+    logs = answers.double().log_softmax(-1), original.double().log_softmax(-1)
+    # Rounding may leave a KL of 0 a hair below it; NaN stays NaN.
+    kl = F.kl_div(*logs, reduction="none", log_target=True).sum(-1).clamp(min=0)
+    cosine = 1 - F.cosine_similarity(answers.double(), original.double(), dim=-1)
+    each = PerImage(
+        bytes=np.array(files.bytes),
+        scan_bytes=np.array(files.scan_bytes),
+        agree=_array(right == original.argmax(-1)),
+        kl=_array(kl),
+        cosine=_array(cosine.clamp(min=0)),
+        correct=None if labels is None else _array(right == labels.cpu()),
+    )
+    bytes_per_file = float(each.bytes.mean())
+    return RatePoint(
+        name=name,
+        mode="none" if name == "uncompressed" else "other",
+        subsampling=files.subsampling,
+        bytes_per_file=bytes_per_file,
+        bpp=8 * bytes_per_file / files.pixels,
+        scan_bpp=8 * float(each.scan_bytes.mean()) / files.pixels,
+        top1=None if each.correct is None else float(each.correct.mean()),
+        agreement=float(each.agree.mean()),
+        kl=float(each.kl.mean()),
+        cosine=float(each.cosine.mean()),
+        reader=reader,
+        images=each,
+    )
+
+
+def _array(values: Tensor) -> npt.NDArray[np.float64]:
+    return values.double().numpy()
