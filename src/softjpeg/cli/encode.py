@@ -219,8 +219,11 @@ def _report_readers(
     failed = {path for path, _ in summary.failures}
     pairs = [(job.path, job.target) for job in output_files(images, out) if job.path not in failed]
     quality, share, readings = read_files(networks, pairs, jobs=jobs)
-    default = f"default JPEG 4:2:0 at quality {quality}, {share:.0%} of their bytes"
-    show(readings_table(readings, f"these files and {default}"))
+    typer.echo(
+        "networks' own answers for the images, kept by these files and by default JPEG 4:2:0 at "
+        f"quality {quality} ({share:.0%} of their bytes):"
+    )
+    show(readings_table(readings))
 
 
 def _networks(specs: list[str]) -> list[Network]:

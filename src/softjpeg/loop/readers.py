@@ -113,22 +113,22 @@ def equal_bytes_quality(pairs: Sequence[Pair], pool: Executor) -> tuple[int, flo
     return high, (totals.get(high) or total(high)) / wanted
 
 
-def readings_table(readings: Sequence[Reading], title: str) -> Table:
+def readings_table(readings: Sequence[Reading]) -> Table:
     """The readings as a rich table, one a row."""
     from rich.table import Table
 
-    view = Table(title=title)
-    view.add_column("read by")
+    table = Table()
+    table.add_column("read by")
     for column in ("agree %", "default agree %", "KL", "default KL"):
-        view.add_column(column, justify="right")
+        table.add_column(column, justify="right")
     for r in readings:
         classes = not math.isnan(r.agreement)
-        view.add_row(
+        table.add_row(
             r.network,
             *(f"{100 * x:.1f}" if classes else "" for x in (r.agreement, r.default_agreement)),
             *(f"{x:.4f}" + " (cosine)" * (not classes) for x in (r.distance, r.default_distance)),
         )
-    return view
+    return table
 
 
 def _compare(found: Answers, wanted: Answers) -> list[tuple[float, float]]:

@@ -1,0 +1,324 @@
+"""`softjpeg encode` with networks in the loop, and its manifest: files judged by Pillow."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from softjpeg import Preset
+from softjpeg.cli import app
+from softjpeg.networks import load_network
+
+NETWORK = """
+import os, signal
+import torch
+from torch import nn
+
+class Dying(nn.Module):
+    runs = 0
+
+    def forward(self, x):
+        Dying.runs += 1
+        if Dying.runs == int(os.environ.get("DIE_AT_RUN", 0)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+def network(seed, size):
+    torch.manual_seed(seed)
+    layers = Dying(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(3 * (size // 2) ** 2, 30)
+    net = nn.Sequential(*layers)
+    net.input_size, net.resize = size, size + 4
+    return net
+
+def first():
+    return network(0, 16)
+
+def second():
+    return network(1, 12)
+"""
+SEARCH = ("--network", "net.py:first", "--quality", "3,6,10,20,40,70,90", "--out")
+
+
+def call(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def done(*words):
+    result = call("encode", *words)
+    assert result.exit_code == 0, result.output + result.stderr
+    return result.stdout
+
+
+def refusal(*words):
+    result = call("encode", *words)
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    assert result.stderr.count("\n") == 1
+    return result.stderr.removeprefix("softjpeg: ").rstrip("\n")
+
+
+def picture(path, size=(30, 24), seed=0, mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
+    small.resize(size, Image.Resampling.BICUBIC).convert(mode).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NETWORK)
+    for i in range(5):
+        picture(tmp_path / "photos" / f"{i}.png", (30 + 3 * i, 24), seed=i)
+    picture(tmp_path / "photos" / "sub" / "gray.png", seed=9, mode="L")
+    return tmp_path
+
+
+def files(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
+
+
+def records(out):
+    lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    runs = {line["run"]: line for line in lines if "settings" in line}
+    return {line["file"]: line for line in lines if "file" in line}, runs
+
+
+def answer(name, path):
+    """A network's answer to a file, as Pillow reads it."""
+    net = load_network(name)
+    with Image.open(path) as image:
+        image = image.convert("RGB")
+    short = min(image.size)
+    image = image.resize(tuple(net.resize * side // short for side in image.size), 3)
+    left, top = (round((side - net.size[0]) / 2) for side in image.size)
+    image = image.crop((left, top, left + net.size[0], top + net.size[0]))
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        return net.module(pixels)[0]
+
+
+# Archives
+
+
+def test_files_keep_what_the_manifest_says(folder):
+    output = done("photos", *SEARCH, "out", "--subsampling", "4:2:0,4:4:4")
+    found, runs = records(folder / "out")
+    assert sorted(found) == sorted(name for name in files(folder / "out") if name.endswith(".jpg"))
+    assert len({record["encoder"] for record in found.values()}) > 1
+    for name, record in found.items():
+        source, file = folder / "photos" / record["source"], folder / "out" / name
+        assert record["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+        assert record["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+        assert record["bytes"] == file.stat().st_size
+        with Image.open(source) as original, Image.open(file) as image:
+            assert (image.size, image.mode) == (original.size, original.mode)
+        same = answer("net.py:first", source).argmax() == answer("net.py:first", file).argmax()
+        assert record["kept"] == bool(same)
+        assert record["measures"] == {"net.py:first": 0.0 if same else 1.0}
+        # The candidate it names writes the same tables.
+        _, _, quality, subsampling = record["encoder"].split()
+        judge = folder / "judge"
+        Preset.from_quality(int(quality), subsampling).save(folder / "p.json")
+        done(source, "--preset", "p.json", "--out", judge)
+        assert (judge / source.with_suffix(".jpg").name).read_bytes() == file.read_bytes()
+    (run,) = runs.values()
+    assert run["settings"]["keep"] == "top1"
+    assert set(run["versions"]) == {"softjpeg", "torch", "numpy", "Pillow"}
+    kept = sum(record["kept"] for record in found.values())
+    assert f"{kept} of 6 keep top1" in output
+
+
+def test_searches_harder_or_for_more(folder):
+    sizes = {}
+    for name, words in {
+        "top1": (),
+        "all": ("--effort", "all"),
+        "kl": ("--keep", "kl:1e-4"),
+        "two": ("--network", "net.py:second", "--effort", "all"),
+    }.items():
+        done("photos", *SEARCH, name, *words)
+        sizes[name] = sum(record["bytes"] for record in records(folder / name)[0].values())
+    assert sizes["all"] <= sizes["top1"] < sizes["kl"]
+    assert sizes["all"] < sizes["two"]
+    found, _ = records(folder / "two")
+    assert all(set(r["measures"]) == {"net.py:first", "net.py:second"} for r in found.values())
+
+
+def test_a_second_run_does_nothing_and_a_change_does_it_again(folder):
+    done("photos", *SEARCH, "out")
+    before = files(folder / "out")
+    age(folder / "out")
+    assert "6 images (6 done already)" in done("photos", *SEARCH, "out")
+    assert files(folder / "out") == before
+    assert len(old(folder / "out")) == 6
+    # A file damaged, a file gone, a source changed.
+    (folder / "out" / "0.jpg").write_bytes(b"damaged")
+    (folder / "out" / "1.jpg").unlink()
+    picture(folder / "photos" / "2.png", seed=77)
+    assert "6 images (3 done already)" in done("photos", *SEARCH, "out")
+    after = files(folder / "out")
+    assert {name for name in before if before[name] != after[name]} == {"2.jpg", "manifest.jsonl"}
+    assert len(old(folder / "out")) == 3
+    # Other settings.
+    assert "6 images: " in done("photos", *SEARCH, "out", "--keep", "top2")
+    assert {r["run"] for r in records(folder / "out")[0].values()} == set(
+        records(folder / "out")[1]
+    )
+
+
+def age(out):
+    """Make all files old."""
+    for path in out.rglob("*.jpg"):
+        os.utime(path, (0, 0))
+
+
+def old(out):
+    return {path.name for path in out.rglob("*.jpg") if path.stat().st_mtime == 0}
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"file": "0.jpg", "sour', b"\xe2"])
+def test_killed_and_resumed_is_as_if_it_never_was(folder, torn):
+    for i in range(40):
+        picture(folder / "many" / f"{i:02}.png", (18, 18), seed=i)
+    done("many", *SEARCH, "whole", "--jobs", 2)
+    whole = files(folder / "whole")
+    assert len(whole) == 41
+    if torn:
+        (folder / "out").mkdir()
+        lines = whole["manifest.jsonl"].splitlines(keepends=True)
+        (folder / "out" / "manifest.jsonl").write_bytes(b"".join(lines[:12]) + torn)
+        for name in sorted(whole)[:11]:
+            (folder / "out" / name).write_bytes(whole[name])
+    else:
+        words = [sys.executable, "-m", "softjpeg", "encode", "many", *SEARCH, "out"]
+        # Past the first 32 images: the second batch is lost.
+        env = {**os.environ, "DIE_AT_RUN": "6"}
+        killed = subprocess.run(words, env=env, capture_output=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert 0 < len(files(folder / "out")) < 41
+    assert "(0 done already)" not in done("many", *SEARCH, "out", "--jobs", 1)
+    assert files(folder / "out") == whole
+
+
+def test_broken_and_small_images_are_named(folder):
+    (folder / "photos" / "a.png").write_bytes(b"no image")
+    (folder / "net.py").write_text(NETWORK.replace(", size + 4", ", None"))
+    picture(folder / "photos" / "small.png", (15, 40))
+    for _ in range(2):
+        result = call("encode", "photos", *SEARCH, "out")
+        assert result.exit_code == 1
+        first, second, last = result.stderr.splitlines()
+        assert "photos/a.png cannot be read as an image: " in first
+        assert "photos/small.png is 15x40, smaller than the crop 16x16" in second
+        assert last == "softjpeg: 2 of 8 images were not written"
+        assert len(records(folder / "out")[0]) == 6
+
+
+def test_readers_beside_default_jpeg(folder):
+    output = done("photos", *SEARCH, "out", "--reader", "net.py:second")
+    sources = sorted((folder / "photos").rglob("*.png"))
+    written = [
+        folder / "out" / p.relative_to(folder / "photos").with_suffix(".jpg") for p in sources
+    ]
+    total = sum(path.stat().st_size for path in written)
+    for quality in range(1, 101):
+        Preset.from_quality(quality).save(folder / "p.json")
+        done("photos", "--preset", "p.json", "--out", "default")
+        default = [folder / "default" / path.relative_to(folder / "out") for path in written]
+        if (bytes_of := sum(path.stat().st_size for path in default)) >= total:
+            break
+    assert f"at quality {quality} ({bytes_of / total:.0%} of their bytes)" in output
+    for name in ("net.py:first", "net.py:second"):
+        own = [answer(name, path).argmax() for path in sources]
+        shares = [
+            f"{100 * sum(answer(name, p).argmax() == o for p, o in zip(those, own)) / 6:.1f}"  # noqa: B905
+            for those in (written, default)
+        ]
+        (row,) = [line for line in output.splitlines() if name in line and "│" in line]
+        assert [cell.strip() for cell in row.split("│")][2:4] == shares
+
+
+def test_archive_refusals(folder):
+    assert refusal("photos", *SEARCH, "out", "--keep", "best").startswith("keep must be top1, ")
+    assert "--effort must be a number" in refusal("photos", *SEARCH, "out", "--effort", "-1")
+    assert refusal("photos", *SEARCH, "out", "--subsampling", "4:1:1").startswith("subsampling ")
+    assert refusal("photos", *SEARCH, "out", "--header", "tiny").startswith("header must be ")
+    assert "jobs must be at least 1, got 0" in refusal("photos", *SEARCH, "out", "--jobs", 0)
+    assert not (folder / "out").exists()
+    done("photos", *SEARCH, "out")
+    with (folder / "out" / "manifest.jsonl").open("ab") as file:
+        file.write(b'{"file": "x.jpg"}\n')
+    assert refusal("photos", *SEARCH, "out").startswith("out/manifest.jsonl, line ")
+
+
+# One preset for all
+
+
+@pytest.mark.parametrize("mode", ["hard", "probabilistic"])
+def test_plain_manifest_and_jobs(folder, mode):
+    words = ("photos", "--preset", "default", "--quality", 30, "--mode", mode, "--seed", 3)
+    done(*words, "--out", "one", "--jobs", 1)
+    done(*words, "--out", "two", "--jobs", 3, "--manifest")
+    made = files(folder / "two")
+    found, _ = records(folder / "two")
+    del made["manifest.jsonl"]
+    assert files(folder / "one") == made
+    assert set(found) == {name for name in made if name.endswith(".jpg")}
+    age(folder / "two")
+    (folder / "two" / "3.jpg").unlink()
+    assert "(5 done already)" in done(*words, "--out", "two", "--manifest")
+    assert old(folder / "two") == {f"{i}.jpg" for i in (0, 1, 2, 4)} | {"gray.jpg"}
+    assert "already" not in done(*words[:-1], 4, "--out", "two", "--manifest")
+
+
+def test_plain_options_and_gray(folder):
+    def sizes(*words):
+        done("photos", "--preset", "default", "--quality", 20, "--out", "out", *words)
+        modes = {}
+        for path in (folder / "out").rglob("*.jpg"):
+            with Image.open(path) as image:
+                modes[path.name] = image.mode
+        return modes, sum(map(len, files(folder / "out").values()))
+
+    modes, plain = sizes()
+    assert modes == {f"{i}.jpg": "RGB" for i in range(5)} | {"gray.jpg": "L"}
+    assert sizes("--header", "compact")[1] < plain
+    assert sizes("--subsampling", "4:4:4")[1] > plain
+    modes, gray = sizes("--subsampling", "gray")
+    assert set(modes.values()) == {"L"}
+    assert gray < plain
+
+
+@pytest.mark.parametrize(("mode", "levels"), [("L", 1), ("I;16", 256), ("LA", 1), ("1", 1)])
+def test_gray_files_stay_gray_to_the_bit(folder, mode, levels):
+    gray = np.random.default_rng(0).integers(0, 2, (16, 16)) * 255
+    kind = np.uint16 if levels > 1 else np.uint8
+    image = Image.fromarray((gray * levels).astype(kind))
+    image = image if mode == "I;16" else image.convert(mode)
+    image.save(folder / "g.png")
+    done("g.png", "--preset", "default", "--quality", 100, "--out", "out")
+    with Image.open(folder / "out" / "g.jpg") as file:
+        assert file.mode == "L"
+        assert np.abs(np.asarray(file).astype(int) - gray).max() <= 2
+
+
+def test_plain_refusals(folder):
+    words = ("photos", "--out", "out")
+    assert "--preset takes one value" in refusal(*words)
+    assert "--preset takes one value" in refusal(*words, "--preset", "a", "--preset", "b")
+    assert "choose a --quality" in refusal(*words, "--preset", "default")
+    default = (*words, "--preset", "default", "--quality")
+    assert "--quality takes one value" in refusal(*default, "10,20")
+    assert "quality must be" in refusal(*default, 0)
+    assert "--subsampling takes one value" in refusal(*default, 9, "--subsampling", "gray,4:2:0")
+    assert refusal(*default, 9, "--subsampling", "4:1:1").startswith("subsampling ")
+    assert refusal(*default, 9, "--header", "tiny").startswith("header must be ")
+    assert not (folder / "out").exists()
