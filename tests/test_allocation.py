@@ -98,19 +98,35 @@ class Rates:
 
 def chosen(losses, rates):
     candidates = [Candidate(i, (0, 0), 1.0) for i in range(len(rates))]
-    state = choose(State(0, candidates[0], [], candidates, losses), Rates(*rates))
+    rows = [[[loss] for loss in row] for row in losses]
+    state = choose(State(0, candidates[0], candidates=candidates, losses=rows), Rates(*rates))
     return state.current.tables, state.verdict
 
 
 def test_choice():
     clear = [[0.1, 0.5, 0.9], [0.2, 0.5, 0.9]]
-    assert chosen(clear, (1, 1, 1)) == (0, pytest.approx([0.15, 1, 0.9, 1]))
+    first, verdict = chosen(clear, (1, 1, 1))
+    assert (first, verdict.bpp, verdict.default_bpp) == (0, 1, 1)
+    assert (verdict.loss, verdict.default_loss) == (pytest.approx(0.15), pytest.approx(0.9))
     assert chosen(clear, (1.5, 1, 1))[0] == 1
     noise = [[0.1, 0.5, 0.2], [0.4, 0.5, 0.31]]
     assert chosen(noise, (1, 1, 1))[0] == 2
     # The bolder candidate gains more on average, the other more surely.
     assert chosen([[0.0, 0.3, 0.5], [0.4, 0.3, 0.5]], (1, 1, 1))[0] == 1
     assert chosen([[0.3, 0.2]], (1, 1))[0] == 1
+
+
+def test_choice_for_several_networks():
+    """The first candidate halves one network's loss and raises the other's by a tenth."""
+    candidates = [Candidate(i, (0, 0), 1.0) for i in range(3)]
+    rows = [[[0.05, 4.4], [0.09, 3.6], [0.1, 4.0]]] * 3
+    state = State(0, candidates[0], candidates=candidates, losses=rows)
+    average, worst = (choose(state, Rates(1, 1, 1), worst_case=w) for w in (False, True))
+    assert (average.current.tables, worst.current.tables) == (0, 1)
+    # Each relative to its own, times the mean of both: (0.5 + 1.1) / 2 and 0.9 of 2.05.
+    assert average.verdict.loss == pytest.approx(0.8 * 2.05)
+    assert worst.verdict.loss == pytest.approx(0.9 * 2.05)
+    assert worst.verdict.networks == [[0.09, pytest.approx(0.1)], [pytest.approx(3.6), 4.0]]
 
 
 def test_pooling_smooths_only_what_is_uncertain():

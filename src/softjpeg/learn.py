@@ -1,4 +1,4 @@
-"""J4D: with the network frozen, learn the JPEG tables at which files are small and it still works.
+"""J4D: with networks frozen, learn the JPEG tables at which files are small and they still work.
 
 Minimizes ``E[loss(f(Ĵ(x; Q)), f(x))] + λ·R(Q)`` in rounds of four passes; what one half of the
 images suggests, the other half judges:
@@ -6,96 +6,143 @@ images suggests, the other half judges:
 * *sensitivity*: backpropagate through the codec, quantized hard at the current tables. Bit
   allocation then solves the quadratic problem around them exactly.
 * *blend*: measure the real loss of tables between those and the default tables, at equal rate.
-* *bands*: move each frequency band's steps, measure, and correct what allocation got wrong.
+* *bands*: move the steps of frequency bands, measure, and correct what allocation got wrong.
 * *choice*: keep what gains most on the default tables, beyond chance, or these.
 
-Last, the hardness of the probabilistic quantizer is chosen by measurement (`hardness`).
+Last, the hardness of the probabilistic quantizer is chosen by measurement (`hardness`). Where
+answers are to be kept, bisection finds the rate (`drop_search`).
 
 Plain gradient descent was tried and did worse; docs/learning.md has the measurements.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from softjpeg.checkpoint import State, fingerprint, load_state, save_state
+from softjpeg.checkpoint import Candidate, Verdict
 from softjpeg.hardness import choose_hardness
-from softjpeg.passes import PASSES, Task, blended, choose, finish, start, step, to_measure
 from softjpeg.preset import Preset
-from softjpeg.progress import track
-from softjpeg.proxy import Loss, codec_loss
-from softjpeg.rate_control import RateControl
-
-_VERDICT = ("loss", "bpp", "default_loss", "default_bpp")
+from softjpeg.proxy import Loss
+from softjpeg.rate_control import RateControl, default_tables
+from softjpeg.schedule import Run, run_stages, stages
+from softjpeg.subsampling_choice import choose_subsampling
+from softjpeg.task import Task
 
 
 def learn(
-    model: nn.Module,
+    models: nn.Module | Sequence[nn.Module],
     images: Tensor,
     *,
     labels: Tensor | None = None,
     loss: Loss | None = None,
+    worst_case: bool = False,
     subsampling: str = "4:2:0",
     rate_weight: float | None = None,
     target_bpp: float | None = None,
+    target_bytes: float | None = None,
+    max_drop: float | None = None,
     rounds: int = 1,
     batch_size: int = 32,
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = False,
     provenance: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Preset:
-    """Learn a preset for a frozen network.
+    """Learn a preset for one or several frozen networks.
+
+    Exactly one of `rate_weight`, `target_bpp`, `target_bytes` and `max_drop` must be given.
 
     Args:
-        model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes), or with `loss` to any tensor
-            (B, ...); it is left in eval mode.
+        models: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes), or with `loss` to any tensor
+            (B, ...); left in eval mode. Of several, each one's loss counts relative to its loss
+            behind the default tables.
         images: (N, 3, H, W) uint8, uncompressed. Keep crops of one photo together: the halves are
             the first and the second.
         labels: (N,) class indices: the loss is then cross-entropy instead of label-free.
         loss: from (outputs, targets) to the mean over a batch; targets are `labels` where given,
             else the network's own outputs on the uncompressed images. Default: KL divergence.
-        subsampling: "4:4:4", "4:2:2" or "4:2:0".
-        rate_weight: λ, in loss per bit per pixel; exactly one of it and `target_bpp`.
+        worst_case: judge several networks by the one that gains least, not by their average.
+        subsampling: "4:4:4", "4:2:2", "4:2:0", or "auto" for what measures best.
+        rate_weight: λ > 0, in loss per bit per pixel.
         target_bpp: bits per pixel of whole files to reach on `images`.
+        target_bytes: or bytes of a file, mean over `images`.
+        max_drop: or points (percent) of answers that may be lost on the judging half: right ones
+            with `labels`, else the network's own.
         rounds: of the four passes; a later one starts from better tables.
         batch_size: images the network reads at once; fewer where there are few images.
         seed: of everything random; the same seed gives the same preset.
-        checkpoint: file to keep the state in; an interrupted run resumes from it exactly.
+        checkpoint: file to keep the state in; an interrupted run resumes from it exactly. With
+            "auto" there is one of each subsampling, its name added.
         progress: show a progress bar on a terminal.
         provenance: facts to keep in the preset, beside what `learn` itself puts there.
+        say: takes sentences of what is found on the way, as `print` does.
 
     Returns:
-        A preset with integer tables 1..255; its provenance has the loss and the rate measured.
+        A preset with integer tables 1..255; its provenance has the loss and the rate measured. A
+        rate or a drop that cannot be reached gives the nearest one found.
 
     Raises:
-        ValueError: an argument out of its range, or a checkpoint of another run.
+        ValueError: an argument out of its range, a network whose output or gradient is not finite,
+            or a checkpoint of another run.
 
     >>> images = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
     >>> learn(network, images, target_bpp=30.0, batch_size=2).subsampling
     '4:2:0'
     """
-    task = Task(model, images, labels, loss, subsampling, rounds, batch_size, seed)
-    control = RateControl(images, subsampling, rate_weight, target_bpp)
-    state = _run(task, control, checkpoint, progress)
-    return _preset(task, control, state, provenance)
+    goal = {
+        "rate_weight": rate_weight,
+        "target_bpp": target_bpp,
+        "target_bytes": target_bytes,
+        "max_drop": max_drop,
+    }
+    _check_goal(goal)
+    if max_drop is not None and loss is not None:
+        raise ValueError("max_drop counts answers, which a loss of your own need not have")
+    plan = stages(rounds, search=max_drop is not None)
+    auto = subsampling == "auto"
+    first = "4:2:0" if auto else subsampling
+    task = Task(models, images, labels, loss, first, batch_size, seed, worst_case)
+    if max_drop is not None and any(output.ndim != 2 for output in task.outputs):
+        raise ValueError("max_drop counts answers: the network's output must be (N, classes)")
+    if target_bytes is not None:
+        target_bpp = 8 * target_bytes / (images.shape[-1] * images.shape[-2])
+    if target_bpp is not None:
+        plan = stages(rounds, (target_bpp,))
+    run = Run((*goal.values(), rounds), max_drop or 0.0, checkpoint, progress, say)
+    facts: dict[str, Any] = {**goal, "rounds": rounds}
+    if auto:
+        chosen = choose_subsampling(task, rate_weight, plan, run)
+        task, control, run, plan, state, facts["subsamplings"] = chosen
+    else:
+        control, state = RateControl(task.images, first, rate_weight), None
+    state = run_stages(task, control, plan, run, state)
+    if max_drop is not None:
+        facts |= {"drop": state.drop, "default_bpp_for_drop": state.start}
+    if state.target is not None:
+        control = control.at(state.target)
+    assert state.verdict is not None
+    return _preset(task, control, state.current, state.verdict, facts, provenance)
 
 
 def learn_ladder(
-    model: nn.Module,
+    models: nn.Module | Sequence[nn.Module],
     images: Tensor,
-    targets_bpp: Sequence[float],
+    targets_bpp: Sequence[float] | None = None,
     *,
+    qualities: Sequence[int] | None = None,
     labels: Tensor | None = None,
     loss: Loss | None = None,
+    worst_case: bool = False,
     subsampling: str = "4:2:0",
     rounds: int = 1,
     batch_size: int = 32,
@@ -103,88 +150,99 @@ def learn_ladder(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = False,
     provenance: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Preset]:
     """Presets at several rates for little more than the price of one.
 
-    `learn` runs at the middle rate; what it finds about the network serves the other rates, where
-    only the choice between that, the default tables and half-way between them is measured.
+    `learn` runs at the highest rate. From there on down, each rate starts with what the one before
+    found, corrects it by the bands, and keeps the better of that, of a blend and of the default
+    tables. `softjpeg.ladder_rates.measured_ladder` makes a `Ladder` of the presets.
 
     Args:
-        model, images, labels, ...: as in `learn`.
+        models, images, labels, ...: as in `learn`.
         targets_bpp: bits per pixel of whole files; one preset each.
+        qualities: or the qualities 1..100 of default JPEG whose rates to learn for.
 
     Returns:
-        Presets in the order of `targets_bpp`.
+        Presets in the order of `targets_bpp` or `qualities`.
     """
-    if not targets_bpp:
+    if (targets_bpp is None) == (qualities is None):
+        raise ValueError("give exactly one of targets_bpp and qualities")
+    if not (targets_bpp or qualities):
         raise ValueError("targets_bpp must name at least one rate, got none")
-    middle = sorted(targets_bpp)[len(targets_bpp) // 2]
-    task = Task(model, images, labels, loss, subsampling, rounds, batch_size, seed)
-    control = RateControl(images, subsampling, None, middle)
-    rates = [control.at(target) for target in targets_bpp]
-    learned = _run(task, control, checkpoint, progress)
-    presets = []
-    for target, there in zip(targets_bpp, rates, strict=True):
-        state = learned
-        if target != middle:
-            state = to_measure(state, blended(state.current.belief, (0.0, 0.5), there))
-            for part in track(task.judged, f"{target} bpp", enabled=progress):
-                state = step(state, "choice", part, task)
-            state = choose(state, there)
-        presets.append(_preset(task, there, state, provenance))
-    return presets
-
-
-def _run(
-    task: Task,
-    control: RateControl,
-    checkpoint: str | os.PathLike[str] | None,
-    progress: bool,
-) -> State:
-    settings = (task.subsampling, control.rate_weight, control.target_bpp, task.seed)
-    loss = getattr(task.custom, "__qualname__", repr(type(task.custom)))
-    weights = [value for _, value in sorted(task.model.state_dict().items())]
-    # Not the network's outputs: another number of threads may change their last bit.
-    inputs = (task.images, task.labels, *weights, task.kind, loss, *settings)
-    run = fingerprint(version("softjpeg"), *inputs, task.batch_size, task.rounds)
-    state = load_state(checkpoint, run) or start(control)
-    units = [
-        (name, part) for _ in range(task.rounds) for name in PASSES for part in task.parts(name)
+    for target in targets_bpp or ():
+        _check_goal({"targets_bpp": target})
+    plan = stages(rounds)
+    first = "4:2:0" if subsampling == "auto" else subsampling
+    task = Task(models, images, labels, loss, first, batch_size, seed, worst_case)
+    control = RateControl(task.images, first)
+    run = Run((targets_bpp, qualities, rounds), 0.0, checkpoint, progress, say)
+    facts: dict[str, Any] = {"rounds": rounds}
+    if subsampling == "auto":
+        rates = _rates(control, targets_bpp, qualities)
+        middle = stages(rounds, (sorted(rates)[len(rates) // 2],))
+        task, control, run, *_, facts["subsamplings"] = choose_subsampling(task, None, middle, run)
+    rates = _rates(control, targets_bpp, qualities)
+    falling = sorted(set(rates), reverse=True)
+    plan = stages(rounds, falling)
+    state = run_stages(task, control, plan, run)
+    assert state.verdict is not None
+    found = [*state.finished, (state.current, state.verdict)]
+    at = dict(zip(falling, found, strict=True))
+    return [
+        _preset(task, control.at(rate), *at[rate], {**facts, "target_bpp": rate}, provenance)
+        for rate in rates
     ]
-    for name, part in track(units[state.done :], "learning", enabled=progress):
-        state = step(state, name, part, task)
-        if part == task.parts(name)[-1]:
-            state = finish(state, name, task, control)
-        save_state(checkpoint, run, state)
-    return state
+
+
+def _rates(
+    control: RateControl, targets_bpp: Sequence[float] | None, qualities: Sequence[int] | None
+) -> list[float]:
+    if targets_bpp is not None:
+        return list(targets_bpp)
+    return [control.bpp(default_tables(quality)) for quality in qualities or ()]
+
+
+def _check_goal(goal: Mapping[str, float | None]) -> None:
+    given = {name: value for name, value in goal.items() if value is not None}
+    if len(given) != 1:
+        found = ", ".join(f"{name} {value}" for name, value in given.items()) or "none"
+        raise ValueError(f"give exactly one of {', '.join(goal)}, got {found}")
+    ((name, value),) = given.items()
+    if name == "max_drop" and 0 <= value < 100:
+        return
+    if name == "max_drop":
+        raise ValueError(f"max_drop must be from 0 to under 100 points, got {value}")
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be positive and finite, got {value}")
 
 
 def _preset(
     task: Task,
     control: RateControl,
-    state: State,
+    learned: Candidate,
+    verdict: Verdict,
+    facts: Mapping[str, Any],
     provenance: Mapping[str, Any] | None,
 ) -> Preset:
-    tables = state.current.tables
-    total = 0.0
-    for part in task.batches:
-        batch, targets = task.images[part], task.targets[part]
-        loss = codec_loss(task.model, batch, targets, tables, task.subsampling, task.loss)
-        total += len(batch) * loss
+    tables = learned.tables
     figures = {
-        "loss": total / len(task.images),
+        **{name: value for name, value in facts.items() if value is not None},
         "loss_kind": task.kind,
         "bpp": control.bpp(tables),
-        "judged": dict(zip(_VERDICT, state.verdict, strict=True)),
-        "rate_weight": state.current.rate_weight,
+        "judged": asdict(verdict),
+        "kept_default": learned.is_default,
+        "rate_weight": learned.rate_weight,
         "target_bpp": control.target_bpp,
+        "networks": len(task.models),
+        "judged_by": "worst case" if task.worst_case else "average",
         "images": len(task.images),
         "size": list(control.size),
-        "rounds": task.rounds,
         "seed": task.seed,
         "torch": torch.__version__,
     }
-    hardness = choose_hardness(task, control, tables, state.current.rate_weight)
+    scales = [default for _, default in verdict.networks]
+    hardness = choose_hardness(task, control, tables, learned.rate_weight, scales)
     return Preset(
         tables[0].numpy(),
         tables[1].numpy(),

@@ -1,157 +1,195 @@
-"""The four passes of `learn` over the images, as steps from one `State` to the next."""
+"""The passes of `learn` over the images, as steps from one `State` to the next.
+
+* *sensitivity* backpropagates through the codec; all others only measure.
+* *blend*, *bands* and *choice*: see `learn`.
+* *defaults* measures the default tables alone, for a choice of subsampling.
+* *quality* and *rate* look for the rate at which answers are kept (`drop_search`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from softjpeg import drop_search
 from softjpeg.calibration import correct, shifted_tables
-from softjpeg.checkpoint import Candidate, State
-from softjpeg.proxy import Loss, check_inputs, check_labels, codec_loss, kl_loss, outputs_of
-from softjpeg.rate_control import Belief, RateControl, Tables, default_tables
-from softjpeg.sensitivity import pooled, squared_gradient
+from softjpeg.checkpoint import Candidate, State, Verdict
+from softjpeg.rate_control import Belief, RateControl, default_tables
+from softjpeg.relative_loss import combined, weights
+from softjpeg.sensitivity import pooled
+from softjpeg.task import Task
 from softjpeg.transform import image_to_coefficients
 
-PASSES = ("sensitivity", "blend", "bands", "choice")
 BLENDS = (0.0, 0.35, 0.7)
 """Shares of what the default tables imply; the default tables themselves come last."""
-_LEAST_BATCHES = 8
 
 
-class Task:
-    """What a run reads: the network, its images and targets, and the loss between them.
-
-    Args: as in `softjpeg.learn`.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        labels: Tensor | None,
-        loss: Loss | None,
-        subsampling: str,
-        rounds: int,
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        check_inputs(images, labels, batch_size)
-        if rounds < 1:
-            raise ValueError(f"rounds must be at least 1, got {rounds}")
-        if not 0 <= seed < 1 << 31:
-            raise ValueError(f"seed must be from 0 to {(1 << 31) - 1}, got {seed}")
-        # Few images still make batches enough to tell a gain from chance.
-        batch_size = max(1, min(batch_size, len(images) // _LEAST_BATCHES))
-        self.model, self.images, self.subsampling = model.eval(), images.cpu(), subsampling
-        self.custom, self.rounds, self.seed, self.batch_size = loss, rounds, seed, batch_size
-        self.kind = "custom" if loss else "KL" if labels is None else "cross-entropy"
-        self.loss = loss or (kl_loss if labels is None else F.cross_entropy)
-        outputs = outputs_of(model, self.images, batch_size)
-        if labels is not None:
-            check_labels(labels, outputs)
-        self.targets = outputs if labels is None else labels.cpu()
-        self.labels = labels
-        self.batches = [slice(i, i + batch_size) for i in range(0, len(images), batch_size)]
-        half = -(-len(self.batches) // 2)
-        self.measured, self.judged = self.batches[:half], self.batches[half:] or self.batches
-
-    def parts(self, name: str) -> list[slice]:
-        """The batches of a pass: what one half of the images suggests, the other half judges."""
-        return self.judged if name in ("blend", "choice") else self.measured
-
-    def summed(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss summed over a batch: its gradient is then per image."""
-        return self.loss(outputs, targets) * len(outputs)
-
-
-def start(control: RateControl) -> State:
+def start() -> State:
     """Default tables of quality 50, nothing measured.
 
     At the qualities of low rates a network hardly sees the image, and its gradient misleads.
     """
     one = torch.ones(3, 8, 8)
-    current = Candidate(default_tables(50), (one, one), 0.0)
-    return State(0, current)
+    return State(0, Candidate(default_tables(50), (one, one), 0.0))
 
 
-def step(state: State, name: str, part: slice, task: Task) -> State:
+def begin(state: State, name: str, task: Task, control: RateControl, max_drop: float) -> State:
+    """What a pass measures, where that is not clear from the one before."""
+    if name == "defaults":
+        return _to_measure(state, [_default(state.current.belief, 0.0, control)])
+    if name == "bands":
+        # After a step to another rate, nothing is judged yet, and these are not its tables.
+        current = state.current if state.verdict else _at(state.current, control)
+        shifted = [replace(current, tables=t) for t in shifted_tables(current.tables)]
+        return replace(_to_measure(state, shifted), current=current)
+    if name in ("quality", "rate"):
+        return _to_measure(state, [_searched(state, name, control, max_drop)])
+    return state
+
+
+def step(state: State, name: str, part: slice, task: Task, control: RateControl) -> State:
     """One batch of the pass called `name`."""
-    images, targets = task.images[part], task.targets[part]
+    state = replace(state, done=state.done + 1)
     if name == "sensitivity":
         # A generator for every batch: a resumed run draws the same labels.
         generator = torch.Generator().manual_seed((task.seed << 32) + state.done)
-        loss = task.summed if task.custom else None
-        tables = state.current.tables
-        gradient = squared_gradient(
-            task.model, images, tables, task.subsampling, loss, targets, generator=generator
-        )
-        gradients = [*state.gradients, gradient / len(images)]
-        return replace(state, gradients=gradients, done=state.done + 1)
-    row = [
-        codec_loss(task.model, images, targets, c.tables, task.subsampling, task.loss)
-        for c in state.candidates
-    ]
-    return replace(state, losses=[*state.losses, row], done=state.done + 1)
+        found = task.sensitivities(part, state.current.tables, generator)
+        state = replace(state, gradients=[*state.gradients, found])
+        if len(task.models) == 1:
+            return state
+        # Networks are compared by what they lose behind the default tables.
+        return replace(state, losses=[*state.losses, task.losses(part, [control.default()])])
+    if name in ("quality", "rate"):
+        row = [task.kept(part, state.candidates[0].tables)]
+    else:
+        row = task.losses(part, [c.tables for c in state.candidates])
+    return replace(state, losses=[*state.losses, row])
 
 
-def finish(state: State, name: str, task: Task, control: RateControl) -> State:
+def finish(state: State, name: str, task: Task, control: RateControl, max_drop: float) -> State:
     """What a whole pass tells, and what the next one has to measure."""
     if name == "sensitivity":
-        belief = (pooled(state.gradients), state.current.belief[1])
-        candidates = blended(belief, BLENDS, control)
+        scales = [1.0] if len(task.models) == 1 else _mean(state.losses)[0].tolist()
+        balanced = weights(scales).reshape(-1, 1, 1, 1)
+        belief = (
+            pooled([(g * balanced).mean(0) for g in state.gradients]),
+            state.current.belief[1],
+        )
+        candidates = _blended(belief, BLENDS, control)
         if state.current.rate_weight:
             # Of an earlier round: a later one must not lose what that one found.
             candidates.insert(0, state.current)
-        return to_measure(replace(state, gradients=[]), candidates)
-    if name == "blend":
-        state = choose(state, control)
-        current = state.current
-        shifted = [replace(current, tables=t) for t in shifted_tables(current.tables)]
-        return to_measure(state, shifted)
+        return _to_measure(replace(state, gradients=[], scales=scales), candidates)
     if name == "bands":
         beliefs = _corrected(state, task, control)
         learned = [state.current, *(_solved(b, control) for b in beliefs)]
-        return to_measure(state, [*learned, _default(beliefs[0], learned[0].rate_weight, control)])
-    return choose(state, control)
+        weight = learned[0].rate_weight
+        if state.finished:
+            # Only a ladder's first rate has had its blends measured.
+            learned.append(_solved(control.blend(state.current.belief, 0.5), control))
+        return _to_measure(state, [*learned, _default(beliefs[0], weight, control)])
+    if name in ("quality", "rate"):
+        return _after_search(state, name, task, control, max_drop)
+    chosen = choose(state, control, worst_case=task.worst_case)
+    return replace(chosen, current=state.current) if name == "defaults" else chosen
 
 
-def blended(belief: Belief, shares: tuple[float, ...], control: RateControl) -> list[Candidate]:
+def at_rate(state: State, target: float) -> State:
+    """Put what was learned aside, and go on to another rate from there."""
+    if state.verdict is not None:
+        finished = [*state.finished, (state.current, state.verdict)]
+        state = replace(state, finished=finished, verdict=None)
+    return replace(state, target=target)
+
+
+def choose(state: State, control: RateControl, *, worst_case: bool = False) -> State:
+    """Keep the candidate whose gain on the last one, the default tables, is surest.
+
+    The gain in measured loss + λ·rate counts at its lower confidence bound over the batches
+    (Student's t, one-sided, 10 %), so that chance is not learned from; the default gains exactly 0.
+    Of several networks the average gain counts, or in the worst case the smallest.
+    """
+    weight = state.candidates[0].rate_weight
+    rates = torch.tensor([control.bpp(c.tables) for c in state.candidates], dtype=torch.float64)
+    losses = torch.tensor(state.losses, dtype=torch.float64)
+    scales = losses[:, -1].mean(0).tolist()
+    costs = losses * weights(scales) + weight * rates[:, None]
+    gain = costs[:, [-1]] - costs
+    gain = gain if worst_case else gain.mean(-1, keepdim=True)
+    error = gain.std(0) / len(gain) ** 0.5 if len(gain) > 1 else torch.zeros_like(gain[0])
+    # The 90 % quantile of Student's t, to 6 % from 2 degrees of freedom on.
+    quantile = 1.28 + 1.0 / max(1, len(gain) - 1)
+    chosen = int((gain.mean(0) - quantile * error).amin(-1).argmax())
+    means = losses.mean(0)
+    summary = combined(means, scales, worst_case=worst_case)
+    loss, default_loss = (float(summary[i]) for i in (chosen, -1))
+    bpp, default_bpp = (float(rates[i]) for i in (chosen, -1))
+    networks = torch.stack([means[chosen], means[-1]], -1).tolist()
+    verdict = Verdict(loss, bpp, default_loss, default_bpp, networks)
+    current = state.candidates[chosen]
+    return replace(_to_measure(state, []), current=current, verdict=verdict, scales=scales)
+
+
+def _searched(state: State, name: str, control: RateControl, max_drop: float) -> Candidate:
+    """The candidate that a bisection tries next, or ends with."""
+    if name == "quality":
+        qualities = drop_search.QUALITIES
+        index, _ = drop_search.bisect(len(qualities), state.drops, max_drop)
+        tables = default_tables(qualities[min(index, len(qualities) - 1)])
+        return replace(state.current, tables=tables)
+    assert state.start is not None
+    rates = drop_search.rates(state.start)
+    index, _ = drop_search.bisect(len(rates), state.drops, max_drop)
+    return _at(state.current, control.at(rates[min(index, len(rates) - 1)]))
+
+
+def _after_search(
+    state: State, name: str, task: Task, control: RateControl, max_drop: float
+) -> State:
+    uncompressed = torch.tensor(task.kept_uncompressed())
+    kept = torch.tensor(state.losses)[:, 0].sum(0)
+    judged = len(task.images) - task.judged[0].start
+    lost = 100 * (uncompressed - kept) / judged
+    drop = float(lost.max() if task.worst_case else lost.mean())
+    state = replace(_to_measure(state, []), drops=[*state.drops, drop])
+    steps = drop_search.QUALITY_STEPS if name == "quality" else drop_search.RATE_STEPS
+    if len(state.drops) < steps:
+        return state
+    found = _searched(state, name, control, max_drop)
+    bpp = control.bpp(found.tables)
+    _, drop = drop_search.bisect(2**steps - 1, state.drops, max_drop)
+    if name == "quality":
+        return replace(state, target=bpp, start=bpp, drop=drop, drops=[])
+    assert state.start is not None
+    assert state.drop is not None
+    if state.drop <= max_drop and (drop > max_drop or bpp > state.start):
+        # Learning gained nothing that could be spent on rate.
+        weight = state.current.rate_weight
+        found = _default(state.current.belief, weight, control.at(state.start))
+        bpp, drop = state.start, state.drop
+    return replace(state, current=found, target=bpp, drop=drop)
+
+
+def _blended(belief: Belief, shares: tuple[float, ...], control: RateControl) -> list[Candidate]:
     """Candidates between a belief and the default tables, and the default tables themselves."""
     candidates = [_solved(control.blend(belief, share), control) for share in shares]
     return [*candidates, _default(belief, candidates[0].rate_weight, control)]
 
 
-def to_measure(state: State, candidates: list[Candidate]) -> State:
-    """The state with these candidates to be measured next."""
+def _to_measure(state: State, candidates: list[Candidate]) -> State:
     return replace(state, candidates=candidates, losses=[])
 
 
-def choose(state: State, control: RateControl) -> State:
-    """Keep the candidate whose gain on the last one, the default tables, is surest.
-
-    The gain in measured loss + λ·rate counts at its lower confidence bound over the batches
-    (Student's t, one-sided, 10 %), so that chance is not learned from; the default gains exactly 0.
-    """
-    weight = state.candidates[0].rate_weight
-    rates = torch.tensor([control.bpp(c.tables) for c in state.candidates], dtype=torch.float64)
-    losses = torch.tensor(state.losses, dtype=torch.float64)
-    costs = losses + weight * rates
-    gain = costs[:, [-1]] - costs
-    error = gain.std(0) / len(gain) ** 0.5 if len(gain) > 1 else torch.zeros_like(gain[0])
-    # The 90 % quantile of Student's t, to 6 % from 2 degrees of freedom on.
-    quantile = 1.28 + 1.0 / max(1, len(gain) - 1)
-    chosen = int((gain.mean(0) - quantile * error).argmax())
-    verdict = [float(x) for i in (chosen, -1) for x in (losses.mean(0)[i], rates[i])]
-    return replace(
-        state, current=state.candidates[chosen], candidates=[], losses=[], verdict=verdict
-    )
+def _mean(losses: list[list[list[float]]]) -> Tensor:
+    """(candidates, networks): over the batches."""
+    return torch.tensor(losses, dtype=torch.float64).mean(0)
 
 
 def _default(belief: Belief, rate_weight: float, control: RateControl) -> Candidate:
-    return Candidate(control.default(), control.blend(belief, 1.0), rate_weight)
+    implied = control.blend(belief, 1.0)
+    return Candidate(control.default(), implied, rate_weight, is_default=True)
 
 
 def _solved(belief: Belief, control: RateControl) -> Candidate:
@@ -159,15 +197,23 @@ def _solved(belief: Belief, control: RateControl) -> Candidate:
     return Candidate(tables, belief, rate_weight)
 
 
+def _at(candidate: Candidate, control: RateControl) -> Candidate:
+    """The same belief's tables at the rate of `control`; the default ones stay the default ones."""
+    solved = _solved(candidate.belief, control)
+    if candidate.is_default:
+        return replace(solved, tables=control.default(), is_default=True)
+    return solved
+
+
 def _corrected(state: State, task: Task, control: RateControl) -> list[Belief]:
     """The current belief corrected all the way and half-way."""
-    tables: Tables = state.current.tables
     sensitivity, rate = state.current.belief
+    losses = torch.tensor(state.losses, dtype=torch.float64)
     sample = control.sample.float() / 255
     loss_factor, rate_factor = correct(
-        torch.tensor(state.losses, dtype=torch.float64),
+        (losses * weights(state.scales)).mean(-1),
         image_to_coefficients(sample, task.subsampling, rounding=True),
-        tables,
+        state.current.tables,
         sensitivity,
         control.size,
         task.subsampling,

@@ -1,8 +1,8 @@
-"""The differentiable codec as a measuring device: a network's loss behind given tables."""
+"""A network behind the codec: what it is shown, what it answers, and checks of both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from softjpeg.cpmf import sample_index
 from softjpeg.quantizers import hard_quantize
-from softjpeg.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.scratch import scratch_tensor
+from softjpeg.transform import coefficients_to_image
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """From (outputs, targets) of a batch to the mean over it."""
@@ -26,44 +27,38 @@ def kl_loss(outputs: Tensor, original: Tensor) -> Tensor:
     return F.kl_div(*logs, reduction="batchmean", log_target=True)
 
 
-@torch.no_grad()
-def codec_loss(
-    model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
+def recompressed(
+    coefficients: Sequence[Tensor],
     tables: tuple[Tensor, Tensor],
+    size: tuple[int, int],
     subsampling: str,
-    loss: Loss,
     *,
     hardness: float | None = None,
     generator: torch.Generator | None = None,
-) -> float:
-    """Loss of one batch behind the codec, rounded as libjpeg rounds.
+) -> Tensor:
+    """What a decoder shows of coefficients behind given tables, rounded as libjpeg rounds.
 
     Args:
-        model: from (B, 3, H, W) RGB in [0, 1] to outputs.
-        images: (B, 3, H, W) uint8.
-        targets: second argument of `loss`.
+        coefficients: (Y, Cb, Cr) of `image_to_coefficients`, each (B, rows, columns, 8, 8).
         tables: (luma, chroma), each (8, 8) > 0, integers or not.
+        size: (height, width) of the images.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
-        loss: from (outputs, targets) to the mean over the batch.
         hardness: draw every coefficient from the CPMF of this h = αq²; None rounds it.
         generator: of the draws, on the CPU.
+
+    Returns:
+        (B, 3, H, W) RGB in [0, 1].
     """
-    device = device_of(model)
-    z = image_to_coefficients(images.to(device).float() / 255, subsampling, rounding=True)
-    luma, chroma = (t.to(z[0]) for t in tables)
+    luma, chroma = (t.to(coefficients[0]) for t in tables)
     steps = (luma, chroma, chroma)
     if hardness is None:
-        z = tuple(hard_quantize(c, q) for c, q in zip(z, steps, strict=True))
+        z = [hard_quantize(c, q) for c, q in zip(coefficients, steps, strict=True)]
     else:
-        z = tuple(
+        z = [
             q * sample_index(c.cpu(), q.cpu(), hardness / q.cpu() ** 2, generator=generator).to(q)
-            for c, q in zip(z, steps, strict=True)
-        )
-    size = (images.shape[-2], images.shape[-1])
-    shown = coefficients_to_image(z, size, subsampling, rounding=True)
-    return float(loss(model(shown), targets.to(device)))
+            for c, q in zip(coefficients, steps, strict=True)
+        ]
+    return coefficients_to_image(z, size, subsampling, rounding=True)
 
 
 @torch.no_grad()
@@ -74,7 +69,7 @@ def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor
         ValueError: the network cannot read such images, or its output is no finite tensor (N, ...).
     """
     device = device_of(model)
-    outputs = []
+    outputs: Tensor | None = None
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size].to(device).float() / 255
         try:
@@ -87,8 +82,11 @@ def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor
             raise ValueError(f"the network's output must be a tensor (N, ...), got {type(output)}")
         if not torch.isfinite(output).all():
             raise ValueError("the network's output on the uncompressed images is not finite")
-        outputs.append(output.cpu())
-    return torch.cat(outputs)
+        if outputs is None:
+            outputs = scratch_tensor((len(images), *output.shape[1:]), output.dtype)
+        outputs[start : start + batch_size] = output.cpu()
+    assert outputs is not None
+    return outputs
 
 
 def check_inputs(images: Tensor, labels: Tensor | None, batch_size: int) -> None:

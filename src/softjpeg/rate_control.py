@@ -33,31 +33,32 @@ class RateControl:
         images: (N, 3, H, W) uint8.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
         rate_weight: λ in loss per bit per pixel, or None.
-        target_bpp: bits per pixel of whole files, where λ is None.
+        target_bpp: bits per pixel of whole files, where λ is None; both are None where `at` is
+            to say it later.
     """
 
     def __init__(
         self,
         images: Tensor,
         subsampling: str,
-        rate_weight: float | None,
-        target_bpp: float | None,
+        rate_weight: float | None = None,
+        target_bpp: float | None = None,
     ) -> None:
-        _check_rate(rate_weight, target_bpp)
         images = images.cpu()
         self._default: Tables | None = None
         self.subsampling = subsampling
         self.rate_weight, self.target_bpp = rate_weight, target_bpp
         self.size = (images.shape[-2], images.shape[-1])
         self.pixels = self.size[0] * self.size[1]
-        self.sample = images[:: -(-len(images) // _RATE_IMAGES)]
+        self.sample = rate_sample(images)
         of_curves = images[:: -(-len(images) // _CURVE_IMAGES)].float() / 255
         coefficients = image_to_coefficients(of_curves, subsampling, rounding=True)
         self.curves = RateDistortion.measure(coefficients)
 
     def at(self, target_bpp: float) -> RateControl:
         """The same images at another target rate."""
-        _check_rate(None, target_bpp)
+        if not (target_bpp > 0 and math.isfinite(target_bpp)):
+            raise ValueError(f"target_bpp must be positive and finite, got {target_bpp}")
         other = copy.copy(self)
         other._default = None
         other.rate_weight, other.target_bpp = None, target_bpp
@@ -66,9 +67,7 @@ class RateControl:
     def bpp(self, tables: Tables) -> float:
         """Bits per pixel of whole files, optimized Huffman, on up to 64 of the images."""
         luma, chroma = (t.round().long().numpy() for t in tables)
-        preset = Preset(luma, chroma, subsampling=self.subsampling)
-        total = sum(len(encode(image, preset)) for image in self.sample)
-        return 8 * total / (len(self.sample) * self.pixels)
+        return mean_bpp(self.sample, Preset(luma, chroma, subsampling=self.subsampling))
 
     def sampled_bpp(self, tables: Tables, hardness: float) -> float:
         """The same for files whose coefficients are drawn from the CPMF, on up to 16 images."""
@@ -151,13 +150,19 @@ def _find_root(falling: Callable[[float], float], low: float, high: float) -> No
             high, at_high, at_low = middle, value, at_low / 2
 
 
-def _check_rate(rate_weight: float | None, target_bpp: float | None) -> None:
-    if (rate_weight is None) == (target_bpp is None):
-        given = f"got {rate_weight} and {target_bpp}"
-        raise ValueError(f"exactly one of rate_weight and target_bpp must be given, {given}")
-    for name, value in (("rate_weight", rate_weight), ("target_bpp", target_bpp)):
-        if value is not None and not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be positive and finite, got {value}")
+def rate_sample(images: Tensor) -> Tensor:
+    """Up to 64 images, evenly spread, that tell what files of all of them cost."""
+    return images[:: -(-len(images) // _RATE_IMAGES)]
+
+
+def mean_bpp(images: Tensor, preset: Preset) -> float:
+    """Bits per pixel of whole files of uint8 images (N, 3, H, W), optimized Huffman.
+
+    >>> mean_bpp(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), Preset.from_quality(50)) > 20
+    True
+    """
+    total = sum(len(encode(image, preset)) for image in images)
+    return 8 * total / (len(images) * images.shape[-1] * images.shape[-2])
 
 
 def default_tables(quality: int) -> Tables:

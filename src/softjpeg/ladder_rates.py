@@ -1,0 +1,57 @@
+"""A `Ladder` out of presets, by measuring what files cost along it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from torch import Tensor
+
+from softjpeg.drop_search import QUALITIES
+from softjpeg.ladder import Curve, Ladder
+from softjpeg.preset import Preset
+from softjpeg.rate_control import mean_bpp, rate_sample
+
+_BETWEEN = 4
+"""Positions measured from one rung to the next."""
+
+
+def measured_ladder(
+    presets: Sequence[Preset], images: Tensor, provenance: Mapping[str, Any] | None = None
+) -> Ladder:
+    """A ladder whose qualities are those of default JPEG on given images.
+
+    Args:
+        presets: of one subsampling, in any order.
+        images: (N, 3, H, W) uint8; up to 64 of them are encoded.
+        provenance: kept in the ladder.
+
+    >>> import torch
+    >>> images = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
+    >>> ladder = measured_ladder([Preset.from_quality(50)], images)
+    >>> bool((ladder.at(50).luma == ladder.rungs[0].luma).all())
+    True
+    """
+    sample = rate_sample(images)
+
+    def bpp(preset: Preset) -> float:
+        return mean_bpp(sample, preset)
+
+    rungs = tuple(sorted(presets, key=bpp))
+    # Only to interpolate with: the curves are what is to be measured.
+    last = len(rungs) + 1
+    draft = Ladder(rungs, ((0, 1), (last, 1)), ((1, 1), (100, 1)))
+    positions = [i / _BETWEEN for i in range(_BETWEEN * last + 1)]
+    subsampling = rungs[0].subsampling
+    return Ladder(
+        rungs,
+        _curve(positions, lambda p: bpp(draft.at_position(p))),
+        _curve(QUALITIES, lambda q: bpp(Preset.from_quality(int(q), subsampling))),
+        provenance or {},
+    )
+
+
+def _curve(points: Sequence[float], measure: Callable[[float], float]) -> Curve:
+    # Sizes that fall by a byte or two where tables round are held level.
+    return tuple(zip(points, accumulate(map(measure, points), max), strict=True))
