@@ -2,12 +2,14 @@
 
 import io
 
+import jpeglib
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from softjpeg import Preset, decode, encode, read_coefficients
+from softjpeg.codec import encode_coefficients
 from softjpeg.tables import read_tables
 from softjpeg.transform import image_to_coefficients
 
@@ -143,3 +145,155 @@ def test_refusals():
         encode(np.zeros((8, 8, 3), dtype=np.int32), preset)
     with pytest.raises(ValueError, match="data cannot be decoded"):
         decode(b"not a jpeg")
+
+
+def libjpeg_planes(data, folder):
+    path = folder / "file.jpg"
+    path.write_bytes(data)
+    image = jpeglib.read_dct(str(path))
+    return [plane for plane in (image.Y, image.Cb, image.Cr) if plane is not None]
+
+
+def shrunk_to_a_mean(coefficients, preset):
+    """A quantizer that keeps DC alone."""
+    tables = [preset.luma, preset.chroma, preset.chroma]
+    indices = [
+        torch.round(z / torch.from_numpy(table)).int()
+        for z, table in zip(coefficients, tables, strict=False)
+    ]
+    for plane in indices:
+        plane.flatten(-2)[..., 1:] = 0
+    return indices
+
+
+@pytest.mark.parametrize("mode", ["hard", "probabilistic", shrunk_to_a_mean])
+@pytest.mark.parametrize("options", [{"header": "compact"}, {"progressive": True}])
+def test_options_leave_the_coefficients_as_they_are(tmp_path, mode, options):
+    if "progressive" in options:
+        pytest.importorskip("mozjpeg_lossless_optimization")
+    for subsampling, gray in [("4:2:0", False), ("4:4:4", False), ("4:2:2", True)]:
+        preset = custom(subsampling)
+        plain = encode(picture(), preset, mode, seed=0, gray=gray)
+        data = encode(picture(), preset, mode, seed=0, gray=gray, **options)
+        assert len(data) < len(plain) or "progressive" in options
+        planes = zip(libjpeg_planes(data, tmp_path), libjpeg_planes(plain, tmp_path), strict=True)
+        assert all(np.array_equal(a, b) for a, b in planes)
+        assert torch.equal(decode(data), decode(plain))
+
+
+def test_a_function_decides_every_coefficient(tmp_path):
+    data = encode(picture(), custom(), shrunk_to_a_mean)
+    hard = libjpeg_planes(encode(picture(), custom()), tmp_path)
+    for plane, other in zip(libjpeg_planes(data, tmp_path), hard, strict=True):
+        assert not plane.reshape(-1, 64)[:, 1:].any()
+        assert (plane[..., 0, 0] != other[..., 0, 0]).mean() < 0.05
+    with pytest.raises(ValueError, match=r"coefficients\[0\] must hold integers, got float32"):
+        encode(picture(), custom(), lambda coefficients, preset: [c.numpy() for c in coefficients])
+
+
+def test_encode_coefficients_writes_a_presets_file(tmp_path):
+    preset = custom("4:2:2")
+    hard = encode(picture(), preset)
+    planes = libjpeg_planes(hard, tmp_path)
+    assert encode_coefficients(planes, preset, size=(45, 62)) == hard
+    tensors = [torch.from_numpy(plane) for plane in planes]
+    compact = encode_coefficients(tensors, preset, size=(45, 62), header="compact")
+    assert compact == encode(picture(), preset, header="compact")
+    gray = encode_coefficients(planes[:1], preset, size=(45, 62))
+    assert np.array_equal(read_tables(gray)[0], preset.luma)
+    assert np.array_equal(libjpeg_planes(gray, tmp_path)[0], planes[0])
+
+
+@pytest.mark.parametrize("mode", ["hard", "probabilistic"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 9)])
+def test_images_smaller_than_a_block(mode, size):
+    for subsampling in ("4:4:4", "4:2:2", "4:2:0"):
+        for gray in (False, True):
+            data = encode(
+                picture(*size), custom(subsampling), mode, seed=0, header="compact", gray=gray
+            )
+            assert tuple(decode(data).shape) == (1 if gray else 3, *size)
+
+
+@pytest.mark.parametrize("mode", ["hard", "probabilistic"])
+def test_gray_is_the_luma_of_the_colour_file(mode):
+    preset = custom("4:4:4", hardness=1e6)
+    colour = read_coefficients(encode(picture(), preset, mode, seed=0)).components[0]
+    data = encode(picture(), preset, mode, seed=0, gray=True)
+    file = read_coefficients(data)
+    assert len(file.components) == 1
+    # Pillow and libjpeg round the same formula, but to a tie here and there.
+    assert (file.components[0] != colour).mean() < 0.01
+    assert encode(picture().convert("L"), preset, mode, seed=0) == data
+
+
+def with_metadata(mode="RGB", orientation=6, space=b"RGB "):
+    image = picture().convert(mode)
+    image.getexif()[0x0112] = orientation
+    image.getexif()[0x010F] = "maker"
+    image.info["icc_profile"] = b"\0" * 16 + space + bytes(range(256)) * 600
+    image.info["comment"] = b"a comment"
+    return image
+
+
+@pytest.mark.parametrize("header", ["jfif", "compact"])
+@pytest.mark.parametrize("mode", ["hard", "probabilistic"])
+def test_pillow_images_keep_their_orientation_and_profile(mode, header):
+    image = with_metadata()
+    data = encode(image, custom(), mode, seed=0, header=header)
+    with Image.open(io.BytesIO(data)) as shown:
+        assert dict(shown.getexif()) == {0x0112: 6}
+        assert shown.info["icc_profile"] == image.info["icc_profile"]
+        assert shown.size == image.size
+        assert "comment" not in shown.info
+    bare = encode(image, custom(), mode, seed=0, header=header, metadata=False)
+    assert bare == encode(np.asarray(image), custom(), mode, seed=0, header=header)
+    assert torch.equal(decode(bare), decode(data))
+
+
+def test_metadata_that_no_longer_fit_are_dropped():
+    plain = encode(picture(), custom())
+    assert encode(with_metadata(orientation=1, space=b"CMYK"), custom()) == plain
+    assert encode(with_metadata(orientation=9, space=b"GRAY"), custom()) == plain
+    gray = with_metadata(orientation=1)
+    assert encode(gray, custom(), gray=True) == encode(np.asarray(gray.convert("L")), custom())
+    broken = picture()
+    broken.info["exif"] = b"Exif\0\0garbage"
+    assert encode(broken, custom()) == plain
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"])
+def test_every_pillow_mode(mode):
+    unconvertible = mode in ("LAB", "PA")
+    image = Image.new(mode, (20, 10)) if unconvertible else picture(10, 20).convert(mode)
+    data = encode(image, custom())
+    expected = image.convert("L" if mode in ("1", "L", "LA") else "RGB")
+    assert encode(np.asarray(expected), custom()) == data
+    assert decode(data).shape == (len(expected.getbands()), 10, 20)
+
+
+def test_a_palette_with_transparency():
+    image = picture(10, 20).convert("P")
+    image.info["transparency"] = 0
+    assert tuple(decode(encode(image, custom())).shape) == (3, 10, 20)
+
+
+def test_sizes_that_no_file_can_have():
+    for empty in (torch.zeros(3, 0, 8), np.zeros((8, 0, 3), np.uint8), np.zeros((0, 0))):
+        with pytest.raises(ValueError, match="image must have at least one pixel, got shape"):
+            encode(empty, custom())
+    with pytest.raises(ValueError, match=r"from 1 to 65500 pixels high and wide, got 0 x 8"):
+        encode(Image.new("RGB", (8, 0)), custom())
+    for shape in ((65501, 1, 3), (65536, 1, 3)):
+        with pytest.raises(ValueError, match=rf"65500 pixels high and wide, got {shape[0]} x 1"):
+            encode(np.zeros(shape, np.uint8), custom())
+    longest = encode(np.zeros((65500, 1, 3), np.uint8), custom(), header="compact")
+    assert tuple(decode(longest).shape) == (3, 65500, 1)
+
+
+def test_refused_options():
+    with pytest.raises(ValueError, match="header must be one of jfif, compact, got 'small'"):
+        encode(picture(), custom(), header="small")
+    for mode in ("I", "F"):
+        with pytest.raises(ValueError, match=f'mode "{mode}": 32-bit samples have no known range'):
+            encode(Image.new(mode, (8, 8)), custom())

@@ -96,7 +96,7 @@ def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") ->
     compact = header == "compact"
     symbols, layout = frame_symbols(frame)
     dc, ac = _huffman_tables(symbols, len(frame.planes), optimize, compact)
-    dqt, table_of = _quantization_tables(frame.tables, compact)
+    dqt, table_of = distinct_tables(frame.tables, compact)
     dqt_segments = [list(enumerate(dqt))] if compact else [[entry] for entry in enumerate(dqt)]
     dht = [
         (is_ac, number, table)
@@ -182,10 +182,10 @@ def _tables_of_components(tables: Any, components: int) -> tuple[Table, ...]:
     return tuple(valid[min(index, len(valid) - 1)] for index in range(components))
 
 
-def _quantization_tables(tables: Sequence[Table], compact: bool) -> tuple[list[Table], list[int]]:
-    """The tables to write and, per component, which of them it uses.
+def distinct_tables(tables: Sequence[Table], compact: bool) -> tuple[list[Table], list[int]]:
+    """The quantization tables to write and, per component, which of them it uses.
 
-    libjpeg's layout has the first component's table apart, even from an equal one.
+    If not compact, the first component's table is apart even from an equal one, as libjpeg has it.
     """
     written, table_of = [tables[0]], [0]
     for table in tables[1:]:

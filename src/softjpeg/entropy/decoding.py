@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -91,6 +92,7 @@ def _split(data: bytes, intervals: int) -> tuple[npt.NDArray[np.uint8], list[int
     return np.frombuffer(b"".join(parts), np.uint8), [*accumulate(len(part) for part in parts)]
 
 
+@lru_cache(maxsize=16)  # Most files have the tables of Annex K.
 def _lookup(table: HuffmanTable) -> _Lookup:
     values = np.array(table.values, dtype=np.uint8)
     # A code of length L is followed by anything: 2^(16 - L) words start with it.
