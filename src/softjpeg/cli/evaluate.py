@@ -1,16 +1,18 @@
-"""``softjpeg evaluate``."""
+"""``softjpeg evaluate``, and ``softjpeg plot`` for what it wrote."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from softjpeg.cli.app import (
     BatchSize,
-    Chroma,
     EncoderMode,
     Labels,
     Limit,
@@ -19,17 +21,27 @@ from softjpeg.cli.app import (
     Resize,
     Seed,
     Size,
-    Subsampling,
     app,
     check_folder,
     numbers,
+    sentence,
     show,
 )
-from softjpeg.cli.inputs import load_inputs, provenance
+from softjpeg.cli.inputs import as_network, is_run, load_inputs, load_trained, provenance
 from softjpeg.cli.trained import evaluate_layer
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from softjpeg.evaluation import Encoder, Gain, RatePoint
     from softjpeg.preset import Preset
+
+
+class Recode(str, Enum):
+    """Lossless steps after every JPEG encoder, the reference's too."""
+
+    compact = "compact"
+    progressive = "progressive"
 
 
 @app.command()
@@ -39,55 +51,186 @@ def evaluate(
         Path | None, typer.Argument(help="As for learn; default: a run's own test images.")
     ] = None,
     preset: Annotated[
-        list[Path] | None, typer.Option(help="A preset to measure; may be repeated.")
+        list[str] | None,
+        typer.Option(help="A preset or ladder to measure, or a built-in one; may be repeated."),
     ] = None,
     quality: Annotated[
-        str | None, typer.Option(help="Qualities of default JPEG beside it, as 10,20,50.")
+        str | None, typer.Option(help="Of ladders and of default JPEG beside them, as 10,20,50.")
     ] = None,
-    subsampling: Chroma = Subsampling.s420,
+    subsampling: Annotated[
+        str, typer.Option(help="Of default JPEG and competitors, as 4:2:0,4:4:4,4:2:2,gray.")
+    ] = "4:2:0,4:4:4",
     mode: EncoderMode = Mode.hard,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(help="Another network that reads the same files; may be repeated."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help='Competitors, as mozjpeg,webp, or "all".')
+    ] = None,
+    learn_from: Annotated[
+        Path | None, typer.Option(help="Images for competitors that learn; never those to judge.")
+    ] = None,
+    recode: Annotated[
+        Recode | None, typer.Option(help="Smaller headers or scans, for every JPEG alike.")
+    ] = None,
     labels: Labels = None,
     size: Size = None,
     resize: Resize = None,
     limit: Limit = None,
     batch_size: BatchSize = 32,
     seed: Seed = 0,
-    json: Annotated[Path | None, typer.Option(help="File for the numbers.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File for the numbers, image by image.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="File for a row of numbers a point.")] = None,
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", help="File for the curves: .html, .png or .svg.")
+    ] = None,
 ) -> None:
-    """Measure bytes and the network's answers on real files: presets beside default JPEG.
+    """Measure bytes and networks' answers on real files: presets beside default JPEG.
 
     For a training run without images: its layer as trained, rounding, as real files, and without.
     """
-    if json is not None:
-        check_folder("--json", json)
-    if images is None and not preset and quality is None:
+    for option, file in (("--json", json), ("--csv", csv), ("--plot", plot_file)):
+        if file is not None:
+            check_folder(option, file)
+    if images is None and not preset and quality is None and against is None:
         evaluate_layer(network, limit, batch_size, seed, json)
         return
-    qualities = {} if quality is None else {"qualities": numbers("--quality", quality)}
-    from softjpeg.evaluation import evaluate, save_json, table
+    if plot_file is not None:
+        from softjpeg.report.rate_curves import check_format
 
-    presets = _presets(preset or [])
+        check_format(plot_file)
+    from softjpeg.cli.against import choose, curves_of, learning_images
+    from softjpeg.competitors import Context
+    from softjpeg.evaluation import QUALITIES, evaluate, gains, save_csv, save_json
+
+    rivals = [] if against is None else choose(against)
+    qualities = QUALITIES if quality is None else numbers("--quality", quality)
+    samplings = list(dict.fromkeys(subsampling.split(",")))
+    presets = _presets(preset or [], qualities)
     net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
+    readers = {name: _reader(name, net.module) for name in reader or []}
+    failures: dict[str, str] = {}
+
+    def note(name: str, error: Exception) -> None:
+        failures.setdefault(sentence(error), name)
+
+    learning = learning_images(net, learn_from, size, resize, labels) if rivals else None
+    context = Context(
+        qualities=qualities,
+        images=None if learning is None else learning.pixels,
+        labels=None if learning is None else learning.labels,
+        model=net.module,
+        seed=seed,
+        progress=True,
+    )
+    curves = curves_of(rivals, context, [s for s in samplings if s != "gray"], note)
+    others = {label for curve in curves.values() for label in curve}
+
+    def failed(name: str, error: Exception) -> None:
+        if name not in others:
+            raise ValueError(f"{name}: {error}") from error
+        note(name, error)
+
     points = evaluate(
-        net.module,
+        {net.name: net.module, **readers} if readers else net.module,
         loaded.pixels,
         presets,
         labels=loaded.labels,
-        **qualities,
-        subsampling=subsampling.value,
+        qualities=qualities,
+        subsampling=samplings,
         mode=mode.value,
+        encoders=curves,
+        change=None if recode is None else _recoded(recode),
+        failed=failed,
         seed=seed,
         batch_size=batch_size,
         progress=True,
     )
-    show(table(points))
+    found = gains(points, seed=seed)
+    _show(points, found)
+    for reason, name in failures.items():
+        typer.echo(f"softjpeg: {reason if name in reason else f'{name}: {reason}'}", err=True)
+    facts = provenance(net, images, loaded, seed)
+    facts["recode"] = "none" if recode is None else recode.value
     if json is not None:
-        save_json(points, json, provenance(net, images, loaded, seed))
+        save_json(points, json, facts, found, seed=seed)
+    if csv is not None:
+        save_csv(points, csv, seed=seed)
+    if plot_file is not None:
+        _plot(plot_file, points, found, facts)
 
 
-def _presets(paths: list[Path]) -> dict[str, Preset]:
-    """Presets by their files' stems, or by their paths where stems coincide."""
+@app.command()
+def plot(
+    points: Annotated[Path, typer.Argument(help="What evaluate --json wrote.")],
+    out: Annotated[Path, typer.Option(help="File for the curves: .html, .png or .svg.")],
+) -> None:
+    """Draw the curves that evaluate measured."""
+    check_folder("--out", out)
+    from softjpeg.evaluation import gains, load_json
+
+    loaded, facts = load_json(points)
+    _plot(out, loaded, gains(loaded, seed=facts.get("seed", 0)), facts)
+
+
+def _presets(specs: list[str], qualities: Sequence[int]) -> dict[str, Preset | dict[str, Preset]]:
+    """Presets by their files' stems, or by their paths where stems coincide; ladders by quality."""
+    from softjpeg.built_in import read_text
+    from softjpeg.ladder import FORMAT, Ladder
     from softjpeg.preset import Preset
 
-    stems = Counter(path.stem for path in paths)
-    return {p.stem if stems[p.stem] == 1 else str(p): Preset.load(p) for p in paths}
+    stems = Counter(Path(spec).stem for spec in specs)
+    found: dict[str, Preset | dict[str, Preset]] = {}
+    for spec in specs:
+        name = Path(spec).stem if stems[Path(spec).stem] == 1 else spec
+        text, _ = read_text(spec)
+        if f'"{FORMAT}"' in text[:200]:
+            ladder = Ladder.from_json(text, spec)
+            found[name] = {f"{name} q {q}": ladder.at(q) for q in qualities}
+        else:
+            found[name] = Preset.from_json(text, spec)
+    return found
+
+
+def _reader(name: str, beside: nn.Module) -> nn.Module:
+    """A network that reads what was prepared for another one, on its device."""
+    import torch
+
+    from softjpeg.networks import load_network
+    from softjpeg.proxy import device_of
+
+    net = as_network(load_trained(name), name) if is_run(name) else load_network(name)
+    layout: Any = {"memory_format": torch.channels_last}
+    return net.module.to(device_of(beside), **layout)
+
+
+def _recoded(how: Recode) -> Callable[[Mapping[str, Encoder]], Mapping[str, Encoder]]:
+    from softjpeg.codec import recode
+    from softjpeg.evaluation.encoders import each_recoded
+
+    step = partial(recode, header="compact", progressive=how is Recode.progressive)
+    return partial(each_recoded, recode=step)
+
+
+def _show(points: Sequence[RatePoint], found: Sequence[Gain]) -> None:
+    from softjpeg.evaluation import gains_table, headline, table
+
+    show(table(points))
+    if not found:
+        return
+    show(gains_table(found, "Against the better of default JPEG at every rate"))
+    measure = "top1" if any(g.quality == "top1" for g in found) else "agreement"
+    for gain in found:
+        if (gain.quality, gain.rate) == (measure, "bpp"):
+            reader = f" (read by {gain.reader})" if gain.reader else ""
+            typer.echo(headline(gain) + reader)
+
+
+def _plot(
+    path: Path, points: Sequence[RatePoint], found: Sequence[Gain], facts: Mapping[str, Any]
+) -> None:
+    from softjpeg.report.rate_curves import save_plot
+
+    save_plot(path, points, found, facts)
+    typer.echo(f"wrote {path}")

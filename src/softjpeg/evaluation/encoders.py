@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from softjpeg.codec import encode
-from softjpeg.codec.image import to_pillow_image
 from softjpeg.preset import Preset
 
 Encoder = Callable[[Tensor], bytes]
@@ -62,9 +60,9 @@ def default_jpeg(qualities: Sequence[int], subsampling: str) -> dict[int, Encode
     if subsampling not in SUBSAMPLINGS:
         wanted = ", ".join(SUBSAMPLINGS)
         raise ValueError(f"subsampling must be one of {wanted}, got {subsampling!r}")
-    if subsampling == "gray":
-        return {q: partial(_encode_gray, preset=Preset.from_quality(q)) for q in qualities}
-    return {q: preset_encoder(Preset.from_quality(q, subsampling)) for q in qualities}
+    gray = subsampling == "gray"
+    sampling = "4:4:4" if gray else subsampling
+    return {q: preset_encoder(Preset.from_quality(q, sampling), gray=gray) for q in qualities}
 
 
 def each_recoded(
@@ -84,7 +82,3 @@ def each_recoded(
         return encoder_and_step
 
     return {name: recoded(encoder) for name, encoder in encoders.items()}
-
-
-def _encode_gray(image: Tensor, preset: Preset) -> bytes:
-    return encode(to_pillow_image(image).convert("L"), preset)

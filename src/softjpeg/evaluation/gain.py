@@ -116,22 +116,19 @@ def headline(gain: Gain) -> str:
     ...     0.45, Estimate(0.8, 0.7, 0.85), 0.784))
     'mine: +11.6 points of top-1 at 0.450 bpp, 80.0 % fewer bytes at 78.4 % top-1'
     """
-    if math.isnan(gain.best_gain.value):
-        return f"{gain.curve}: no rate in common with the reference"
     what = {"top1": "top-1", "agreement": "agreement", "kl": "KL"}[gain.quality]
-    unit = " %" if gain.quality == "kl" else " points"
-    at = (
-        f"KL {gain.best_saving_at:.3g}"
-        if gain.quality == "kl"
-        else (f"{100 * gain.best_saving_at:.1f} % {what}")
-    )
-    sign = -1 if gain.quality == "kl" else 1
-    words = f"{gain.curve}: {sign * 100 * gain.best_gain.value:+.1f}{unit} of {what}"
-    words += f" at {gain.best_gain_at:.3f} bpp"
-    if math.isnan(gain.best_saving.value):
-        return words
-    share = 100 * gain.best_saving.value
-    return f"{words}, {abs(share):.1f} % {'fewer' if share >= 0 else 'more'} bytes at {at}"
+    rate = {"bpp": "bpp", "scan_bpp": "bpp of scans"}[gain.rate]
+    parts = []
+    if not math.isnan(gain.best_gain.value):
+        sign, unit = (-1, "%") if gain.quality == "kl" else (1, "points")
+        gained = f"{sign * 100 * gain.best_gain.value:+.1f} {unit} of {what}"
+        parts.append(f"{gained} at {gain.best_gain_at:.3f} {rate}")
+    if not math.isnan(gain.best_saving.value):
+        at = gain.best_saving_at
+        place = f"KL {at:.3g}" if gain.quality == "kl" else f"{100 * at:.1f} % {what}"
+        share = 100 * gain.best_saving.value
+        parts.append(f"{abs(share):.1f} % {'fewer' if share >= 0 else 'more'} bytes at {place}")
+    return f"{gain.curve}: " + (", ".join(parts) or "nothing in common with the reference")
 
 
 def gains_table(found: Sequence[Gain], title: str | None = None) -> Table:
@@ -139,16 +136,18 @@ def gains_table(found: Sequence[Gain], title: str | None = None) -> Table:
     from rich.table import Table
 
     readers = any(g.reader for g in found)
-    view = Table(
-        title=title, caption="95 % intervals over images in brackets; negative: fewer bytes"
-    )
+    second = "top1" if any(g.quality == "top1" for g in found) else "agreement"
+    word = "top-1" if second == "top1" else "agreement"
+    caption = "below each figure its 95 % interval over images; BD-rate: negative is fewer bytes"
+    view = Table(title=title, caption=caption)
     for name in ["encoder"] + ["reader"] * readers:
         view.add_column(name)
-    labelled = any(g.quality == "top1" for g in found)
-    second = "top1" if labelled else "agreement"
-    word = "top-1" if labelled else "agreement"
-    heads = ["BD-rate KL, files", "BD-rate KL, scans", f"BD-rate {word}, files"]
-    for head in [*heads, f"most {word} at equal bytes", f"most bytes at equal {word}"]:
+    heads = ["BD-rate %, equal KL", "the same, scans only", f"BD-rate %, equal {word}"]
+    for head in [
+        *heads,
+        f"most points of {word} at equal bytes",
+        f"most bytes saved % at equal {word}",
+    ]:
         view.add_column(head, justify="right")
     by_row: dict[tuple[str, str], dict[tuple[str, str], Gain]] = {}
     for g in found:
@@ -160,10 +159,8 @@ def gains_table(found: Sequence[Gain], title: str | None = None) -> Table:
             curve,
             *[reader] * readers,
             *["" if g is None else _percent(g.bd_rate) for g in rates],
-            "" if best is None else _percent(best.best_gain) + f" at {best.best_gain_at:.2f} bpp",
-            ""
-            if best is None
-            else _percent(best.best_saving, -1) + f" at {100 * best.best_saving_at:.1f}",
+            "" if best is None else _percent(best.best_gain),
+            "" if best is None else _percent(best.best_saving),
         )
     return view
 
@@ -206,11 +203,10 @@ def _gain(
     )
 
 
-def _percent(figure: Estimate, sign: int = 1) -> str:
+def _percent(figure: Estimate) -> str:
     if math.isnan(figure.value):
         return "–"
-    words = f"{sign * 100 * figure.value:+.1f}"
+    words = f"{100 * figure.value:+.1f}"
     if math.isnan(figure.low):
         return words
-    low, high = sorted(sign * 100 * bound for bound in (figure.low, figure.high))
-    return f"{words} [{low:+.1f}, {high:+.1f}]"
+    return f"{words}\n{100 * figure.low:+.1f}…{100 * figure.high:+.1f}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from softjpeg.evaluation.pareto import Array
@@ -25,13 +27,14 @@ def interpolate(x: Array, y: Array, at: Array) -> Array:
     array([ 1.,  4., nan])
     """
     lead, width = at.shape[:-1], at.shape[-1]
-    x, y = (np.broadcast_to(a, (*lead, a.shape[-1])).reshape(-1, a.shape[-1]) for a in (x, y))
-    at = at.reshape(-1, width)
+    rows, knots = math.prod(lead), x.shape[-1]
+    x, y = (np.broadcast_to(a, (*lead, knots)).reshape(rows, knots) for a in (x, y))
+    at = at.reshape(rows, width)
     values = np.full(at.shape, np.nan)
     counts = np.isfinite(x).sum(-1)
     for count in np.unique(counts[counts > 0]):
-        rows = counts == count
-        values[rows] = _hermite(x[rows, :count], y[rows, :count], at[rows])
+        same = counts == count
+        values[same] = _hermite(x[same, :count], y[same, :count], at[same])
     return values.reshape(*lead, width)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor, nn
 
 from softjpeg.codec import scan_bytes
@@ -118,7 +118,7 @@ def _decoded(encoder: Encoder, images: Tensor, batch_size: int, files: _Files) -
                     pixels = np.array(picture.convert("RGB"))
                     if picture.format == "JPEG":
                         files.subsampling = _subsampling(picture)
-            except UnidentifiedImageError:
+            except OSError:
                 raise ValueError(f"Pillow cannot decode the file of image {i}") from None
             if pixels.shape[:2] != image.shape[1:]:
                 size = f"{pixels.shape[1]}x{pixels.shape[0]}"
@@ -152,8 +152,8 @@ def _point(
     kl = F.kl_div(*logs, reduction="none", log_target=True).sum(-1).clamp(min=0)
     cosine = 1 - F.cosine_similarity(answers.double(), original.double(), dim=-1)
     each = PerImage(
-        bytes=np.array(files.bytes),
-        scan_bytes=np.array(files.scan_bytes),
+        bytes=np.array(files.bytes, dtype=float),
+        scan_bytes=np.array(files.scan_bytes, dtype=float),
         agree=_array(right == original.argmax(-1)),
         kl=_array(kl),
         cosine=_array(cosine.clamp(min=0)),

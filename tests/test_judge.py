@@ -1,0 +1,318 @@
+import csv
+import functools
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import stats
+from torch import nn
+
+from softjpeg.codec import encode, scan_bytes
+from softjpeg.evaluation import (
+    RatePoint,
+    default_jpeg,
+    evaluate,
+    gains,
+    judge,
+    load_json,
+    preset_encoder,
+    save_csv,
+    save_json,
+)
+from softjpeg.evaluation.bootstrap import estimate, point_intervals, resample_means
+from softjpeg.evaluation.encoders import each_recoded
+from softjpeg.preset import Preset
+
+
+def images(count=12, size=24, seed=0):
+    random = np.random.default_rng(seed)
+    small = random.integers(0, 256, (count, 6, 6, 3), dtype=np.uint8)
+    big = [np.asarray(Image.fromarray(s).resize((size, size), Image.BICUBIC)) for s in small]
+    return torch.from_numpy(np.stack(big)).permute(0, 3, 1, 2).contiguous()
+
+
+def network(seed=0, classes=5):
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.AvgPool2d(3), nn.Flatten(), nn.Linear(192, classes))
+    net[-1].weight.data *= 60
+    net[-1].bias.data -= net(images(32, seed=9).float() / 255).mean(0).detach()
+    return net
+
+
+def by_pillow(image, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def webp(image):
+    return by_pillow(image, format="webp", quality=20)
+
+
+def softmax(values):
+    values = np.exp(values - values.max(-1, keepdims=True))
+    return values / values.sum(-1, keepdims=True)
+
+
+@torch.no_grad()
+def test_points_by_hand():
+    net, x = network(), images()
+    labels = torch.arange(12) % 5
+
+    def encoder(image):
+        return by_pillow(image, format="jpeg", quality=8, subsampling=2)
+
+    point = judge(net, x, {"mine": encoder}, labels, batch_size=5)[1]
+    files = [encoder(image) for image in x]
+    shown = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in files]
+    answers = net(torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2).float() / 255)
+    original = net(x.float() / 255)
+    p, q = (softmax(a.double().numpy()) for a in (original, answers))
+    kl = (p * np.log(p / q)).sum(-1)
+    a, b = original.double().numpy(), answers.double().numpy()
+    cosine = 1 - (a * b).sum(-1) / np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
+    same = original.argmax(-1).numpy() == answers.argmax(-1).numpy()
+    right = answers.argmax(-1).numpy() == labels.numpy()
+    assert 0 < same.mean() < 1
+    assert point.bytes_per_file == pytest.approx(np.mean([len(data) for data in files]))
+    assert point.bpp == pytest.approx(8 * point.bytes_per_file / 24**2)
+    assert point.scan_bpp == pytest.approx(8 * np.mean([scan_bytes(d) for d in files]) / 24**2)
+    assert (point.agreement, point.top1) == pytest.approx((same.mean(), right.mean()))
+    assert point.kl == pytest.approx(kl.mean(), rel=1e-5)
+    assert point.cosine == pytest.approx(cosine.mean(), rel=1e-5)
+    assert (point.mode, point.subsampling) == ("other", "4:2:0")
+    np.testing.assert_array_equal(point.images.bytes, [len(data) for data in files])
+    np.testing.assert_array_equal(point.images.agree, same)
+    np.testing.assert_array_equal(point.images.correct, right)
+    np.testing.assert_allclose(point.images.kl, kl, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(point.images.cosine, cosine, rtol=1e-4, atol=1e-9)
+
+
+def test_files_are_written_once_for_all_readers():
+    calls = []
+
+    def encoder(image):
+        calls.append(1)
+        return webp(image)
+
+    x = images()
+    nets = {"a": network(0), "b": network(1, classes=3)}
+    points = judge(nets, x, {"webp": encoder}, batch_size=5)
+    assert len(calls) == len(x)
+    assert [(p.reader, p.name) for p in points] == [
+        *(("a", "uncompressed"), ("a", "webp"), ("b", "uncompressed"), ("b", "webp"))
+    ]
+    for name, net in nets.items():
+        alone = judge(net, x, {"webp": webp})[1]
+        (together,) = (p for p in points if (p.reader, p.name) == (name, "webp"))
+        assert together.kl == pytest.approx(alone.kl, rel=1e-4)
+        assert math.isnan(together.scan_bpp)
+        assert together.subsampling == ""
+
+
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:2", "4:2:0", "gray"])
+def test_sampling_is_read_from_the_files(sampling):
+    ((quality, encoder),) = default_jpeg([30], sampling).items()
+    x = images(2)
+    found = judge(network(), x, {"q": encoder})[1].subsampling
+    assert (quality, found) == (30, sampling)
+    with Image.open(io.BytesIO(encoder(x[0]))) as file:
+        assert file.mode == ("L" if sampling == "gray" else "RGB")
+
+
+def test_encoders_that_fail_are_named():
+    x, net = images(3), network()
+
+    def cut(image):
+        return webp(image)[:20]
+
+    def small(image):
+        return webp(image[:, :8])
+
+    def broken(image):
+        raise RuntimeError("no luck")
+
+    encoders = {"cut": cut, "small": small, "broken": broken, "webp": webp}
+    with pytest.raises(ValueError, match="cut: Pillow cannot decode the file of image 0"):
+        judge(net, x, encoders)
+    with pytest.raises(ValueError, match="small: the file of image 0 shows 24x8 pixels"):
+        judge(net, x, {"small": small})
+    told = {}
+    points = judge(net, x, encoders, failed=told.__setitem__)
+    assert [p.name for p in points] == ["uncompressed", "webp"]
+    assert list(told) == ["cut", "small", "broken"]
+    assert str(told["broken"]) == "no luck"
+
+
+def test_bad_outputs():
+    with pytest.raises(ValueError, match=r"outputs must have shape \(N, classes\), got \(2, 3, "):
+        judge(nn.Identity(), images(2), {})
+
+
+# evaluate
+
+
+def test_evaluate_is_judge_with_names():
+    x, net = images(), network()
+    preset = Preset.from_quality(20, "4:4:4")
+    points = evaluate(
+        net,
+        x,
+        {"mine": preset, "ladder": {"ladder q 5": Preset.from_quality(5)}},
+        qualities=[10, 80],
+        subsampling=["4:2:0", "gray"],
+        encoders={"webp": {"webp q 20": webp}},
+    )
+    assert [(p.name, p.curve, p.mode, p.subsampling) for p in points] == [
+        ("uncompressed", "", "none", "4:4:4"),
+        ("mine", "learned", "hard", "4:4:4"),
+        ("ladder q 5", "ladder", "hard", "4:2:0"),
+        ("default 4:2:0 q 10", "default 4:2:0", "default", "4:2:0"),
+        ("default 4:2:0 q 80", "default 4:2:0", "default", "4:2:0"),
+        ("default gray q 10", "default gray", "default", "gray"),
+        ("default gray q 80", "default gray", "default", "gray"),
+        ("webp q 20", "webp", "other", ""),
+    ]
+    assert points[1].bytes_per_file == np.mean([len(encode(image, preset)) for image in x])
+    with pytest.raises(ValueError, match="names of their own, got 'default q 10' twice"):
+        evaluate(net, x, {"default q 10": preset}, qualities=[10])
+    with pytest.raises(ValueError, match=r"subsampling must be one of .* got '4:1:1'"):
+        evaluate(net, x, {}, subsampling="4:1:1")
+
+
+def test_sampled_files_depend_on_seed_and_pixels_alone():
+    x = images(4)
+    preset = Preset(*(np.full((8, 8), 30),) * 2, hardness=5.0)
+    first = [preset_encoder(preset, "probabilistic", 1)(image) for image in x]
+    again = preset_encoder(preset, "probabilistic", 1)
+    assert [again(image) for image in reversed(x)] == first[::-1]
+    assert preset_encoder(preset, "probabilistic", 2)(x[0]) != first[0]
+
+
+def test_recoded_is_lossless_and_smaller_on_both_sides():
+    from softjpeg.codec import recode
+
+    x, net = images(), network()
+    presets = {"mine": Preset.from_quality(20)}
+    options = {"qualities": [10], "encoders": {"webp": {"webp q 20": webp}}}
+    plain = evaluate(net, x, presets, **options)
+    change = lambda encoders: each_recoded(encoders, recode)  # noqa: E731
+    small = evaluate(net, x, presets, change=change, **options)
+    for before, after in zip(plain[1:], small[1:], strict=True):
+        assert after.kl == before.kl
+        assert (after.bpp < before.bpp) == (before.curve != "webp")
+
+
+# Confidence intervals
+
+
+@functools.cache
+def measured():
+    x = images(40, seed=3)
+    labels = torch.arange(40) % 5
+    return evaluate(
+        *(network(), x, {"a": Preset.from_quality(5, "4:4:4"), "b": Preset.from_quality(20)}),
+        labels=labels,
+        qualities=[5, 20, 60],
+        encoders={"webp": {"webp q 20": webp}},
+    )
+
+
+def test_intervals_are_scipys():
+    points = measured()
+    means = resample_means(points, 4000, seed=1)
+    for i, found in enumerate(point_intervals(points, means)[1:], 1):
+        for field, name in (("kl", "kl"), ("agreement", "agree"), ("top1", "correct")):
+            values = getattr(points[i].images, name)
+            if values.std() == 0:
+                assert found[field].low == found[field].high
+                continue
+            expected = stats.bootstrap(
+                (values,), np.mean, n_resamples=4000, method="percentile", random_state=0
+            ).confidence_interval
+            spread = expected.high - expected.low
+            assert found[field].low == pytest.approx(expected.low, abs=0.06 * spread)
+            assert found[field].high == pytest.approx(expected.high, abs=0.06 * spread)
+            assert found[field].value == pytest.approx(values.mean())
+        assert found["bpp"].value == pytest.approx(points[i].bpp)
+    assert math.isnan(point_intervals(points, means)[-1]["scan_bpp"].value)
+
+
+def test_resamples_are_paired():
+    points = measured()
+    means = resample_means([points[1], points[1]], 50)
+    assert means["kl"][1:].std() > 0
+    np.testing.assert_array_equal(means["kl"][:, 0], means["kl"][:, 1])
+    assert repr(gains(points, resamples=50)) == repr(gains(points, resamples=50))
+
+
+def test_interval_covers_what_it_should():
+    random = np.random.default_rng(0)
+    inside = 0
+    for trial in range(200):
+        sample = random.normal(0, 1, 60)
+        weights = np.random.default_rng(trial).multinomial(60, np.full(60, 1 / 60), 400) / 60
+        found = estimate(np.concatenate([[sample.mean()], weights @ sample]))
+        inside += found.low <= 0 <= found.high
+    assert 0.88 <= inside / 200 <= 0.99
+
+
+def test_resamples_refuse_points_of_other_images():
+    net = network()
+    some, more = (judge(net, images(n), {})[0] for n in (3, 4))
+    with pytest.raises(ValueError, match=r"points must be of the same images, got \[3, 4\]"):
+        resample_means([some, more])
+    with pytest.raises(ValueError, match="resamples must be at least 0, got -1"):
+        resample_means([some], -1)
+
+
+# Files
+
+
+def test_json_holds_all_that_plots_and_intervals_need(tmp_path):
+    points = measured()
+    found = gains(points)
+    save_json(points, tmp_path / "p.json", {"seed": 3}, found)
+    body = json.loads((tmp_path / "p.json").read_text())
+    again, provenance = load_json(tmp_path / "p.json")
+    assert provenance == {"seed": 3}
+    for before, after in zip(points, again, strict=True):
+        assert repr(after) == repr(before)
+        for name, values in vars(before.images).items():
+            np.testing.assert_allclose(getattr(after.images, name), values, rtol=1e-5)
+    for before, after in zip(found, gains(again), strict=True):
+        for name in ("bd_rate", "best_saving"):
+            expected, figure = (vars(getattr(gain, name)) for gain in (before, after))
+            assert figure == pytest.approx(expected, rel=1e-3, nan_ok=True)
+    assert len(body["gains"]) == len(found)
+    low, high = body["points"][1]["interval"]["kl"]
+    assert low < points[1].kl < high
+    assert set(body["points"][1]["images"]["agree"]) <= {"0", "1"}
+    assert body["points"][-1]["scan_bpp"] is None
+
+
+def test_csv_is_a_row_a_point(tmp_path):
+    points = measured()
+    save_csv(points, tmp_path / "p.csv")
+    rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
+    assert [row["name"] for row in rows] == [p.name for p in points]
+    assert float(rows[1]["kl"]) == points[1].kl
+    assert float(rows[1]["kl_low"]) < points[1].kl < float(rows[1]["kl_high"])
+    assert rows[-1]["scan_bpp"] == ""
+
+
+def test_files_that_hold_no_points(tmp_path):
+    (tmp_path / "x.json").write_text('{"points": [{}], "provenance": {}}')
+    for name in ("absent.json", "x.json"):
+        with pytest.raises(ValueError, match=name):
+            load_json(tmp_path / name)
+
+
+def test_points_without_images_have_no_intervals(tmp_path):
+    point = RatePoint("a", "hard", "4:2:0", 100, 1.0, 0.9, None, 0.5, 0.4)
+    save_json([point], tmp_path / "p.json", {})
+    assert repr(load_json(tmp_path / "p.json")[0]) == repr([point])
