@@ -18,7 +18,6 @@ As hardness grows these become the counts of the rounded coefficients.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -28,19 +27,24 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from softjpeg.cpmf import cpmf
 from softjpeg.entropy.layout import ScanLayout, sampling_factors, scan_layout, to_mcu_order
-from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
+from softjpeg.size_distribution import (
+    AC_SIZES,
+    SizeDistribution,
+    ac_sizes,
+    dc_sizes,
+    differenced,
+)
 from softjpeg.tables import ZIGZAG
 
-_RUNS, _AC_SIZES, _DC_SIZES = 16, 11, 12
+_RUNS = 16
 _CHUNK_BLOCKS = {"cpu": 512}
 """As many blocks at a time as stay in the cache; elsewhere as many as keep a device busy."""
 _ALMOST_SURE = 1 - 1e-6  # The logarithm of the opposite has a gradient.
 
 
-_Part = Callable[[Tensor, Tensor, Tensor, int], Tensor]
-"""From z, q, α and a window to what chunks of blocks add up: (2, B, 256)."""
+_Part = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From z, q and α to what chunks of blocks add up: (2, B, 256)."""
 
 
 class ExpectedSymbols(NamedTuple):
@@ -62,6 +66,7 @@ def expected_symbols(
     *,
     size: tuple[int, int],
     subsampling: str = "4:4:4",
+    shift: float | None = None,
 ) -> ExpectedSymbols:
     """Expected Huffman symbols of every image's scan.
 
@@ -71,6 +76,7 @@ def expected_symbols(
         alphas: per component (8, 8) sharpness α = hardness / q².
         size: (height, width) of the images.
         subsampling: "4:4:4", "4:2:2" or "4:2:0"; ignored for gray.
+        shift: take the gradient in tables alone, as a difference over log q ± shift, less noisy.
 
     Returns:
         Counts and presence, differentiable once in coefficients, tables and alphas. The gradient
@@ -86,15 +92,17 @@ def expected_symbols(
     """
     layout = _layout(coefficients, tables, alphas, size, subsampling)
     chunk = _CHUNK_BLOCKS.get(coefficients[0].device.type, 1 << 15)
+    dc_part, ac_part = (
+        _part(sizes, sums, shift) for sizes, sums in ((dc_sizes, _dc_sums), (ac_sizes, _ac_sums))
+    )
     sums = []
     for component, (z, q, alpha) in enumerate(zip(coefficients, tables, alphas, strict=True)):
         (rows, columns), (order, dummies) = layout.shapes[component], _scan_order(layout, component)
         blocks = z[:, :rows, :columns].flatten(3).flatten(1, 2)[..., ZIGZAG]
         q, alpha = q.flatten()[ZIGZAG], alpha.flatten()[ZIGZAG]
-        window = 2 * _reach(float((alpha * q**2).detach().min())) + 1
         # The difference to the block before crosses chunks: DC stays in one piece.
-        dc = _in_chunks(_dc, blocks[:, order, :1], q[:1], alpha[:1], window, max(chunk, len(order)))
-        ac = _in_chunks(_ac, blocks[..., 1:], q[1:], alpha[1:], window, chunk)
+        dc = _in_chunks(dc_part, blocks[:, order, :1], q[:1], alpha[:1], max(chunk, len(order)))
+        ac = _in_chunks(ac_part, blocks[..., 1:], q[1:], alpha[1:], chunk)
         sums.append(torch.stack([dc, ac], 2))
         if dummies:
             # A dummy block sends a difference of 0 and EOB, symbol 0 both.
@@ -135,23 +143,17 @@ def _scan_order(layout: ScanLayout, component: int) -> tuple[npt.NDArray[np.int6
     return sent[sent > 0] - 1, int((sent == 0).sum())
 
 
-def _reach(hardness: float) -> int:
-    """The largest distance from the nearest index at which float32 sees a probability.
-
-    Against the nearest two, an index at distance k has ``exp(-k(k - 1)h)`` at the most.
-
-    >>> _reach(1000.0), _reach(5.0)
-    (1, 2)
-    """
-    return math.ceil((math.sqrt(1 + 68 / max(hardness, 1e-6)) - 1) / 2)
+def _part(sizes: SizeDistribution, sums: Callable[[Tensor], Tensor], shift: float | None) -> _Part:
+    distribution = sizes if shift is None else differenced(sizes, shift)
+    return lambda z, q, alpha: sums(distribution(z, q, alpha))
 
 
-def _in_chunks(part: _Part, z: Tensor, q: Tensor, alpha: Tensor, window: int, chunk: int) -> Tensor:
+def _in_chunks(part: _Part, z: Tensor, q: Tensor, alpha: Tensor, chunk: int) -> Tensor:
     """The sum of a part over the blocks of z (B, blocks, n), chunk by chunk."""
     sums = []
     for images in torch.split(z, max(1, chunk // z.shape[1])):  # type: ignore[no-untyped-call]
         pieces = torch.split(images, chunk, 1)  # type: ignore[no-untyped-call]
-        parts = [_Recomputed.apply(part, window, x, q, alpha) for x in pieces]  # type: ignore[no-untyped-call]
+        parts = [_Recomputed.apply(part, x, q, alpha) for x in pieces]  # type: ignore[no-untyped-call]
         sums.append(torch.stack(parts).sum(0))
     return torch.cat(sums, 1)
 
@@ -161,56 +163,43 @@ class _Recomputed(torch.autograd.Function):
 
     # torch.utils.checkpoint does this too, but imports a compiler: seconds.
     @staticmethod
-    def forward(ctx: Any, part: _Part, window: int, z: Tensor, q: Tensor, alpha: Tensor) -> Tensor:
-        ctx.save_for_backward(z, q, alpha)
-        ctx.part, ctx.window = part, window
-        return part(z, q, alpha, window)
+    def forward(ctx: Any, part: _Part, *arguments: Tensor) -> Tensor:
+        ctx.save_for_backward(*arguments)
+        ctx.part = part
+        return part(*arguments)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        needed = ctx.needs_input_grad[2:]
+        needed = ctx.needs_input_grad[1:]
         leaves = [
             t.detach().requires_grad_(n) for t, n in zip(ctx.saved_tensors, needed, strict=True)
         ]
         with torch.enable_grad():
-            sums = ctx.part(*leaves, ctx.window)
-        found = iter(torch.autograd.grad(sums, [t for t in leaves if t.requires_grad], grad))
-        return None, None, *(next(found) if n else None for n in needed)
+            # A scalar: with a gradient to start from, torch imports a compiler too.
+            weighted = (ctx.part(*leaves) * grad).sum()
+        wanted = [leaf for leaf in leaves if leaf.requires_grad]
+        found = iter(torch.autograd.grad(weighted, wanted, allow_unused=True))
+        return None, *(next(found) if n else None for n in needed)
 
 
-def _sizes(values: Tensor) -> Tensor:
-    """Bits of \\|value\\|, as JPEG sizes a coefficient."""
-    return torch.frexp(values.abs()).exponent.long()
+def _dc_sums(sizes: Tensor) -> Tensor:
+    """Sums of the sizes of DC differences; `sizes` is (B, blocks, 1, 12)."""
+    return _sums(sizes[:, :, 0])
 
 
-def _dc(z: Tensor, q: Tensor, alpha: Tensor, window: int) -> Tensor:
-    """Sums of the sizes of DC differences; z is (B, blocks, 1) in scan order."""
-    indices, p = (x[:, :, 0] for x in cpmf(z, q, alpha, window=window))
-    indices = indices.clamp(MIN_DC, MAX_DC)
-    # The first block is predicted by 0.
-    before = pad(indices, (0, 0, 1, 0))[:, :-1]
-    p_before = torch.cat([torch.ones_like(p[:, :1]) / p.shape[-1], p[:, :-1]], 1)
-    sizes = _sizes(indices[..., None] - before[..., None, :]).flatten(2)
-    joint = (p[..., None] * p_before[..., None, :]).flatten(2)
-    return _sums(joint.new_zeros(*z.shape[:2], _DC_SIZES).scatter_add(-1, sizes, joint))
-
-
-def _ac(z: Tensor, q: Tensor, alpha: Tensor, window: int) -> Tensor:
-    """Sums of run/size, ZRL and EOB; z is (B, blocks, 63) in zigzag order."""
-    indices, probabilities = cpmf(z, q, alpha, window=window)
-    sizes = _sizes(indices.clamp(-MAX_AC, MAX_AC))
-    p = probabilities.new_zeros(*z.shape, _AC_SIZES).scatter_add(-1, sizes, probabilities)
-    zero = p[..., 0]
+def _ac_sums(sizes: Tensor) -> Tensor:
+    """Sums of run/size, ZRL and EOB; `sizes` is (B, blocks, 63, 11) in zigzag order."""
+    zero = sizes[..., 0]
     runs = _ZeroRuns.apply(zero.flatten(0, 1).T.contiguous())  # type: ignore[no-untyped-call]
-    runs = runs.permute(2, 1, 0).contiguous().unflatten(0, z.shape[:2])
+    runs = runs.permute(2, 1, 0).contiguous().unflatten(0, zero.shape[:2])
     # A product of what follows; where a factor is 0 its gradient is 0 too.
-    logs = zero.clamp_min(torch.finfo(z.dtype).tiny).log()
+    logs = zero.clamp_min(torch.finfo(zero.dtype).tiny).log()
     rest = (logs.flip(-1).cumsum(-1).flip(-1) - logs).exp()
     zrl = (runs[..., -1, :] * zero * (1 - rest)).sum(-1, keepdim=True)
     size_0 = pad(zero[..., -1:], (0, _RUNS - 1)) + pad(zrl, (_RUNS - 1, 0))
-    grid = torch.cat([size_0[..., None], runs @ p[..., 1:]], -1)
-    return _sums(pad(grid, (0, 16 - _AC_SIZES)).flatten(2))
+    grid = torch.cat([size_0[..., None], runs @ sizes[..., 1:]], -1)
+    return _sums(pad(grid, (0, 16 - AC_SIZES)).flatten(2))
 
 
 def _sums(symbols: Tensor) -> Tensor:
