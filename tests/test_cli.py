@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rich.table import Table
 from typer.testing import CliRunner
 
 import softjpeg
@@ -355,10 +354,10 @@ def test_learn_with_labels_and_size(folder, learned):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "give exactly one of --target-bpp and --rate-weight"),
+        ((), "give exactly one of --target-bpp, --target-bytes, --max-drop, --rate-weight"),
         (
             ("--target-bpp", 1, "--rate-weight", 1),
-            "give exactly one of --target-bpp and --rate-weight",
+            "give exactly one of --target-bpp, --target-bytes, --max-drop, --rate-weight",
         ),
         (("--target-bpp", 1, "--size", 99), "smaller than the crop 99x99"),
         (("--target-bpp", 1, "--labels", "absent.csv"), "labels absent.csv cannot be read"),
@@ -379,58 +378,6 @@ def test_learn_bad_network(folder, learned):
     words = ("photos", "--target-bpp", 1, "--out", "new.json")
     assert refusal("learn", "absent.py:f", *words) == "network file absent.py does not exist"
     assert refusal("learn", "small", *words).startswith("network must be timm:NAME, ")
-
-
-# softjpeg evaluate
-
-
-def test_evaluate(folder):
-    (folder / "more").mkdir()
-    Preset.from_quality(60).save("more/fine.json")
-    result = call(
-        *("evaluate", "net.py:small", "photos", "--preset", "preset.json"),
-        *("--preset", "more/fine.json", "--quality", "10,90", "--json", "points.json"),
-    )
-    assert result.exit_code == 0, result.output
-    body = json.loads((folder / "points.json").read_text())
-    names = [point["name"] for point in body["points"]]
-    assert {"preset", "fine"} <= set(names)
-    assert len(names) >= 4
-    assert body["provenance"]["network"] == "net.py:small"
-    assert "fine" in result.stdout
-
-
-def test_evaluate_passes_its_options_on(folder, monkeypatch):
-    seen = {}
-
-    def stub(model, images, presets, **options):
-        seen.update(options, presets=presets)
-        return []
-
-    evaluation = SimpleNamespace(evaluate=stub, table=lambda points: Table(), save_json=None)
-    monkeypatch.setitem(sys.modules, "softjpeg.evaluation", evaluation)
-    (folder / "sub").mkdir()
-    Preset.from_quality(60).save("sub/preset.json")
-    words = ("--mode", "probabilistic", "--subsampling", "4:2:2", "--seed", 3, "--batch-size", 1)
-    presets = ("--preset", "preset.json", "--preset", "sub/preset.json")
-    assert call("evaluate", "net.py:small", "photos", *presets, *words).exit_code == 0
-    # Equal stems: the paths tell them apart.
-    assert list(seen.pop("presets")) == ["preset.json", "sub/preset.json"]
-    expected = {"labels": None, "subsampling": "4:2:2", "mode": "probabilistic", "seed": 3}
-    assert seen == expected | {"batch_size": 1, "progress": True}
-
-
-def test_evaluate_bad_input(folder):
-    words = ("evaluate", "net.py:small", "photos")
-    assert refusal(*words, "--quality", "10,x") == (
-        "--quality must be integers with commas between, got '10,x'"
-    )
-    assert refusal(*words, "--json", "absent/x.json") == (
-        "--json absent/x.json: the folder absent does not exist"
-    )
-    assert refusal(*words, "--preset", "x.json") == (
-        "x.json cannot be read: No such file or directory"
-    )
 
 
 # softjpeg inspect

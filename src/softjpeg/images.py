@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from softjpeg.progress import track
+from softjpeg.scratch import scratch_tensor
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -28,7 +29,7 @@ class ImageSet:
 
     Attributes:
         names: each image's path relative to its source, with forward slashes.
-        pixels: (N, 3, H, W) uint8 RGB.
+        pixels: (N, 3, H, W) uint8 RGB; where they are many, in a temporary file (`scratch`).
         labels: (N,) int64 class indices; None when unknown.
         class_names: the class of each index; None when unknown.
     """
@@ -162,7 +163,7 @@ def load_images(
         return from_image(_resize_and_crop(read_image(path), path, resize, crop, interpolation))
 
     first = load(paths[0])
-    pixels = torch.empty(len(paths), *first.shape, dtype=torch.uint8)
+    pixels = scratch_tensor((len(paths), *first.shape), torch.uint8)
 
     def fill(i: int) -> None:
         image = load(paths[i])

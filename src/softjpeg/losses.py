@@ -40,7 +40,7 @@ def load_loss(spec: str) -> Loss | None:
     Raises:
         ValueError: no such name, file or function, or the file fails; one sentence.
 
-    >>> load_loss("cosine")(torch.ones(1, 2), torch.ones(1, 2)).item()
+    >>> load_loss("mse")(torch.ones(1, 2), torch.ones(1, 2)).item()
     0.0
     """
     if spec in LOSSES:

@@ -46,6 +46,7 @@ class RateControl:
     ) -> None:
         images = images.cpu()
         self._default: Tables | None = None
+        self._bpp: dict[bytes, float] = {}
         self.subsampling = subsampling
         self.rate_weight, self.target_bpp = rate_weight, target_bpp
         self.size = (images.shape[-2], images.shape[-1])
@@ -67,7 +68,12 @@ class RateControl:
     def bpp(self, tables: Tables) -> float:
         """Bits per pixel of whole files, optimized Huffman, on up to 64 of the images."""
         luma, chroma = (t.round().long().numpy() for t in tables)
-        return mean_bpp(self.sample, Preset(luma, chroma, subsampling=self.subsampling))
+        # Candidates are asked about again and again, also at other rates.
+        known = luma.tobytes() + chroma.tobytes()
+        if known not in self._bpp:
+            preset = Preset(luma, chroma, subsampling=self.subsampling)
+            self._bpp[known] = mean_bpp(self.sample, preset)
+        return self._bpp[known]
 
     def sampled_bpp(self, tables: Tables, hardness: float) -> float:
         """The same for files whose coefficients are drawn from the CPMF, on up to 16 images."""

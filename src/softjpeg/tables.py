@@ -68,7 +68,7 @@ def validate_table(name: str, table: Any) -> Table:
         raise ValueError(f"{name} must have shape (8, 8), got {array.shape}")
     # In a list one string or bool among numbers is to be named; an array has a type of its own.
     entries = array if hasattr(table, "dtype") else np.asarray(table, dtype=object)
-    for (row, column), value in np.ndenumerate(entries):
+    for (row, column), value in () if entries.dtype.kind in "iuf" else np.ndenumerate(entries):
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
             raise ValueError(
                 f"{name}[{row}][{column}] must be an integer from 1 to 255, got {value!r}"
