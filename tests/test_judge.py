@@ -283,11 +283,8 @@ def test_json_holds_all_that_plots_and_intervals_need(tmp_path):
     for before, after in zip(points, again, strict=True):
         assert repr(after) == repr(before)
         for name, values in vars(before.images).items():
-            np.testing.assert_allclose(getattr(after.images, name), values, rtol=1e-5)
-    for before, after in zip(found, gains(again), strict=True):
-        for name in ("bd_rate", "best_saving"):
-            expected, figure = (vars(getattr(gain, name)) for gain in (before, after))
-            assert figure == pytest.approx(expected, rel=1e-3, nan_ok=True)
+            np.testing.assert_array_equal(getattr(after.images, name), values)
+    assert repr(gains(again)) == repr(found)
     assert len(body["gains"]) == len(found)
     low, high = body["points"][1]["interval"]["kl"]
     assert low < points[1].kl < high

@@ -171,7 +171,9 @@ def plot(
     from softjpeg.evaluation import gains, load_json
 
     loaded, facts = load_json(points)
-    _plot(out, loaded, gains(loaded, seed=facts.get("seed", 0)), facts)
+    # A picture has no room for a table.
+    found = gains(loaded, seed=facts.get("seed", 0)) if out.suffix == ".html" else []
+    _plot(out, loaded, found, facts)
 
 
 def _presets(specs: list[str], qualities: Sequence[int]) -> dict[str, Preset | dict[str, Preset]]:

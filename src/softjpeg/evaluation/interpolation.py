@@ -52,10 +52,9 @@ def mean_between(x: Array, y: Array, low: Array, high: Array) -> Array:
     """
     edges = np.clip(x, low[..., None], high[..., None])
     width, centre = np.diff(edges), (edges[..., 1:] + edges[..., :-1]) / 2
-    total = np.zeros(width.shape)
-    for side in (-1, 1):
-        total += np.nan_to_num(interpolate(x, y, centre + side * width / np.sqrt(12)))
-    area = (np.nan_to_num(width) * total / 2).sum(-1)
+    places = [centre + side * width / np.sqrt(12) for side in (-1, 1)]
+    values = np.nan_to_num(interpolate(x, y, np.concatenate(places, -1)))
+    area = (np.nan_to_num(np.concatenate([width, width], -1)) * values / 2).sum(-1)
     inside = (low < high) & (low >= x[..., 0]) & (high <= np.fmax.reduce(x, -1))
     return np.where(inside, area / np.where(inside, high - low, 1), np.nan)
 

@@ -177,4 +177,5 @@ def _point(
 
 
 def _array(values: Tensor) -> npt.NDArray[np.float64]:
-    return values.double().numpy()
+    """To 6 digits, as files hold them: what is computed from a file is the same."""
+    return np.array([float(f"{value:.6g}") for value in values.tolist()])
