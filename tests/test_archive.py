@@ -222,6 +222,32 @@ def test_broken_and_small_images_are_named(folder):
         assert len(records(folder / "out")[0]) == 6
 
 
+def test_an_image_that_a_network_fails_on_is_named(folder):
+    (folder / "net.py").write_text(
+        NETWORK.replace("return x\n", "return x / (x.mean((1, 2, 3), True) > 0.1)\n")
+    )
+    Image.new("RGB", (30, 30)).save(folder / "photos" / "3black.png")
+    result = call("encode", "photos", *SEARCH, "out")
+    assert result.exit_code == 1
+    named, last = result.stderr.splitlines()
+    assert "photos/3black.png: net.py:first: the network's output" in named
+    assert last == "softjpeg: 1 of 7 images were not written"
+    assert len(records(folder / "out")[0]) == 6
+
+
+def test_profiles_are_kept_or_dropped(folder):
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    with Image.open(folder / "photos" / "0.png") as image:
+        image.save(folder / "p.png", icc_profile=profile)
+    for words in (SEARCH[:-1], ("--preset", "default", "--quality", "20")):
+        for option in ("--metadata", "--no-metadata"):
+            done("p.png", *words, option, "--out", "out")
+            with Image.open(folder / "out" / "p.jpg") as file:
+                assert ("icc_profile" in file.info) == (option == "--metadata")
+
+
 def test_readers_beside_default_jpeg(folder):
     output = done("photos", *SEARCH, "out", "--reader", "net.py:second")
     sources = sorted((folder / "photos").rglob("*.png"))
@@ -244,6 +270,26 @@ def test_readers_beside_default_jpeg(folder):
         ]
         (row,) = [line for line in output.splitlines() if name in line and "│" in line]
         assert [cell.strip() for cell in row.split("│")][2:4] == shares
+
+
+def test_default_jpeg_of_equal_bytes(folder):
+    from softjpeg.encode_files import pool_of
+    from softjpeg.loop.readers import equal_bytes_quality
+
+    photo, file = folder / "photos" / "0.png", folder / "x.jpg"
+    totals = [0]
+    for quality in range(1, 101):
+        done(photo, "--preset", "default", "--quality", quality, "--out", "default")
+        totals.append((folder / "default" / "0.jpg").stat().st_size)
+    with pool_of(1) as pool:
+        for size in [1, *totals[1:100:9], totals[100] - 1, 2 * totals[100]]:
+            file.write_bytes(bytes(size))
+            quality, share = equal_bytes_quality([(photo, file)], pool)
+            assert share == totals[quality] / size
+            if size <= totals[100]:
+                assert totals[quality - 1] < size <= totals[quality] or quality == 1
+            else:
+                assert quality == 100
 
 
 def test_archive_refusals(folder):

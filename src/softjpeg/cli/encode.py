@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softjpeg.cli.app import (
+    BatchSize,
     EncoderMode,
     Images,
     Mode,
@@ -54,6 +55,9 @@ def encode(
     progressive: Annotated[
         bool, typer.Option("--progressive", help="Progressive scans where they are smaller.")
     ] = False,
+    metadata: Annotated[
+        bool, typer.Option(help="Keep ICC profiles, which may be larger than a small picture.")
+    ] = True,
     network: Annotated[
         list[str] | None, typer.Option(help=f"Write what this network needs: {_NETWORKS}")
     ] = None,
@@ -73,6 +77,7 @@ def encode(
         bool,
         typer.Option("--manifest", help="Keep a manifest, and skip what it says is done."),
     ] = False,
+    batch_size: BatchSize = 32,
     jobs: Annotated[int, typer.Option(help="Images at a time; default: one for each core.")] = (
         os.cpu_count() or 1
     ),
@@ -86,11 +91,12 @@ def encode(
     # Only what is asked for: the manifest of a plain run names nothing else.
     options |= {} if header == "jfif" else {"header": header}
     options |= {"progressive": True} if progressive else {}
+    options |= {} if metadata else {"metadata": False}
     samplings = [] if subsampling is None else subsampling.split(",")
     networks = _networks([*(network or []), *(reader or [])])
     if network:
         specs, qualities = preset or ["default"], numbers("--quality", quality or _LADDER)
-        judging = (networks[: len(set(network))], keep, average, effort)
+        judging = (networks[: len(set(network))], keep, average, effort, batch_size)
         summary = _archive(images, out, specs, qualities, samplings, judging, options)
     else:
         summary = _plain(images, out, preset or [], quality, samplings, manifest, options)
@@ -140,7 +146,7 @@ def _archive(
     specs: list[str],
     qualities: tuple[int, ...],
     samplings: list[str],
-    judging: tuple[list[Network], str, bool, str],
+    judging: tuple[list[Network], str, bool, str, int],
     options: dict[str, Any],
 ) -> EncodeSummary:
     """For each image the smallest file found that keeps the networks' answers."""
@@ -156,7 +162,7 @@ def _archive(
     )
     from softjpeg.loop.archive import archive
 
-    networks, keep, average, effort = judging
+    networks, keep, average, effort, batch_size = judging
     if effort != "all" and not effort.isdecimal():
         raise ValueError(f"--effort must be a number of at least 0, or all, got {effort!r}")
     presets = named_presets(specs, sorted(qualities))
@@ -179,6 +185,7 @@ def _archive(
         # The sizes of different families' files are in another order for every image.
         by_size=len(specs) > 1 or len(samplings) > 1,
         seed=seed,
+        batch_size=batch_size,
         **driver,
     )
 

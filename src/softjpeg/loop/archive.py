@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 
 from softjpeg.encode_files import (
@@ -22,8 +24,8 @@ from softjpeg.encode_files import (
 )
 from softjpeg.loop.candidates import Candidate
 from softjpeg.loop.judge import Judge, Views, view
-from softjpeg.loop.search import smallest_files
-from softjpeg.manifest import Manifest, sha256
+from softjpeg.loop.search import Choice, smallest_files
+from softjpeg.manifest import Manifest
 from softjpeg.networks import Network
 
 Family = Callable[[Image.Image, int], Sequence[Candidate]]
@@ -65,13 +67,12 @@ def archive(
         effort, by_size: as for `smallest_files`.
         seed: of encoders that draw; an image's own seed depends on it and on the image's name.
         jobs: images encoded at a time; the files do not depend on it.
-        batch_size: images in a round of the search. Whoever resumes a run searches a batch that
-            was begun as a whole, since a network's last digits depend on what it reads at once.
+        batch_size: images in a round of the search. A batch that was begun before a run was killed
+            is searched again as a whole: a network's last digits depend on what it reads at once.
         progress: show a progress bar on a terminal.
 
     Raises:
-        ValueError: no images, files that would overwrite each other, or a network whose output is
-            not finite.
+        ValueError: no images, or two that would be written to one file or over an input.
     """
     targets = output_files(source, out)
     given = {
@@ -82,9 +83,24 @@ def archive(
         "effort": effort,
         "by_size": by_size,
         "seed": seed,
-        "batch_size": batch_size,
     }
     with pool_of(jobs) as pool:
+
+        def choose(pictures: Sequence[_Picture]) -> list[Made | Exception]:
+            try:
+                found = smallest_files(
+                    [picture.image for picture in pictures],
+                    [family(picture.image, picture.seed) for picture in pictures],
+                    judge,
+                    effort=effort,
+                    by_size=by_size,
+                    originals=[picture.views for picture in pictures],
+                    mapper=pool.map,
+                )
+            except (ValueError, OSError) as error:
+                # One image must not cost the others their files.
+                return [error] if len(pictures) == 1 else [choose([p])[0] for p in pictures]
+            return [_made(p, choice, judge) for p, choice in zip(pictures, found, strict=True)]
 
         def make(todo: Sequence[Job], batch: Sequence[Job]) -> list[Made | Exception]:
             read = _read(todo, judge, seed, pool)
@@ -92,32 +108,7 @@ def archive(
                 return [_failure(read[job]) for job in todo]
             read |= _read([job for job in batch if job not in read], judge, seed, pool)
             whole = {job: p for job in batch if isinstance(p := read[job], _Picture)}
-            choices = smallest_files(
-                [picture.image for picture in whole.values()],
-                [family(picture.image, picture.seed) for picture in whole.values()],
-                judge,
-                effort=effort,
-                by_size=by_size,
-                originals=[picture.views for picture in whole.values()],
-                mapper=pool.map,
-            )
-            made: dict[Job, Made] = {}
-            for (job, picture), choice in zip(whole.items(), choices, strict=True):
-                made[job] = (
-                    choice.data,
-                    {
-                        "seed": picture.seed,
-                        "encoder": choice.candidate,
-                        "kept": choice.kept,
-                        "measures": {
-                            network.name: float(f"{measure:.6g}")
-                            for network, measure in zip(
-                                judge.networks, choice.measures, strict=True
-                            )
-                        },
-                        "runs": choice.runs,
-                    },
-                )
+            made = dict(zip(whole, choose(list(whole.values())), strict=True))
             return [made[job] if job in made else _failure(read[job]) for job in todo]
 
         manifest = Manifest(out, given)
@@ -126,11 +117,11 @@ def archive(
 
 def weights_sha256(network: Network) -> str:
     """The digest of a network's parameters and buffers, in their order."""
-    digest = b"".join(
-        name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes()
-        for name, tensor in network.module.state_dict().items()
-    )
-    return sha256(digest)
+    digest = hashlib.sha256()
+    for name, tensor in network.module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _read(
@@ -145,6 +136,17 @@ def _read(
         return _Picture(image, views, image_seed(seed, job.name))
 
     return dict(zip(jobs, pool.map(read, jobs), strict=True))
+
+
+def _made(picture: _Picture, choice: Choice, judge: Judge) -> Made:
+    measures = zip((n.name for n in judge.networks), choice.measures, strict=True)
+    return choice.data, {
+        "seed": picture.seed,
+        "encoder": choice.candidate,
+        "kept": choice.kept,
+        "measures": {name: float(f"{measure:.6g}") for name, measure in measures},
+        "runs": choice.runs,
+    }
 
 
 def _failure(read: _Picture | Exception) -> Exception:

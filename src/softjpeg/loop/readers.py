@@ -59,7 +59,7 @@ def read_files(
         jobs: images at a time.
 
     Returns:
-        (quality, share, readings): the lowest quality at which default JPEG (Annex K, 4:2:0,
+        (quality, share, readings): the quality from which on default JPEG (Annex K, 4:2:0,
         optimized Huffman) has no fewer bytes in all, or 100; its bytes as a share of the files'.
 
     Raises:
@@ -93,7 +93,7 @@ def read_files(
 
 
 def equal_bytes_quality(pairs: Sequence[Pair], pool: Executor) -> tuple[int, float]:
-    """The lowest quality at which default JPEG has no fewer bytes than the files in all.
+    """The quality at which default JPEG has no fewer bytes than the files in all, one lower fewer.
 
     Returns:
         (quality, its bytes as a share of the files'); 100 also when even its files are smaller.
