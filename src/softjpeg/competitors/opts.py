@@ -38,6 +38,9 @@ def opts(context: Context, soft_decisions: bool = False) -> dict[str, Encoder]:
         context: its network, images, labels, subsampling, targets_bpp and seed are used.
         soft_decisions: decide coefficients by a trellis for the same error (SDQ). The rate is then
             below the target, which the tables reach with plain rounding.
+
+    Raises:
+        ValueError: the network does not react to the images.
     """
     assert context.images is not None
     assert context.model is not None
@@ -59,6 +62,8 @@ def opts(context: Context, soft_decisions: bool = False) -> dict[str, Encoder]:
         return Preset(luma.numpy(), chroma.numpy(), subsampling=context.subsampling)
 
     energy = weights * sigma**2
+    if not energy.max() > 0:
+        raise ValueError("the network's gradient on the learning images is zero or not finite")
     low, high = float(energy[energy > 0].min()) * 1e-6, float(energy.max())
     encoders: dict[str, Encoder] = {}
     for target in context.targets_bpp:
