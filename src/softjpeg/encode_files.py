@@ -27,14 +27,14 @@ class EncodeSummary:
 
     Attributes:
         written: how many files were written.
-        kept: how many were there already, made by an earlier run of the same settings.
+        done: how many were there already, made by an earlier run of the same settings.
         bytes_in, bytes_out: of all these images, before and after.
         facts: what the manifest says of each, where there is one.
         failures: the others, each with its error.
     """
 
     written: int = 0
-    kept: int = 0
+    done: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
     facts: list[Record] = field(default_factory=list)
@@ -139,7 +139,7 @@ def write_files(
             if record is None:
                 todo.append(job)
             else:
-                summary.kept += 1
+                summary.done += 1
                 summary.bytes_in += job.path.stat().st_size
                 summary.bytes_out += record["bytes"]
                 summary.facts.append(record)

@@ -101,10 +101,10 @@ def encode(
     else:
         summary = _plain(images, out, preset or [], quality, samplings, manifest, options)
     _report(summary, keep)
-    if networks and summary.written + summary.kept:
+    if networks and summary.written + summary.done:
         _report_readers(images, out, summary, networks, jobs)
     if failed := len(summary.failures):
-        total = summary.written + summary.kept + failed
+        total = summary.written + summary.done + failed
         typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
         raise typer.Exit(1)
 
@@ -202,9 +202,9 @@ def _report(summary: EncodeSummary, keep: str) -> None:
         text = sentence(error)
         typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
     share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
-    already = f" ({summary.kept} done already)" if summary.kept else ""
+    already = f" ({summary.done} done already)" if summary.done else ""
     typer.echo(
-        f"{summary.written + summary.kept} images{already}: {summary.bytes_in:,} bytes in, "
+        f"{summary.written + summary.done} images{already}: {summary.bytes_in:,} bytes in, "
         f"{summary.bytes_out:,} bytes out{share}"
     )
     if searched := [facts for facts in summary.facts if "runs" in facts]:
