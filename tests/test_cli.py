@@ -275,7 +275,7 @@ def test_encode_never_overwrites_its_images(folder):
     ("words", "sentence"),
     [
         (("absent", "--preset", "preset.json"), "images must be a file or a folder, but absent"),
-        (("photos", "--preset", "absent.json"), "absent.json cannot be read: No such file"),
+        (("photos", "--preset", "absent.json"), "absent.json is neither a file nor a built-in"),
         (("photos", "--preset", "net.py"), "net.py is not a preset: "),
     ],
 )
