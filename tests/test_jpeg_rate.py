@@ -18,6 +18,7 @@ from softjpeg.entropy.layout import sampling_factors, scan_layout
 from softjpeg.expected_symbols import expected_symbols
 from softjpeg.jpeg_rate import jpeg_bits
 from softjpeg.rate import entropy_bits
+from softjpeg.size_distribution import ac_sizes, dc_sizes, differenced
 from softjpeg.tables import ZIGZAG
 from softjpeg.transform import image_to_coefficients
 
@@ -341,3 +342,21 @@ def test_flat_image_is_the_smallest_file():
     bits = jpeg_bits([z], [q], [HARD / q**2], size=(40, 40))
     assert bits.scan.item() == 50
     assert bits.file.item() / 8 == pytest.approx(len(buffer.getvalue()), abs=1)
+
+
+@pytest.mark.parametrize("sizes", [ac_sizes, dc_sizes])
+def test_differenced_slope_holds_the_hardness(sizes):
+    z = torch.tensor([[[14.0], [-3.0], [55.0]]])
+    q = torch.tensor([10.0], requires_grad=True)
+    weights = torch.arange(1.0, 1 + sizes(z, q, 4 / q**2).shape[-1])
+
+    def cost(step):
+        return (sizes(z, step, 4 / step**2) * weights).sum()
+
+    value = (differenced(sizes, 0.1)(z, q, 4 / q.detach() ** 2) * weights).sum()
+    value.backward()
+    with torch.no_grad():
+        expected = (cost(q * math.exp(0.1)) - cost(q * math.exp(-0.1))) / 0.2 / q
+        assert value.item() == pytest.approx(cost(q).item())
+    assert abs(q.grad.item()) > 0.01
+    assert q.grad.item() == pytest.approx(expected.item(), rel=1e-4)
