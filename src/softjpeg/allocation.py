@@ -8,7 +8,7 @@ those steps is exact.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,12 +41,21 @@ class RateDistortion:
             coefficients: of real images.
             blocks: at most so many blocks of a component are used, evenly spread.
         """
+        return cls.measure_groups([coefficients], blocks)
+
+    @classmethod
+    def measure_groups(cls, groups: Iterable[Sequence[Tensor]], blocks: int) -> RateDistortion:
+        """The same on groups of images of one size, of which only the blocks used are kept.
+
+        Args:
+            groups: the coefficients of each.
+            blocks: at most so many blocks of a component of each group.
+        """
+        kept = [[_blocks(z, blocks) for z in group] for group in groups]
         distortion, rate = [], []
-        for z in coefficients:
-            count = z.shape[1] * z.shape[2]
-            plain, predicted = (x.reshape(-1, 64) for x in (z, predict_dc(z)))
-            stride = -(-len(plain) // blocks)
-            plain, predicted = plain[::stride], predicted[::stride]
+        for component in zip(*kept, strict=True):
+            plain, predicted = (torch.cat([part[i] for part in component]) for i in (0, 1))
+            count = component[0][2]
             pairs = [_one_step(plain, predicted, float(q)) for q in STEPS]
             distortion.append(torch.stack([d for d, _ in pairs]) * count)
             rate.append(torch.stack([r for _, r in pairs]) * count)
@@ -117,6 +126,14 @@ def implied_sensitivity(curves: RateDistortion, tables: tuple[Tensor, Tensor]) -
     known = (error > 1e-3) & (bits < 0)
     nothing = torch.full_like(error, torch.nan)
     return torch.where(known, -2 * bits / error, nothing).reshape(3, 8, 8)
+
+
+def _blocks(z: Tensor, blocks: int) -> tuple[Tensor, Tensor, int]:
+    """Evenly spread blocks (n, 64), the same with predicted DC, and how many an image has."""
+    plain, predicted = (x.reshape(-1, 64) for x in (z, predict_dc(z)))
+    stride = -(-len(plain) // blocks)
+    # Copies, so that the others can be forgotten.
+    return plain[::stride].clone(), predicted[::stride].clone(), z.shape[1] * z.shape[2]
 
 
 def _one_step(plain: Tensor, predicted: Tensor, q: float) -> tuple[Tensor, Tensor]:

@@ -24,6 +24,8 @@ Belief = tuple[Tensor, Tensor]
 _RATE_IMAGES = 64
 _TOLERANCE = 0.003
 _CURVE_IMAGES = 256
+_GROUP = 16
+_BLOCKS = 10_000
 
 
 class RateControl:
@@ -52,9 +54,12 @@ class RateControl:
         self.size = (images.shape[-2], images.shape[-1])
         self.pixels = self.size[0] * self.size[1]
         self.sample = rate_sample(images)
-        of_curves = images[:: -(-len(images) // _CURVE_IMAGES)].float() / 255
-        coefficients = image_to_coefficients(of_curves, subsampling, rounding=True)
-        self.curves = RateDistortion.measure(coefficients)
+        groups = images[:: -(-len(images) // _CURVE_IMAGES)].split(_GROUP)
+        coefficients = (
+            image_to_coefficients(group.float() / 255, subsampling, rounding=True)
+            for group in groups
+        )
+        self.curves = RateDistortion.measure_groups(coefficients, -(-_BLOCKS // len(groups)))
 
     def at(self, target_bpp: float) -> RateControl:
         """The same images at another target rate."""

@@ -194,4 +194,6 @@ class _Checked(nn.Module):
         output: Tensor = self.network(images.to(device))
         if not torch.isfinite(output).all():
             raise ValueError(f"{self.name} is not finite {self.where}")
+        if images.requires_grad and not output.requires_grad:
+            raise ValueError(f"{self.name} has no gradient: learning needs one in the image")
         return output
