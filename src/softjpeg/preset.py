@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from softjpeg.distortion import Distortion
 from softjpeg.files import write_atomically
 from softjpeg.subsampling import luma_factors
 from softjpeg.tables import EXPORTS, Table, quality_tables, validate_table
@@ -31,6 +32,7 @@ class Preset:
         hardness: h = αq² > 0 of the probabilistic quantizer, a number or (2, 8, 8): luma, chroma.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
         provenance: anything JSON can hold: network, data, λ, seed, versions, figures.
+        distortion: what the network minds, for the mode "rdo"; None where that was not learned.
 
     Raises:
         ValueError: a value out of its range, named with its path.
@@ -45,6 +47,7 @@ class Preset:
     hardness: npt.NDArray[np.float64] = field(default_factory=lambda: np.full((2, 8, 8), 50.0))
     subsampling: str = "4:2:0"
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    distortion: Distortion | None = None
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -80,6 +83,8 @@ class Preset:
         parts = [f'  "{key}": {json.dumps(body[key])}' for key in ("format", "version")]
         parts += [f'  "{name}": {text}' for name, text in rows.items()]
         parts += [f'  "subsampling": {json.dumps(self.subsampling)}']
+        if self.distortion is not None:
+            parts += ['  "distortion": ' + _fields(body["distortion"])]
         provenance = json.dumps(body["provenance"], indent=2, sort_keys=True, allow_nan=False)
         parts += ['  "provenance": ' + provenance.replace("\n", "\n  ")]
         return "{\n" + ",\n".join(parts) + "\n}\n"
@@ -103,12 +108,15 @@ class Preset:
             raise ValueError(f"{name}: version must be {VERSION}, got {found!r}")
         if missing := sorted(_FIELDS - body.keys()):
             raise ValueError(f"{name}: {missing[0]} is missing")
-        if unknown := sorted(body.keys() - _FIELDS):
+        if unknown := sorted(body.keys() - _FIELDS - {"distortion"}):
             raise ValueError(f"{name}: {unknown[0]} is not a field of a preset")
         if not isinstance(body["provenance"], dict):
             raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
         try:
-            return cls(**{key: body[key] for key in _FIELDS - {"format", "version"}})
+            fields = {key: body[key] for key in _FIELDS - {"format", "version"}}
+            if "distortion" in body:
+                fields["distortion"] = _distortion(body["distortion"])
+            return cls(**fields)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
@@ -146,7 +154,7 @@ class Preset:
     def _as_dict(self) -> dict[str, Any]:
         first = float(self.hardness.flat[0])
         uniform = bool((self.hardness == first).all())
-        return {
+        body = {
             "format": FORMAT,
             "version": VERSION,
             "luma": self.luma.tolist(),
@@ -155,6 +163,9 @@ class Preset:
             "subsampling": self.subsampling,
             "provenance": dict(self.provenance),
         }
+        if self.distortion is not None:
+            body["distortion"] = self.distortion.as_dict()
+        return body
 
 
 def _hardness(value: Any) -> npt.NDArray[np.float64]:
@@ -178,6 +189,25 @@ def _hardness(value: Any) -> npt.NDArray[np.float64]:
 
 def _rows(table: list[list[Any]]) -> str:
     return "[\n" + ",\n".join("    " + json.dumps(row) for row in table) + "\n  ]"
+
+
+def _fields(body: Mapping[str, Any]) -> str:
+    """An object of tables, one line for each innermost row."""
+    lines = ",\n".join(f"    {json.dumps(name)}: {_lines(body[name])}" for name in sorted(body))
+    return "{\n" + lines + "\n  }"
+
+
+def _lines(value: Any) -> str:
+    if not isinstance(value, list) or not isinstance(value[0], list):
+        return json.dumps(value)
+    return "[\n      " + ",\n      ".join(_lines(row) for row in value) + "]"
+
+
+def _distortion(body: Any) -> Distortion:
+    try:
+        return Distortion.from_dict(body)
+    except ValueError as error:
+        raise ValueError(f"distortion {error}") from None
 
 
 def _refuse(message: str) -> None:

@@ -19,10 +19,11 @@ from softjpeg.codec.reader import read_coefficients
 from softjpeg.codec.sampling import sample_indices
 from softjpeg.codec.writer import HEADERS, write_coefficients
 from softjpeg.preset import Preset
+from softjpeg.rdo import rdo_indices
 from softjpeg.tables import to_pillow
 from softjpeg.transform import image_to_coefficients
 
-MODES = ("hard", "probabilistic")
+MODES = ("hard", "probabilistic", "rdo")
 _PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 Quantize = Callable[[Sequence[Tensor], Preset], Sequence[Any]]
@@ -48,7 +49,9 @@ def encode(
             (H, W, 3) or (H, W); uint8 0..255, or float in [0, 1].
         preset: tables, subsampling and, for "probabilistic", hardness.
         mode: "hard" rounds every coefficient (libjpeg-turbo through Pillow); "probabilistic" draws
-            it from the CPMF (J4D); a function decides as it likes, see `Quantize`.
+            it from the CPMF (J4D); "rdo" decides all of a block together, least distortion for the
+            network + λ·bits (needs `preset.distortion`); a function decides as it likes, see
+            `Quantize`.
         seed: of "probabilistic"; the same seed gives the same bytes, None a fresh one each time.
         optimize: Huffman tables made for this image instead of the standard ones.
         header: "jfif" as libjpeg lays it out, or "compact", which is smaller: see
@@ -151,6 +154,8 @@ def _indices(
     coefficients = image_to_coefficients(pixels, preset.subsampling, rounding=True)
     if callable(mode):
         return mode(coefficients, preset)
+    if mode == "rdo":
+        return rdo_indices(coefficients, preset, size=(picture.height, picture.width))
     return sample_indices(coefficients, preset, seed)
 
 
