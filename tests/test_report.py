@@ -2,6 +2,7 @@ import base64
 import io
 import math
 import re
+from dataclasses import replace
 from importlib.metadata import version
 
 import pytest
@@ -123,6 +124,12 @@ def test_comparison_takes_the_default_with_no_fewer_bytes():
     assert found[0].default.name == "default q 30"
     assert found[0].bytes_saved == pytest.approx(0.25)
     assert found[0].kl == pytest.approx(0.35)
+
+
+def test_comparison_takes_the_better_of_several_samplings():
+    worse = [replace(p, subsampling="4:4:4", bpp=2 * p.bpp) for p in points() if p.bpp < 9]
+    found = compare([*points(), *(p for p in worse if p.mode == "default")])
+    assert found[0].bytes_saved == pytest.approx(0.25)
 
 
 def test_comparison_outside_the_measured_range_is_not_a_number():

@@ -45,11 +45,11 @@ def compare(points: Sequence[RatePoint]) -> list[Comparison]:
     >>> found.default.name, round(found.bytes_saved, 3)
     ('default q 30', 0.25)
     """
-    defaults = [p for p in points if p.mode == "default"]
+    defaults = _best([p for p in points if p.mode == "default"])
     labelled = any(p.top1 is not None for p in points)
     comparisons = []
     for p in points:
-        if p.mode in ("default", "none"):
+        if p.mode in ("default", "none", "other"):
             continue
         larger = [d for d in defaults if d.bytes_per_file >= p.bytes_per_file]
         comparisons.append(
@@ -118,6 +118,17 @@ def table(comparisons: Sequence[Comparison], title: str | None = None) -> Table:
         view.add_row(p.name, *size, *learned, signed(c.bytes_saved))
         view.add_row("default JPEG", *size, *default, "", end_section=True)
     return view
+
+
+def _best(defaults: list[RatePoint]) -> list[RatePoint]:
+    """Of several subsamplings, the points that no other one beats in bytes and KL."""
+    if len({p.subsampling for p in defaults}) < 2:
+        return defaults
+    return [
+        p
+        for p in defaults
+        if not any(o.bpp <= p.bpp and o.kl <= p.kl and o is not p for o in defaults)
+    ]
 
 
 def _percent(share: float | None) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 
 from softjpeg.evaluation import Gain, RatePoint
 from softjpeg.evaluation.bootstrap import resample_means
-from softjpeg.evaluation.gain import headline
 from softjpeg.files import write_atomically
 from softjpeg.report.page import render_template, report_extra
 from softjpeg.report.svg import MUTED, to_svg
@@ -147,7 +146,6 @@ def curves_page(
         rows=rows,
         quality=quality,
         labels=LABELS,
-        headlines=[headline(g) for g in gains if (g.quality, g.rate) == (quality, "bpp")],
         readers=any(p.reader for p in points),
         styles=styles(points, "var(--muted)"),
         panels=panels,
