@@ -1,0 +1,286 @@
+"""Trellis, distortion model and mode "rdo", against exhaustive search, float64 sums and Pillow."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from softjpeg import Preset, decode, encode, read_coefficients
+from softjpeg.codec import scan_bytes
+from softjpeg.distortion import Distortion
+from softjpeg.distortion_statistics import distortion_from, gradient_moments
+from softjpeg.entropy.huffman import STANDARD_TABLES, code_lengths
+from softjpeg.rdo import compensated, rdo_indices
+from softjpeg.tables import ZIGZAG
+from softjpeg.transform import image_to_coefficients
+from softjpeg.trellis import decide_blocks, run_size_bits
+
+LENGTHS = torch.from_numpy(code_lengths(STANDARD_TABLES[1]))
+ONE = np.ones((3, 8, 8))
+
+
+def model(rate_weight: float = 0.0, **changes: object) -> Distortion:
+    plain = Distortion(ONE, 0 * ONE, np.ones((1, 1)), np.array([[0.0], [1.0]]), rate_weight)
+    return dataclasses.replace(plain, **changes)
+
+
+def counted_bits(indices: np.ndarray) -> int:
+    """Bits of a block's AC coefficients, symbol by symbol as T.81 F.1.2.2 sends them."""
+    bits = run = 0
+    for value in indices[ZIGZAG][1:]:
+        if value == 0:
+            run += 1
+            continue
+        while run > 15:
+            bits += int(LENGTHS[0xF0])
+            run -= 16
+        size = int(abs(value)).bit_length()
+        bits += int(LENGTHS[run << 4 | size]) + size
+        run = 0
+    return bits + (int(LENGTHS[0]) if run else 0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("rate_weight", [0.0, 2.0, 15.0])
+def test_trellis_is_the_best_of_all_choices(seed: int, rate_weight: float) -> None:
+    rng = np.random.default_rng(seed)
+    q = rng.uniform(4, 12, 64)
+    weights = rng.uniform(0.2, 2, 64)
+    z = rng.uniform(-0.45, 0.45, 64) * q
+    # Places near, 16 and more zeros apart, and the last of all.
+    live = ZIGZAG[[1, 2, 5, 23, 24, 45, 63]]
+    z[live] = rng.uniform(-2.6, 2.6, len(live)) * q[live]
+    tensors = [torch.from_numpy(x.reshape(8, 8)) for x in (z, q, weights)]
+    found = decide_blocks(tensors[0][None], tensors[1], tensors[2], rate_weight, LENGTHS)
+    found = found.numpy().reshape(64)
+
+    def cost(indices: np.ndarray) -> float:
+        error = (weights * (z - indices * q) ** 2)[1:].sum() - 0.0
+        dc = weights[0] * 0
+        return error + dc + rate_weight * counted_bits(indices)
+
+    nearest = np.round(z / q)
+    options = []
+    for place in live:
+        k = nearest[place]
+        options.append(sorted({0.0, k, k - np.sign(k)}))
+    best = np.inf
+    for choice in itertools.product(*options):
+        indices = np.zeros(64)
+        indices[live] = choice
+        best = min(best, cost(indices.astype(int)))
+    assert cost(found) == pytest.approx(best, rel=1e-12)
+    assert found[0] == nearest[0]
+
+
+def test_no_rate_weight_is_plain_rounding() -> None:
+    z = torch.randn(50, 8, 8) * 30
+    q = torch.rand(8, 8) * 20 + 3
+    indices = decide_blocks(z, q, torch.ones(8, 8), 0.0, LENGTHS)
+    assert torch.equal(indices, torch.round(z / q).long())
+
+
+def test_weights_of_single_blocks() -> None:
+    z = torch.zeros(2, 8, 8)
+    z[:, 5, 5] = 7.0
+    weights = torch.stack([torch.full((8, 8), 0.01), torch.full((8, 8), 100.0)])
+    indices = decide_blocks(z, torch.full((8, 8), 10.0), weights, 1.0, LENGTHS)
+    assert indices[:, 5, 5].tolist() == [0, 1]
+
+
+def test_bits_of_symbols_without_a_code_are_many() -> None:
+    bits = run_size_bits(torch.zeros(256))
+    assert bits.shape == (63, 12)
+    assert float(bits.min()) >= 16
+
+
+def photo() -> torch.Tensor:
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
+    planes = [128 + 90 * torch.sin(x / (3 + c)) * torch.cos(y / (5 - c)) for c in range(3)]
+    noise = torch.randn(3, 48, 64, generator=torch.Generator().manual_seed(0)) * 12
+    return (torch.stack(planes) + noise).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_files_are_jpeg_and_smaller(subsampling: str) -> None:
+    image, preset = photo(), Preset.from_quality(60, subsampling)
+    rounded = encode(image, dataclasses.replace(preset, distortion=model()), "rdo")
+    hard = encode(image, preset)
+    assert abs(len(rounded) - len(hard)) <= 0.02 * len(hard)  # Another DCT rounds some ties.
+    sizes = []
+    for rate_weight in (20.0, 100.0):
+        full = dataclasses.replace(preset, distortion=model(rate_weight))
+        data = encode(image, full, "rdo")
+        sizes.append(scan_bytes(data))
+        with Image.open(io.BytesIO(data)) as opened:
+            assert opened.size == (64, 48)
+            assert opened.quantization[0] == preset.luma.flatten().tolist()
+        z = image_to_coefficients(image / 255, subsampling, rounding=True)
+        wanted = rdo_indices(z, full, size=(48, 64))
+        for found, indices in zip(read_coefficients(data).components, wanted, strict=True):
+            assert np.array_equal(found, indices.numpy())
+    assert sizes[1] < sizes[0] < scan_bytes(hard)
+
+
+def test_gray() -> None:
+    preset = dataclasses.replace(Preset.from_quality(40), distortion=model(30.0))
+    data = encode(photo()[:1], preset, "rdo")
+    assert decode(data).shape == (1, 48, 64)
+
+
+def test_rdo_needs_a_distortion() -> None:
+    with pytest.raises(ValueError, match="no distortion"):
+        encode(photo(), Preset.from_quality(40), "rdo")
+
+
+def test_compensation_minimizes_the_quadratic_form() -> None:
+    """Of what is still free, no other value does better: checked by float64 differences."""
+    rng = np.random.default_rng(3)
+    sensitivity = rng.uniform(0.5, 2, (3, 8, 8))
+    correlation = rng.uniform(-0.5, 0.5, (3, 8, 8))
+    form = model(sensitivity=sensitivity, correlation=correlation)
+    deviation = np.sqrt(sensitivity)
+    matrix = np.zeros((8, 8, 3, 3))
+    for c in range(3):
+        matrix[..., c, c] = sensitivity[c]
+    for rho, (a, b) in zip(correlation, ((0, 1), (0, 2), (1, 2)), strict=True):
+        matrix[..., a, b] = matrix[..., b, a] = rho * deviation[a] * deviation[b]
+
+    def value(errors: np.ndarray) -> np.ndarray:
+        return np.einsum("cij,ijcd,dij->ij", errors, matrix, errors)
+
+    cr_for_cb, y_for_cb, y_for_cr = form.corrections()
+    cb = rng.normal(size=(8, 8))
+    cr_error = -cr_for_cb * cb  # z_Cr + correction is kept exactly: its own error is the shift.
+
+    def best_y(cb_error: np.ndarray, cr_error: np.ndarray) -> np.ndarray:
+        return -(y_for_cb * cb_error + y_for_cr * cr_error)
+
+    errors = np.stack([best_y(cb, cr_error), cb, cr_error])
+    least = value(errors)
+    assert np.allclose(least, form.conditional()[1] * cb**2)
+    for step in (-1e-3, 1e-3):
+        moved = errors.copy()
+        moved[0] += step
+        assert (value(moved) > least).all()
+        other = cr_error + step
+        assert (value(np.stack([best_y(cb, other), cb, other])) > least).all()
+
+
+def test_compensated_uses_the_corrections() -> None:
+    correlation = np.zeros((3, 8, 8))
+    correlation[0] = 0.9
+    form = model(correlation=correlation)
+    z = [torch.full((1, 1, 8, 8), v) for v in (10.0, 4.0, 0.0)]
+    steps = [torch.full((8, 8), q) for q in (1.0, 100.0, 100.0)]
+    indices = compensated(z, steps, form, lambda c, x: torch.round(x / steps[c]).long())
+    # Cb becomes 0, an error of 4, and luma takes 0.9 of it.
+    assert indices[1].unique().tolist() == [0]
+    assert indices[0].unique().tolist() == [14]
+
+
+def test_block_weights_follow_place_and_contrast() -> None:
+    position = np.array([[1.0, 3.0]])
+    masking = np.array([[0.0, 10.0], [2.0, 1.0]])
+    luma = np.zeros((4, 4, 8, 8))
+    luma[0, 0, 3, 3] = 32.0  # 2^10
+    luma[:, :, 0, 0] = 500.0  # The DC is no contrast.
+    weights = model(position=position, masking=masking).block_weights(luma)
+    assert weights[0].tolist() == pytest.approx([1.0, 3.0, 5.0, 6.0])
+    assert weights[1].tolist() == pytest.approx([2.0, 3.0, 5.0, 6.0])
+
+
+def test_moments_are_the_plain_sums() -> None:
+    generator = torch.Generator().manual_seed(1)
+    shape = (2, 9, 10, 8, 8)
+    z, g = ([torch.randn(shape, generator=generator) * 40 for _ in range(3)] for _ in "zg")
+    luma = torch.rand(8, 8, generator=generator) + 0.5
+    moments = gradient_moments(z, g, luma)
+    for c in range(3):
+        wanted = (g[c].double() ** 2).mean((1, 2)).sum(0)
+        assert torch.allclose(moments.products[c], wanted)
+    assert torch.allclose(moments.products[5], (g[1].double() * g[2].double()).mean((1, 2)).sum(0))
+    cost = ((g[0].double() * luma.double()) ** 2).sum((-1, -2))
+    assert moments.place.shape == (8, 8)
+    assert float(moments.contrast[0].sum()) == pytest.approx(float(cost.sum()))
+    assert float(moments.contrast[1].sum()) == 180
+    energy = (z[0].double().flatten(3)[..., 1:] ** 2).sum(-1).log2().long()
+    level = int(energy[0, 0, 0])
+    assert float(moments.contrast[1, level]) == int((energy == level).sum())
+    both = moments + moments
+    assert both.images == 4
+    found = distortion_from(both, None, 0.0)
+    once = distortion_from(moments, None, 0.0)
+    assert np.allclose(found.sensitivity, once.sensitivity)
+    assert np.abs(found.correlation).max() <= 1
+
+
+def test_statistics_find_what_was_put_in() -> None:
+    generator = torch.Generator().manual_seed(2)
+    z = [torch.randn(200, 8, 8, 8, 8, generator=generator) * 20 for _ in range(3)]
+    z[0][:, :, ::2] *= 8  # Every second column of blocks has much contrast ...
+    g = [torch.randn(200, 8, 8, 8, 8, generator=generator) for _ in range(3)]
+    g[0][:, :, ::2] *= 0.5  # ... and little sensitivity; the lower half has much.
+    g[0][:, 4:] *= 2
+    g[1] = 0.5 * g[0]
+    found = distortion_from(gradient_moments(z, g, torch.ones(8, 8)), None, 0.0)
+    assert np.allclose(found.correlation[0], 1, atol=1e-6)
+    assert np.allclose(found.correlation[1], 0, atol=0.05)
+    assert found.position[0].mean() / found.position[-1].mean() == pytest.approx(0.25, rel=0.05)
+    weights = found.masking[1]
+    assert weights[-1] / weights[0] == pytest.approx(0.25, rel=0.1)
+
+
+def test_presets_keep_it(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    form = model(
+        0.25,
+        sensitivity=rng.uniform(1, 2, (3, 8, 8)),
+        correlation=rng.uniform(-1, 1, (3, 8, 8)),
+        position=rng.uniform(1, 2, (3, 4)),
+        masking=np.array([[0.0, 3.0, 9.0], [1.0, 2.0, 0.5]]),
+    )
+    preset = dataclasses.replace(Preset.from_quality(50), distortion=form)
+    preset.save(tmp_path / "p.json")
+    again = Preset.load(tmp_path / "p.json")
+    assert again == Preset.from_json(again.to_json())
+    assert again.distortion is not None
+    for name in ("sensitivity", "correlation", "position", "masking"):
+        kept = getattr(again.distortion, name)
+        assert np.allclose(kept, getattr(form, name), rtol=1e-3, atol=1e-3)
+    assert again.distortion.rate_weight == 0.25
+    assert Preset.from_quality(50).distortion is None
+    assert "distortion" not in Preset.from_quality(50).to_json()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("sensitivity", [[1.0]], "sensitivity must have shape"),
+        ("sensitivity", (0 * ONE).tolist(), "sensitivity must be positive"),
+        ("correlation", (2 * ONE).tolist(), "correlation must be from -1 to 1"),
+        ("position", [[1.0, "x"]], "position must be a table of numbers"),
+        ("masking", [[1.0, 0.0], [1.0, 1.0]], "masking\\[0\\] must rise"),
+        ("rate_weight", -1.0, "rate_weight must be finite and at least 0, got -1.0"),
+        ("rate_weight", "much", "rate_weight must be a number, got 'much'"),
+    ],
+)
+def test_bad_distortion_is_named(field: str, value: object, words: str) -> None:
+    body = json.loads(dataclasses.replace(Preset.from_quality(50), distortion=model(1.0)).to_json())
+    body["distortion"][field] = value
+    with pytest.raises(ValueError, match=f"file: distortion {words}"):
+        Preset.from_json(json.dumps(body), "file")
+
+
+def test_missing_field_of_a_distortion() -> None:
+    body = json.loads(dataclasses.replace(Preset.from_quality(50), distortion=model(1.0)).to_json())
+    del body["distortion"]["masking"]
+    with pytest.raises(ValueError, match="distortion must have the fields"):
+        Preset.from_json(json.dumps(body), "file")
