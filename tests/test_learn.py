@@ -104,11 +104,12 @@ RUN = """
 import sys, torch
 sys.path.insert(0, sys.argv[1])
 from test_learn import HighFrequencyReader, images
-from softjpeg.learn import learn
-checkpoint = sys.argv[2] if len(sys.argv) > 3 else None
-preset = learn(HighFrequencyReader(), images(24, 16), target_bpp=15.0, subsampling="4:4:4",
-               batch_size=2, checkpoint=checkpoint)
-preset.save(sys.argv[-1])
+from softjpeg.ladder_rates import measured_ladder
+from softjpeg.learn import learn_ladder
+checkpoint, pixels = sys.argv[2] if len(sys.argv) > 3 else None, images(24, 16)
+presets = learn_ladder(HighFrequencyReader(), pixels, [15.0, 19.0], subsampling="4:4:4",
+                       batch_size=2, checkpoint=checkpoint)
+measured_ladder(presets, pixels, presets[0].provenance).save(sys.argv[-1])
 """
 
 
@@ -127,7 +128,8 @@ def test_killed_and_resumed_is_the_same_byte_for_byte(tmp_path):
     assert start(tmp_path, tmp_path / "whole.json").wait() == 0
     checkpoint = tmp_path / "checkpoint"
     kills = 0
-    for enough in (3, 14):
+    # Amid the first rate's first pass, and amid the second rate.
+    for enough in (3, 27):
         process = start(tmp_path, checkpoint, tmp_path / "resumed.json")
         while process.poll() is None and done_batches(checkpoint) < enough:
             time.sleep(0.01)
