@@ -47,6 +47,12 @@ class GradientMoments:
             self.images + other.images,
         )
 
+    def weighted(self, weight: float) -> GradientMoments:
+        """Of a network whose loss counts `weight`, its gradients' squares likewise."""
+        place, contrast = self.place * weight, self.contrast.clone()
+        contrast[0] *= weight
+        return GradientMoments(self.products * weight, place, contrast, self.images)
+
 
 def gradient_moments(
     coefficients: Sequence[Tensor], gradients: Sequence[Tensor], luma: Tensor
@@ -103,7 +109,7 @@ def distortion_from(
             for i, (a, b) in enumerate(PAIRS)
         ]
     )
-    place = _smoothed(moments.place)
+    place = _smoothed(moments.place, moments.images)
     place = (place / place.mean()).clamp(0.1, 10)
     return Distortion(
         (own if sensitivity is None else sensitivity.double()).numpy(),
@@ -114,9 +120,10 @@ def distortion_from(
     )
 
 
-def _smoothed(grid: Tensor) -> Tensor:
-    """Each cell with its neighbours, 1 2 1 in both directions: few images speak for one cell."""
-    kernel = torch.tensor([1.0, 2.0, 1.0], dtype=grid.dtype) / 4
+def _smoothed(grid: Tensor, images: int) -> Tensor:
+    """Each cell with some of its neighbours: few images say little of one cell."""
+    share = 1 / (2 + images / 100)
+    kernel = torch.tensor([share, 1.0, share], dtype=grid.dtype) / (1 + 2 * share)
     padded = F.pad(grid[None, None], (1, 1, 1, 1), mode="replicate")
     smooth: Tensor = F.conv2d(padded, torch.outer(kernel, kernel)[None, None])[0, 0]
     return smooth

@@ -78,8 +78,36 @@ def squared_gradient(
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """One batch of `sensitivity`: summed over its images, mean over blocks; (3, 8, 8) float64."""
+    _, gradients = coefficient_gradients(
+        model, images, tables, subsampling, loss, targets, generator=generator
+    )
+    per_component = [
+        (gradient.double() ** 2).sum((0, 1, 2)).cpu() / (gradient.shape[1] * gradient.shape[2])
+        for gradient in gradients
+    ]
+    return torch.stack(per_component)
+
+
+def coefficient_gradients(
+    model: nn.Module,
+    images: Tensor,
+    tables: Sequence[Tensor] | None,
+    subsampling: str,
+    loss: Loss | None = None,
+    targets: Tensor | None = None,
+    *,
+    generator: torch.Generator | None = None,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Coefficients (Y, Cb, Cr) of one batch, and the gradient of its summed loss behind `tables`.
+
+    Args: as of `sensitivity`.
+
+    Returns:
+        The unquantized coefficients and the gradients, each (B, rows, columns, 8, 8).
+    """
     device = device_of(model)
-    z = image_to_coefficients(images.to(device).float() / 255, subsampling, rounding=True)
+    whole = image_to_coefficients(images.to(device).float() / 255, subsampling, rounding=True)
+    z = whole
     if tables is not None:
         luma, chroma = (t.to(z[0]) for t in tables)
         z = tuple(hard_quantize(c, q) for c, q in zip(z, (luma, chroma, chroma), strict=True))
@@ -93,11 +121,7 @@ def squared_gradient(
         raise ValueError("targets must be given with a loss, got None")
     else:
         value = loss(outputs, targets.to(device))
-    per_component = [
-        (gradient.double() ** 2).sum((0, 1, 2)).cpu() / (gradient.shape[1] * gradient.shape[2])
-        for gradient in torch.autograd.grad(value, z)
-    ]
-    return torch.stack(per_component)
+    return whole, torch.autograd.grad(value, z)
 
 
 def pooled(batches: Sequence[Tensor]) -> Tensor:
