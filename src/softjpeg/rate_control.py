@@ -24,7 +24,7 @@ Belief = tuple[Tensor, Tensor]
 _RATE_IMAGES = 64
 _TOLERANCE = 0.003
 _CURVE_IMAGES = 256
-_GROUP = 16
+_GROUP = 4
 _BLOCKS = 10_000
 
 
