@@ -1,0 +1,53 @@
+"""How much room a network's answer has left: a fidelity that can be differentiated."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from softjpeg.loop.fidelity import Fidelity, rank
+from softjpeg.loop.fidelity import cosine as cosine_distance
+from softjpeg.loop.fidelity import kl as kl_divergence
+
+
+def slack(fidelity: Fidelity, outputs: Tensor, originals: Tensor) -> Tensor:
+    """What is left until the answer is not kept any more: above 0 where it is kept.
+
+    For classes the score by which the worst class that must stay inside leads the best one that
+    must stay outside; for distances ``1 - distance / limit``.
+
+    Args:
+        fidelity: the criterion.
+        outputs: (B, ...) of files, differentiable.
+        originals: (B, ...) of the images.
+
+    Returns:
+        (B,).
+
+    >>> from softjpeg.loop.fidelity import parse_fidelity
+    >>> scores, wanted = torch.tensor([[3.0, 5, 1]]), torch.tensor([[9.0, 2, 1]])
+    >>> [slack(parse_fidelity(f), scores, wanted).item() for f in ("top1", "in-top2", "top2")]
+    [-2.0, 2.0, 2.0]
+    """
+    if fidelity.measure in (kl_divergence, cosine_distance):
+        # A limit of 0 leaves no room, whatever is divided by.
+        limit = max(fidelity.limit, 1e-12)
+        return 1 - fidelity.measure(outputs, originals) / limit
+    order = originals.sort(dim=-1, descending=True, stable=True).indices
+    if fidelity.measure is rank:
+        first = outputs.gather(-1, order[:, :1])[:, 0]
+        others = outputs.gather(-1, order[:, 1:])
+        places = min(int(fidelity.limit), others.shape[-1])
+        return first - others.topk(places).values[:, -1]
+    k = fidelity.measure.keywords["k"]  # type: ignore[attr-defined]
+    inside, outside = outputs.gather(-1, order[:, :k]), outputs.gather(-1, order[:, k:])
+    return inside.amin(-1) - outside.amax(-1)
+
+
+def soft_minimum(values: Tensor) -> Tensor:
+    """``-log Σ exp(-v)`` over the first axis: below the least, and rising in every one.
+
+    >>> soft_minimum(torch.tensor([[2.0], [9.0]])).item()  # a hair below 2
+    1.9990890...
+    """
+    return -torch.logsumexp(-values, 0)

@@ -1,0 +1,297 @@
+"""Files repaired along a network's gradient: bits, slack and gradients judged by hand."""
+
+import io
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.fft import dctn
+from torch import nn
+
+from softjpeg import Preset, encode, read_coefficients, write_coefficients
+from softjpeg.images import from_image
+from softjpeg.loop import Judge, parse_fidelity
+from softjpeg.loop.blocks import blocks_of
+from softjpeg.loop.gradients import resampled, slack_gradients
+from softjpeg.loop.judge import answers, view
+from softjpeg.loop.moves import bit_changes, symbol_bits
+from softjpeg.loop.repair import choose, repair_files
+from softjpeg.loop.slack import slack, soft_minimum
+from softjpeg.networks import Network
+from softjpeg.tables import ZIGZAG
+
+
+def random_blocks(n, seed=0):
+    """Sparse blocks of every kind: empty ones, long runs, a last coefficient that is not zero."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(-9, 10, (n, 64)) * (rng.random((n, 64)) < rng.random((n, 1)) ** 3)
+    blocks[0], blocks[1, 1:] = 0, 0
+    blocks[2, 1:], blocks[2, 63] = 0, -3
+    return torch.from_numpy(blocks)
+
+
+def symbols_of(block):
+    """(symbol, extra bits) of a block's AC coefficients, as T.81 F.1.2.2 describes them."""
+    found, run = [], 0
+    last = max((i for i in range(1, 64) if block[i]), default=0)
+    for value in block[1 : last + 1]:
+        if value == 0:
+            run += 1
+            continue
+        found += [(0xF0, 0)] * (run // 16)
+        size = abs(int(value)).bit_length()
+        found.append(((run % 16) * 16 + size, size))
+        run = 0
+    return found + [(0x00, 0)] * (last < 63)
+
+
+def scene(size=32, seed=0):
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(60, 196, (6, 6, 3), dtype=np.uint8))
+    return from_image(small.resize((size, size), Image.Resampling.BICUBIC))
+
+
+class Differences(nn.Module):
+    """Of neighbouring pixels: what coarse quantization takes away."""
+
+    def forward(self, x):
+        return x.diff(dim=-1)
+
+
+def linear_network(seed=0, size=32, classes=12):
+    torch.manual_seed(seed)
+    layers = nn.Sequential(Differences(), nn.Flatten(), nn.Linear(3 * size * (size - 1), classes))
+    return Network(layers.requires_grad_(False), f"linear {seed}")
+
+
+def read_by(network, data):
+    with Image.open(io.BytesIO(data)) as image:
+        pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+    return network.module(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0]
+
+
+def judge_of(*networks, keep="top1"):
+    return Judge(tuple(networks), parse_fidelity(keep))
+
+
+# Bits
+
+
+def test_bits_of_every_move():
+    blocks = random_blocks(40)
+    lengths = torch.randint(2, 17, (256,), generator=torch.Generator().manual_seed(1))
+
+    def bits(block):
+        return sum(int(lengths[symbol]) + extra for symbol, extra in symbols_of(block))
+
+    away, nearer = bit_changes(blocks, lengths)
+    for row, block in enumerate(blocks.numpy()):
+        before = bits(block)
+        for place in range(1, 64):
+            sign = -1 if block[place] < 0 else 1
+            moved = block.copy()
+            moved[place] += sign
+            assert away[row, place] == bits(moved) - before
+            if block[place]:
+                moved[place] -= 2 * sign
+                assert nearer[row, place] == bits(moved) - before
+    assert not away[:, 0].any()
+    assert not nearer[:, 0].any()
+
+
+def test_bits_of_symbols():
+    blocks = random_blocks(60, seed=3)
+    counts = Counter(symbol for block in blocks.numpy() for symbol, _ in symbols_of(block))
+    total = sum(counts.values()) + 256
+    expected = [-math.log2((counts[symbol] + 1) / total) for symbol in range(256)]
+    np.testing.assert_allclose(symbol_bits(blocks), expected, rtol=1e-5)
+
+
+# Slack
+
+
+@pytest.mark.parametrize("keep", ["top1", "top3", "in-top1", "in-top4", "kl:1.5", "cosine:0.7"])
+def test_slack_is_positive_where_the_answer_is_kept(keep):
+    generator = torch.Generator().manual_seed(0)
+    wanted = torch.randn(300, 6, generator=generator)
+    outputs = wanted + 2 * torch.randn(300, 6, generator=generator)
+    fidelity = parse_fidelity(keep)
+    kept = fidelity.measure(outputs, wanted) <= fidelity.limit
+    assert 30 < kept.sum() < 270
+    assert torch.equal(slack(fidelity, outputs, wanted) > 0, kept)
+
+
+def test_soft_minimum_is_below_the_least():
+    values = torch.tensor([[1.0, 5.0, -3.0], [4.0, 5.0, 9.0]])
+    expected = [-math.log(sum(math.exp(-v) for v in column)) for column in values.T.tolist()]
+    np.testing.assert_allclose(soft_minimum(values), expected, rtol=1e-6)
+    assert (soft_minimum(values) < values.amin(0)).all()
+    assert torch.equal(soft_minimum(values[:1]), values[0])
+
+
+# Gradients
+
+
+@pytest.mark.parametrize("kind", ["4:4:4", "4:2:0", "gray"])
+def test_gradient_against_files_read_by_pillow(kind):
+    """A linear network's margin is linear: large steps drown what decoders round."""
+    network, image = linear_network(), scene()
+    preset = Preset.from_quality(30, "4:4:4" if kind == "gray" else kind)
+    data = encode(image, preset, gray=kind == "gray")
+    blocks = blocks_of(image, data)
+    judge = judge_of(network)
+    goal = answers(judge.networks, [(image,)])
+    shown = [(from_image(Image.open(io.BytesIO(data)).convert("RGB")),)]
+    room, _, (gradient,) = slack_gradients(judge, [(blocks, blocks.indices)], shown, goal)
+    out = read_by(network, data)
+    own = int(goal[0][0].argmax())
+    others = [i for i in range(12) if i != own]
+    rival = max(others, key=lambda i: out[i])
+    assert room[0] == pytest.approx(float(out[own] - out[rival]), abs=1e-5)
+
+    def margin(row, place, step):
+        moved = blocks.indices.clone()
+        moved[row, place] += step
+        out = read_by(network, blocks.file(moved))
+        return float(out[own] - out[rival])
+
+    rng = np.random.default_rng(0)
+    picks = [(int(rng.integers(len(gradient))), int(rng.integers(0, 10))) for _ in range(40)]
+    measured, expected = [], []
+    for row, place in picks:
+        step = max(1, round(40 / float(blocks.steps[row, place])))
+        measured.append((margin(row, place, step) - margin(row, place, -step)) / (2 * step))
+        expected.append(float(gradient[row, place]))
+    assert np.corrcoef(measured, expected)[0, 1] > 0.99
+    assert np.dot(measured, expected) / np.dot(expected, expected) == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_resampling_is_nearly_pillows(interpolation):
+    network = Network(nn.Identity(), "any", (20, 24), 30, interpolation)
+    image = scene(48)
+    approximate = resampled(image / 255, network) * 255
+    exact = view(image, network).float()
+    assert approximate.shape == exact.shape == (3, 20, 24)
+    assert (approximate - exact).abs().max() < 3
+
+
+# Files
+
+
+def test_blocks_are_those_of_the_file():
+    image = scene(40)
+    data = encode(image, Preset.from_quality(20, "4:2:0"))
+    blocks = blocks_of(image, data)
+    read, again = read_coefficients(data), read_coefficients(blocks.file(blocks.indices))
+    for a, b in zip(read.components, again.components, strict=True):
+        np.testing.assert_array_equal(a, b)
+    # Y's coefficients by SciPy, of libjpeg's luma.
+    luma = np.asarray(Image.fromarray(image.permute(1, 2, 0).numpy()).convert("YCbCr"))[..., 0]
+    block = dctn(luma[8:16, 16:24] - 128.0, norm="ortho").reshape(64)[ZIGZAG]
+    found = (blocks.ratios * blocks.steps)[1 * 5 + 2]
+    np.testing.assert_allclose(found, block, atol=8)
+    with pytest.raises(ValueError, match="the file must be 32 x 32, got 40 x 40"):
+        blocks_of(scene(32), data)
+
+
+def test_choice_of_moves_against_all_choices():
+    """With every price tried no choice of as many moves saves more bits for no less gain."""
+    rng = np.random.default_rng(5)
+    gains = torch.from_numpy(rng.normal(size=(6, 1)))
+    bits = torch.from_numpy(rng.integers(-8, 3, (6, 1))).double()
+    moves = choose(gains, bits, 6, -0.6)
+    gain, saved = (float(x[moves[:, 0], moves[:, 1]].sum()) for x in (gains, -bits))
+    assert gain >= -0.6
+    for mask in range(64):
+        rows = [i for i in range(6) if mask >> i & 1]
+        other_gain, other_saved = float(gains[rows].sum()), float(-bits[rows].sum())
+        assert other_gain <= gain + 1e-9 or other_saved <= saved + 1e-9
+    one_a_block = choose(torch.ones(4, 9), torch.zeros(4, 9), 3, 1.0)
+    assert len(set(one_a_block[:, 0].tolist())) == 3
+
+
+@pytest.fixture(scope="module")
+def repaired():
+    images = [scene(seed=i) for i in range(6)]
+    judge = judge_of(linear_network())
+    files = [
+        encode(image, Preset.from_quality(q)) for image, q in zip(images, [4] * 6, strict=True)
+    ]
+    return images, judge, files, repair_files(images, files, judge, 12)
+
+
+def test_repair_wins_answers_back(repaired):
+    images, judge, files, found = repaired
+    (network,) = judge.networks
+    before = 0
+    for image, file, result in zip(images, files, found, strict=True):
+        own = int(network.module(image[None] / 255).argmax())
+        start = int(read_by(network, file).argmax()) == own
+        before += start
+        assert result.kept == (int(read_by(network, result.data).argmax()) == own)
+        assert result.kept or result.data == file
+        assert not start or (result.kept and len(result.data) <= len(file))
+        assert 1 <= result.passes <= 12
+    assert before < 6
+    assert sum(result.kept for result in found) > before
+
+
+def test_repair_saves_bytes_while_it_keeps_the_answer(repaired):
+    images, judge, _, _ = repaired
+    files = [encode(image, Preset.from_quality(60), header="compact") for image in images]
+    found = repair_files(images, files, judge, 8)
+    assert all(result.kept for result in found)
+    assert sum(len(r.data) for r in found) < 0.97 * sum(len(f) for f in files)
+    assert all(result.measures == (0.0,) for result in found)
+
+
+def test_repair_is_deterministic_and_leaves_good_files_alone(repaired):
+    images, judge, files, found = repaired
+    assert repair_files(images, files, judge, 12) == found
+    once = repair_files(images, files, judge, 1)
+    assert [r.data for r in once] == files
+    with pytest.raises(ValueError, match="passes must be at least 1, got 0"):
+        repair_files(images, files, judge, 0)
+
+
+def test_indices_stay_near_the_image(repaired):
+    images, _, _, found = repaired
+    changed = 0
+    for image, result in zip(images, found, strict=True):
+        blocks = blocks_of(image, result.data)
+        nearest = torch.round(blocks.ratios)
+        changed += int((blocks.indices != nearest).sum())
+        limit = torch.where(blocks.ratios.abs() < 1, 1.0, blocks.ratios.abs() + 1)
+        assert (blocks.indices.abs() <= limit).all()
+        assert (blocks.indices[:, 0] - blocks.ratios[:, 0]).abs().max() < 0.6
+    assert changed > 10
+
+
+def test_several_networks_must_all_keep_it():
+    images = [scene(seed=i) for i in range(4)]
+    networks = linear_network(0), linear_network(1)
+    files = [encode(image, Preset.from_quality(40), header="compact") for image in images]
+    for result, image in zip(
+        repair_files(images, files, judge_of(*networks), 6), images, strict=True
+    ):
+        answers_kept = [
+            bool(read_by(n, result.data).argmax() == n.module(image[None] / 255).argmax())
+            for n in networks
+        ]
+        assert result.kept == all(answers_kept)
+
+
+def test_a_gray_file(repaired):
+    image = scene()
+    data = encode(image, Preset.from_quality(50), gray=True)
+    (result,) = repair_files([image], [data], judge_of(linear_network(), keep="kl:0.5"), 4)
+    assert len(read_coefficients(result.data).components) == 1
+    plain = read_coefficients(data)
+    same = write_coefficients(
+        plain.components, plain.tables[0], size=plain.size, subsampling=plain.subsampling
+    )
+    assert len(result.data) <= len(same)
