@@ -9,8 +9,9 @@ images suggests, the other half judges:
 * *bands*: move the steps of frequency bands, measure, and correct what allocation got wrong.
 * *choice*: keep what gains most on the default tables, beyond chance, or these.
 
-Last, the hardness of the probabilistic quantizer is chosen by measurement (`hardness`). Where
-answers are to be kept, bisection finds the rate (`drop_search`).
+For the mode "rdo", `learn_rdo` adds what the network minds. Last, the hardness of the probabilistic
+quantizer is chosen by measurement (`hardness`). Where answers are to be kept, bisection finds the
+rate (`drop_search`).
 
 Plain gradient descent was tried and did worse; docs/learning.md has the measurements.
 """
@@ -28,7 +29,9 @@ import torch
 from torch import Tensor, nn
 
 from softjpeg.checkpoint import Candidate, Verdict
+from softjpeg.distortion_statistics import GradientMoments
 from softjpeg.hardness import choose_hardness
+from softjpeg.learn_rdo import decided, moments
 from softjpeg.preset import Preset
 from softjpeg.proxy import Loss
 from softjpeg.rate_control import RateControl, default_tables
@@ -49,6 +52,7 @@ def learn(
     target_bpp: float | None = None,
     target_bytes: float | None = None,
     max_drop: float | None = None,
+    mode: str = "hard",
     rounds: int = 1,
     batch_size: int = 32,
     seed: int = 0,
@@ -77,6 +81,8 @@ def learn(
         target_bytes: or bytes of a file, mean over `images`.
         max_drop: or points (percent) of answers that may be lost on the judging half: right ones
             with `labels`, else the network's own.
+        mode: of the encoder to learn for, "hard" or "rdo": the latter also learns what the network
+            minds (`Preset.distortion`), and tables that count on it.
         rounds: of the four passes; a later one starts from better tables.
         batch_size: images the network reads at once; fewer where there are few images.
         seed: of everything random; the same seed gives the same preset.
@@ -106,6 +112,7 @@ def learn(
         "max_drop": max_drop,
     }
     _check_goal(goal)
+    _check_mode(mode)
     if max_drop is not None and loss is not None:
         raise ValueError("max_drop counts answers, which a loss of your own need not have")
     plan = stages(rounds, search=max_drop is not None)
@@ -131,7 +138,8 @@ def learn(
     if state.target is not None:
         control = control.at(state.target)
     assert state.verdict is not None
-    return _preset(task, control, state.current, state.verdict, facts, provenance)
+    found = _moments(task, mode, [(state.current, state.verdict)], progress)
+    return _preset(task, control, state.current, state.verdict, found, facts, provenance)
 
 
 def learn_ladder(
@@ -144,6 +152,7 @@ def learn_ladder(
     loss: Loss | None = None,
     worst_case: bool = False,
     subsampling: str = "4:2:0",
+    mode: str = "hard",
     rounds: int = 1,
     batch_size: int = 32,
     seed: int = 0,
@@ -172,6 +181,7 @@ def learn_ladder(
         raise ValueError("targets_bpp must name at least one rate, got none")
     for target in targets_bpp or ():
         _check_goal({"targets_bpp": target})
+    _check_mode(mode)
     plan = stages(rounds)
     first = "4:2:0" if subsampling == "auto" else subsampling
     task = Task(models, images, labels, loss, first, batch_size, seed, worst_case)
@@ -188,9 +198,12 @@ def learn_ladder(
     state = run_stages(task, control, plan, run)
     assert state.verdict is not None
     found = [*state.finished, (state.current, state.verdict)]
+    gathered = _moments(task, mode, found, progress)
     at = dict(zip(falling, found, strict=True))
     return [
-        _preset(task, control.at(rate), *at[rate], {**facts, "target_bpp": rate}, provenance)
+        _preset(
+            task, control.at(rate), *at[rate], gathered, {**facts, "target_bpp": rate}, provenance
+        )
         for rate in rates
     ]
 
@@ -217,15 +230,34 @@ def _check_goal(goal: Mapping[str, float | None]) -> None:
         raise ValueError(f"{name} must be positive and finite, got {value}")
 
 
+def _check_mode(mode: str) -> None:
+    if mode not in ("hard", "rdo"):
+        raise ValueError(f"mode must be hard or rdo, got {mode!r}")
+
+
+def _moments(
+    task: Task, mode: str, found: Sequence[tuple[Candidate, Verdict]], progress: bool
+) -> GradientMoments | None:
+    """The gradient's moments at the middle of what was found, for the mode "rdo"."""
+    if mode == "hard":
+        return None
+    learned, verdict = found[len(found) // 2]
+    return moments(task, learned.tables, [default for _, default in verdict.networks], progress)
+
+
 def _preset(
     task: Task,
     control: RateControl,
     learned: Candidate,
     verdict: Verdict,
+    moments: GradientMoments | None,
     facts: Mapping[str, Any],
     provenance: Mapping[str, Any] | None,
 ) -> Preset:
-    tables = learned.tables
+    tables, distortion, scales = learned.tables, None, [d for _, d in verdict.networks]
+    if moments is not None:
+        tables, distortion, tried = decided(task, control, learned, moments, scales)
+        facts = {**facts, "rdo_tried": tried}
     figures = {
         **{name: value for name, value in facts.items() if value is not None},
         "loss_kind": task.kind,
@@ -241,7 +273,6 @@ def _preset(
         "seed": task.seed,
         "torch": torch.__version__,
     }
-    scales = [default for _, default in verdict.networks]
     hardness = choose_hardness(task, control, tables, learned.rate_weight, scales)
     return Preset(
         tables[0].numpy(),
@@ -249,4 +280,5 @@ def _preset(
         np.full((2, 8, 8), hardness),
         subsampling=task.subsampling,
         provenance={**(provenance or {}), "learned": figures},
+        distortion=distortion,
     )
