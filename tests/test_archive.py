@@ -44,7 +44,7 @@ def first():
 def second():
     return network(1, 12)
 """
-SEARCH = ("--network", "net.py:first", "--quality", "3,6,10,20,40,70,90", "--out")
+SEARCH = ("--network", "net.py:first", "--effort", 1, "--quality", "3,6,10,20,40,70,90", "--out")
 
 
 def call(*words):
@@ -198,7 +198,7 @@ def test_killed_and_resumed_is_as_if_it_never_was(folder, torn):
         for name in sorted(whole)[:11]:
             (folder / "out" / name).write_bytes(whole[name])
     else:
-        words = [sys.executable, "-m", "softjpeg", "encode", "many", *SEARCH, "out"]
+        words = [sys.executable, "-m", "softjpeg", "encode", "many", *map(str, SEARCH), "out"]
         # Past the first 32 images: the second batch is lost.
         env = {**os.environ, "DIE_AT_RUN": "6"}
         killed = subprocess.run(words, env=env, capture_output=True, check=False)

@@ -275,6 +275,7 @@ def test_where_no_candidate_keeps_it():
         (1, [7, 11, 9, 8, 6]),
         (2, [7, 11, 9, 8, 6, 5, 4, 3, 2]),
         (3, [7, 11, 9, 8, 6, 5, 4, 3, 2, 1]),
+        (EXHAUSTIVE, [0, 1, 2, 3, 4]),
     ],
 )
 def test_order_of_trials(effort, tried):

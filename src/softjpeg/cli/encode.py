@@ -68,8 +68,12 @@ def encode(
         bool, typer.Option("--average", help="Of several networks the mean must keep it, not each.")
     ] = False,
     effort: Annotated[
-        str, typer.Option(help="Smaller files tried in vain before a search ends, or all.")
-    ] = "1",
+        str,
+        typer.Option(
+            help="all: from the smallest file upwards; N: halving the ladder, then down until N "
+            "smaller files were tried in vain."
+        ),
+    ] = "all",
     reader: Annotated[
         list[str] | None, typer.Option(help=f"Report what it makes of the files: {_NETWORKS}")
     ] = None,

@@ -1,7 +1,8 @@
 """Per image the smallest file found whose answer is kept, with few runs of the network.
 
-Fidelity is no monotone function of a file's size, so that halving the ladder finds *a* file that is
-kept with one below it that is not; walking on downwards finds smaller ones at a run each.
+Fidelity is no monotone function of a file's size: halving the ladder finds *a* file that is kept
+with one below it that is not. Going up from the smallest file finds the smallest of all, and where
+most images are content with small files it takes about as many runs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from softjpeg.loop.candidates import Candidate
 from softjpeg.loop.judge import Answers, Judge, Views, answers, view
 
 EXHAUSTIVE = 1 << 30
-"""The effort that tries every candidate smaller than the one found."""
+"""The effort that goes up from the smallest file until one is kept."""
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
@@ -60,7 +61,8 @@ def smallest_files(
         judge: networks and fidelity.
         effort: 0 halves the ladder: about log2 n runs for n candidates. m > 0 then tries the
             untested candidates below the found one, downwards, until m in a row were not kept;
-            `EXHAUSTIVE` finds the smallest of all (and implies `by_size`).
+            `EXHAUSTIVE` goes up from the smallest to the first one kept, the smallest of all (and
+            implies `by_size`).
         by_size: write every candidate's file first and order them by their real sizes: for
             candidates whose order differs between images.
         originals: the images as each network reads them, where they are known.
@@ -122,6 +124,11 @@ def plan(count: int, effort: int) -> Generator[int, bool, None]:
     >>> tried
     [3, 5, 4, 2]
     """
+    if effort >= EXHAUSTIVE:
+        for index in range(count):
+            if (yield index):
+                return
+        return
     low, high = 0, count - 1
     tried = set()
     while low < high:
