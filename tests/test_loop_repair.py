@@ -1,6 +1,7 @@
 """Files repaired along a network's gradient: bits, slack and gradients judged by hand."""
 
 import io
+import itertools
 import math
 from collections import Counter
 
@@ -13,12 +14,20 @@ from torch import nn
 
 from softjpeg import Preset, encode, read_coefficients, write_coefficients
 from softjpeg.images import from_image
-from softjpeg.loop import Judge, parse_fidelity
+from softjpeg.loop import (
+    Judge,
+    default_presets,
+    parse_fidelity,
+    preset_candidates,
+    smallest_files,
+)
 from softjpeg.loop.blocks import blocks_of
 from softjpeg.loop.gradients import resampled, slack_gradients
 from softjpeg.loop.judge import answers, view
 from softjpeg.loop.moves import bit_changes, symbol_bits
+from softjpeg.loop.refine import refined_choices
 from softjpeg.loop.repair import choose, repair_files
+from softjpeg.loop.saliency import saliency_maps, salient_candidates
 from softjpeg.loop.slack import slack, soft_minimum
 from softjpeg.networks import Network
 from softjpeg.tables import ZIGZAG
@@ -295,3 +304,93 @@ def test_a_gray_file(repaired):
         plain.components, plain.tables[0], size=plain.size, subsampling=plain.subsampling
     )
     assert len(result.data) <= len(same)
+
+
+# Saliency
+
+
+def test_saliency_by_finite_differences():
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 24, 6), nn.Tanh(), nn.Linear(6, 5))
+    image = (torch.rand(3, 16, 24) * 255).to(torch.uint8)
+    (found,) = saliency_maps(judge_of(Network(layers, "smooth")), [image])
+    exact, double = image.double() / 255, layers.double()
+    eye = torch.eye(image.numel(), dtype=torch.float64).reshape(-1, *image.shape) * 1e-4
+    with torch.no_grad():
+        best = int(double(exact[None]).argmax())
+        up, down = (double(exact + sign * eye).log_softmax(-1)[:, best] for sign in (1, -1))
+    slope = ((up - down) / 2e-4).reshape(image.shape).numpy()
+    energy = (slope**2).sum(0).reshape(2, 8, 3, 8).sum((1, 3))
+    smooth = [[energy[:, max(c - 1, 0) : c + 2].mean() for c in range(3)]] * 2
+    np.testing.assert_allclose(found, smooth / np.mean(smooth), rtol=1e-3)
+    layers.float()
+
+
+def test_saliency_is_where_the_network_looks():
+    torch.manual_seed(1)
+    left = nn.Sequential(nn.ZeroPad2d((0, -24, 0, 0)), nn.Flatten(), nn.Linear(3 * 40 * 16, 4))
+    images = [scene(40, seed) for seed in range(3)]
+    for found in saliency_maps(judge_of(Network(left, "left")), images, batch_size=2):
+        assert tuple(found.shape) == (5, 5)
+        assert float(found.mean()) == pytest.approx(1)
+        assert (found[:, :2] > 0.1).all()
+        assert not found[:, 3:].any()
+
+
+@pytest.mark.parametrize("options", [{}, {"gray": True}])
+def test_salient_files_spend_where_it_counts(options):
+    """One tile everywhere, half of the image salient."""
+    tile = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 16, 16), dtype=np.uint8))
+    image = tile.repeat(1, 3, 4)
+    saliency = torch.tensor([[2.0] * 4 + [0.0] * 4] * 6)
+    presets = {"p": Preset.from_quality(25)}
+    free, cheap, dear = salient_candidates(presets, saliency, [0, 0.05, 0.2], **options)
+    assert dear.name == "p salient 0.2"
+    plain = encode(image, presets["p"], mode=_rounded, **options)
+    assert free.encode(image) == plain
+    counts = []
+    for candidate in (free, cheap, dear):
+        luma = read_coefficients(candidate.encode(image)).components[0] != 0
+        counts.append((int(luma[:, :4].sum()), int(luma[:, 4:].sum())))
+    assert counts[0][0] == counts[0][1]
+    for before, after in itertools.pairwise(counts):
+        assert after[0] > after[1]
+        assert after[0] <= before[0]
+        assert after[1] < before[1]
+
+
+def _rounded(coefficients, preset):
+    tables = preset.luma, preset.chroma, preset.chroma
+    return [
+        torch.round(z / torch.from_numpy(t)).int()
+        for z, t in zip(coefficients, tables, strict=False)
+    ]
+
+
+# From the search to the repair
+
+
+def test_refined_choices_are_kept_and_no_larger():
+    images = [scene(seed=i) for i in range(5)]
+    judge = judge_of(linear_network())
+    ladder = [preset_candidates(default_presets([1, 3, 8, 20, 40, 70]), header="compact")] * 5
+    choices = smallest_files(images, ladder, judge, effort=0)
+    refined = refined_choices(images, ladder, choices, judge, 6)
+    assert sum(len(r.data) for r in refined) < sum(len(c.data) for c in choices)
+    for image, choice, result in zip(images, choices, refined, strict=True):
+        own = int(judge.networks[0].module(image[None] / 255).argmax())
+        assert result.kept
+        assert int(read_by(judge.networks[0], result.data).argmax()) == own
+        assert len(result.data) <= len(choice.data)
+        assert result.runs > choice.runs
+        assert (result.data == choice.data) == (result.candidate == choice.candidate)
+        assert result.candidate.removesuffix(" repaired") in {c.name for c in ladder[0]}
+
+
+def test_refining_what_no_candidate_kept():
+    images, judge = [scene(seed=0)], judge_of(linear_network(), keep="cosine:1e-9")
+    ladder = [preset_candidates(default_presets([3]), header="compact")]
+    (choice,) = smallest_files(images, ladder, judge)
+    (refined,) = refined_choices(images, ladder, [choice], judge, 2)
+    assert not refined.kept
+    assert refined.data == choice.data
