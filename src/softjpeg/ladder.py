@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from softjpeg.built_in import read_text
+from softjpeg.distortion import Distortion
 from softjpeg.files import write_atomically
 from softjpeg.preset import Preset
 
 FORMAT = "softjpeg-ladder"
 VERSION = 1
 _FIELDS = {"format", "version", "default_bpp", "bpp", "rungs", "provenance"}
+_OPTIONAL = {"scan_bpp", "size_exponent"}
 
 Curve = tuple[tuple[float, float], ...]
 """Points (x, bits per pixel), both rising."""
@@ -40,6 +42,9 @@ class Ladder:
         bpp: (position, bits per pixel of whole files on the learning images), from 0 to the last.
         default_bpp: (quality, bits per pixel) of default JPEG on them, from 1 to 100.
         provenance: anything JSON can hold.
+        scan_bpp: (position, bits per pixel of scans on the learning images); empty where
+            `size_exponent` is 1.
+        size_exponent: γ of `adapted` from 0, all scans of one size, to 1, all of one quality.
 
     Raises:
         ValueError: a value out of its range, named with its path.
@@ -54,6 +59,8 @@ class Ladder:
     bpp: Curve
     default_bpp: Curve
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    scan_bpp: Curve = ()
+    size_exponent: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.rungs:
@@ -67,6 +74,11 @@ class Ladder:
                 )
         for name, ends in (("bpp", (0, len(self.rungs) + 1)), ("default_bpp", (1, 100))):
             object.__setattr__(self, name, _curve(name, getattr(self, name), ends))
+        if not 0 <= self.size_exponent <= 1:
+            raise ValueError(f"size_exponent must be from 0 to 1, got {self.size_exponent}")
+        if self.size_exponent < 1:
+            curve = _curve("scan_bpp", self.scan_bpp, (0, len(self.rungs) + 1))
+            object.__setattr__(self, "scan_bpp", curve)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ladder) and self.to_json() == other.to_json()
@@ -81,23 +93,30 @@ class Ladder:
 
         That holds on the learning images; on others, both sizes change together.
         """
+        preset = self.at_position(self.position(quality))
+        return replace(preset, provenance={**self.provenance, "quality": quality})
+
+    def position(self, quality: float) -> float:
+        """The position of a quality 1..100."""
         if not 1 <= quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, got {quality}")
         qualities, rates = zip(*self.default_bpp, strict=True)
         target = math.exp(np.interp(quality, qualities, np.log(rates)))
         lowest, highest = self.bpp[0][1], self.bpp[-1][1]
-        preset = self.at_bpp(min(max(target, lowest), highest))
-        return replace(preset, provenance={**preset.provenance, "quality": quality})
+        return self._position(min(max(target, lowest), highest))
 
     def at_bpp(self, bpp: float) -> Preset:
         """The preset of so many bits per pixel on the learning images."""
-        positions, rates = zip(*self.bpp, strict=True)
-        if not rates[0] <= bpp <= rates[-1]:
-            reach = f"from {rates[0]:.3f} to {rates[-1]:.3f}"
+        lowest, highest = self.bpp[0][1], self.bpp[-1][1]
+        if not lowest <= bpp <= highest:
+            reach = f"from {lowest:.3f} to {highest:.3f}"
             raise ValueError(f"bpp must be {reach} on this ladder, got {bpp}")
-        position = float(np.interp(math.log(bpp), np.log(rates), positions))
-        found = self.at_position(position)
+        found = self.at_position(self._position(bpp))
         return replace(found, provenance={**self.provenance, "bpp": round(bpp, 4)})
+
+    def _position(self, bpp: float) -> float:
+        positions, rates = zip(*self.bpp, strict=True)
+        return float(np.interp(math.log(bpp), np.log(rates), positions))
 
     def at_position(self, position: float) -> Preset:
         """The preset at a position from 0 to ``len(rungs) + 1``, as the class counts them."""
@@ -114,6 +133,7 @@ class Ladder:
         low = min(int(position), last - 1)
         share = position - low
         near = steps[low + round(share)]
+        pair = (steps[low].distortion, steps[low + 1].distortion, share)
         between = {
             name: np.exp(
                 (1 - share) * np.log(getattr(steps[low], name))
@@ -122,7 +142,7 @@ class Ladder:
             for name in ("luma", "chroma", "hardness")
         }
         tables = {name: between[name].round().astype(int) for name in ("luma", "chroma")}
-        return replace(near, **tables, hardness=between["hardness"])
+        return replace(near, **tables, hardness=between["hardness"], distortion=_between(*pair))
 
     def to_json(self) -> str:
         """The ladder as text, its rungs as presets are written."""
@@ -130,6 +150,12 @@ class Ladder:
             f'  "{name}": [\n' + ",\n".join("    " + json.dumps(p) for p in points) + "\n  ]"
             for name, points in (("default_bpp", self.default_bpp), ("bpp", self.bpp))
         ]
+        if self.size_exponent < 1:
+            points = ",\n".join("    " + json.dumps(p) for p in self.scan_bpp)
+            curves += [
+                f'  "scan_bpp": [\n{points}\n  ]',
+                f'  "size_exponent": {self.size_exponent}',
+            ]
         rungs = ",\n".join(rung.to_json().rstrip("\n") for rung in self.rungs)
         provenance = json.dumps(
             dict(self.provenance), indent=2, sort_keys=True, allow_nan=False
@@ -157,7 +183,7 @@ class Ladder:
             raise ValueError(f"{name}: version must be {VERSION}, got {found!r}")
         if missing := sorted(_FIELDS - body.keys()):
             raise ValueError(f"{name}: {missing[0]} is missing")
-        if unknown := sorted(body.keys() - _FIELDS):
+        if unknown := sorted(body.keys() - _FIELDS - _OPTIONAL):
             raise ValueError(f"{name}: {unknown[0]} is not a field of a ladder")
         if not isinstance(body["provenance"], dict):
             raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
@@ -168,7 +194,8 @@ class Ladder:
             for i, rung in enumerate(body["rungs"])
         )
         try:
-            return cls(rungs, body["bpp"], body["default_bpp"], body["provenance"])
+            optional = {key: body[key] for key in _OPTIONAL & body.keys()}
+            return cls(rungs, body["bpp"], body["default_bpp"], body["provenance"], **optional)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
@@ -184,6 +211,15 @@ class Ladder:
             ValueError: no such file or name, or it is no ladder.
         """
         return cls.from_json(*read_text(spec))
+
+
+def _between(low: Distortion | None, high: Distortion | None, share: float) -> Distortion | None:
+    """The nearer one, with λ between both: it falls with the steps."""
+    near = high if share >= 0.5 else low
+    if near is None or low is None or high is None or not (low.rate_weight and high.rate_weight):
+        return near
+    logs = math.log(low.rate_weight), math.log(high.rate_weight)
+    return replace(near, rate_weight=math.exp((1 - share) * logs[0] + share * logs[1]))
 
 
 def _curve(name: str, points: Any, ends: tuple[float, float]) -> Curve:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from softjpeg.codec import encode, scan_bytes
 from softjpeg.drop_search import QUALITIES
 from softjpeg.ladder import Curve, Ladder
 from softjpeg.preset import Preset
@@ -18,7 +19,11 @@ _BETWEEN = 4
 
 
 def measured_ladder(
-    presets: Sequence[Preset], images: Tensor, provenance: Mapping[str, Any] | None = None
+    presets: Sequence[Preset],
+    images: Tensor,
+    provenance: Mapping[str, Any] | None = None,
+    *,
+    size_exponent: float = 1.0,
 ) -> Ladder:
     """A ladder whose qualities are those of default JPEG on given images.
 
@@ -26,6 +31,7 @@ def measured_ladder(
         presets: of one subsampling, in any order.
         images: (N, 3, H, W) uint8; up to 64 of them are encoded.
         provenance: kept in the ladder.
+        size_exponent: kept in the ladder, see `Ladder`.
 
     >>> import torch
     >>> images = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
@@ -38,6 +44,10 @@ def measured_ladder(
     def bpp(preset: Preset) -> float:
         return mean_bpp(sample, preset)
 
+    def scan_bpp(preset: Preset) -> float:
+        bits = 8 * sum(scan_bytes(encode(image, preset)) for image in sample)
+        return bits / (len(sample) * sample.shape[-1] * sample.shape[-2])
+
     rungs = tuple(sorted(presets, key=bpp))
     # Only to interpolate with: the curves are what is to be measured.
     last = len(rungs) + 1
@@ -49,6 +59,8 @@ def measured_ladder(
         _curve(positions, lambda p: bpp(draft.at_position(p))),
         _curve(QUALITIES, lambda q: bpp(Preset.from_quality(int(q), subsampling))),
         provenance or {},
+        _curve(positions, lambda p: scan_bpp(draft.at_position(p))) if size_exponent < 1 else (),
+        size_exponent,
     )
 
 

@@ -39,6 +39,7 @@ class Mode(str, Enum):
 
     hard = "hard"
     probabilistic = "probabilistic"
+    rdo = "rdo"
 
 
 class Form(str, Enum):
@@ -67,7 +68,11 @@ BatchSize = Annotated[int, typer.Option(help="Images the network reads at once."
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Chroma = Annotated[Subsampling, typer.Option(help="Resolution of chroma.")]
 EncoderMode = Annotated[
-    Mode, typer.Option(help="Round coefficients, or draw them as the preset's hardness says.")
+    Mode,
+    typer.Option(
+        help="Round coefficients, draw them as the preset's hardness says, or decide them by what "
+        "the network minds (rdo)."
+    ),
 ]
 
 app = typer.Typer(
