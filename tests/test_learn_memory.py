@@ -1,39 +1,18 @@
-"""Many images: they lie in a file, and learning never copies all of them."""
+"""Many images lie in a file, and learning takes views of them, never a copy of all."""
 
-import subprocess
 import sys
+import tracemalloc
 
 import pytest
 import torch
 
-from softjpeg.scratch import scratch_tensor
-
-RUN = """
-import resource, sys, torch
-from torch import nn
+from softjpeg import images as images_module
+from softjpeg.checkpoint import fingerprint
+from softjpeg.images import load_images, to_image
 from softjpeg.rate_control import RateControl
-from softjpeg.schedule import Run, run_stages
 from softjpeg.scratch import scratch_tensor
 from softjpeg.task import Task
-
-torch.set_num_threads(1)
-
-def run(count):
-    pixels = scratch_tensor((count, 3, 224, 224), torch.uint8, large=0)
-    pixels.random_(generator=torch.Generator().manual_seed(0))
-    class Network(nn.Module):
-        def forward(self, x):
-            return x[..., 0, :5].mean(1)
-    task = Task(Network(), pixels, None, None, "4:2:0", 8, 0)
-    return run_stages(task, RateControl(pixels, "4:2:0"), [("defaults", 3.0)], Run())
-
-run(16)
-used = int(next(l for l in open("/proc/self/status") if l.startswith("VmData")).split()[1]) << 10
-room = used + (int(sys.argv[1]) << 20)
-# A mapped file is not counted as a process's data.
-resource.setrlimit(resource.RLIMIT_DATA, (room, room))
-print(run(600).done)
-"""
+from test_learn import HighFrequencyReader, images
 
 
 def test_scratch_tensors_are_ordinary():
@@ -45,11 +24,49 @@ def test_scratch_tensors_are_ordinary():
     assert scratch_tensor((0, 3), torch.uint8, 0).shape == (0, 3)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
-@pytest.mark.parametrize(("room", "enough"), [(70, True), (10, False)])
-def test_memory_does_not_grow_with_the_images(room, enough):
-    """600 images are 90 MB: a copy of them would not fit, nor 16 of them as floats into 10 MB."""
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, str(room)], capture_output=True, text=True, check=False
-    )
-    assert (done.stdout == "38\n") == enough, done.stderr
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_large_one_is_mapped_to_a_file_without_a_name():
+    x = scratch_tensor((1 << 20,), torch.uint8, large=0)
+    with open("/proc/self/maps") as file:
+        maps = [line.split() for line in file]
+    inside = [
+        line
+        for line in maps
+        if int(line[0].split("-")[0], 16) <= x.data_ptr()
+        and x.data_ptr() < int(line[0].split("-")[1], 16)
+    ]
+    assert inside[0][1].endswith("s"), "shared with the file, which takes the pages"
+    assert inside[0][-1] == "(deleted)"
+
+
+def test_loaded_images_may_lie_in_a_file(tmp_path, monkeypatch):
+    for i, pixels in enumerate(images(4, 16)):
+        to_image(pixels).save(tmp_path / f"{i}.png")
+    in_memory = load_images(tmp_path).pixels
+    mapped = []
+
+    def in_file(shape, dtype):
+        mapped.append(scratch_tensor(shape, dtype, large=0))
+        return mapped[-1]
+
+    monkeypatch.setattr(images_module, "scratch_tensor", in_file)
+    loaded = load_images(tmp_path).pixels
+    assert loaded.data_ptr() == mapped[0].data_ptr()
+    assert torch.equal(loaded, in_memory)
+    assert torch.equal(loaded, images(4, 16))
+
+
+def test_learning_reads_the_images_where_they_lie():
+    pixels = images(80, 16)
+    task = Task(HighFrequencyReader(), pixels, None, None, "4:2:0", 8, 0)
+    control = RateControl(task.images, "4:2:0")
+    storage = pixels.untyped_storage().data_ptr()
+    for view in (task.images, task.with_subsampling("4:4:4").images, control.sample):
+        assert view.untyped_storage().data_ptr() == storage
+    assert control.at(9.0).sample.untyped_storage().data_ptr() == storage
+    many = torch.zeros(1 << 24, dtype=torch.uint8)
+    tracemalloc.start()
+    fingerprint(many)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
