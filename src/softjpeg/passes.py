@@ -1,7 +1,7 @@
 """The passes of `learn` over the images, as steps from one `State` to the next.
 
 * *sensitivity* backpropagates through the codec; all others only measure.
-* *blend*, *bands* and *choice*: see `learn`.
+* *blend*, *bands* and *choice*: see `learn`; other published tables are candidates too.
 * *defaults* measures the default tables alone, for a choice of subsampling.
 * *quality* and *rate* look for the rate at which answers are kept (`drop_search`).
 """
@@ -81,6 +81,7 @@ def finish(state: State, name: str, task: Task, control: RateControl, max_drop: 
         if state.current.rate_weight:
             # Of an earlier round: a later one must not lose what that one found.
             candidates.insert(0, state.current)
+        candidates[-1:-1] = _published(belief, candidates[0].rate_weight, control)
         return _to_measure(replace(state, gradients=[], scales=scales), candidates)
     if name == "bands":
         beliefs = _corrected(state, task, control)
@@ -89,6 +90,7 @@ def finish(state: State, name: str, task: Task, control: RateControl, max_drop: 
         if state.finished:
             # Only a ladder's first rate has had its blends measured.
             learned.append(_solved(control.blend(state.current.belief, 0.5), control))
+            learned += _published(state.current.belief, weight, control)
         return _to_measure(state, [*learned, _default(beliefs[0], weight, control)])
     if name in ("quality", "rate"):
         return _after_search(state, name, task, control, max_drop)
@@ -176,6 +178,14 @@ def _blended(belief: Belief, shares: tuple[float, ...], control: RateControl) ->
     """Candidates between a belief and the default tables, and the default tables themselves."""
     candidates = [_solved(control.blend(belief, share), control) for share in shares]
     return [*candidates, _default(belief, candidates[0].rate_weight, control)]
+
+
+def _published(belief: Belief, rate_weight: float, control: RateControl) -> list[Candidate]:
+    """Published tables other than the default ones, and what they imply."""
+    return [
+        Candidate(tables, control.blend(belief, 1.0, tables), rate_weight)
+        for tables in control.published()
+    ]
 
 
 def _to_measure(state: State, candidates: list[Candidate]) -> State:

@@ -13,7 +13,8 @@ from torch import Tensor
 from softjpeg.allocation import RateDistortion, allocate, implied_sensitivity
 from softjpeg.codec import encode
 from softjpeg.preset import Preset
-from softjpeg.tables import quality_tables
+from softjpeg.published_tables import published_tables
+from softjpeg.tables import Table, quality_tables
 from softjpeg.transform import image_to_coefficients
 
 Tables = tuple[Tensor, Tensor]
@@ -105,10 +106,35 @@ class RateControl:
                 high = middle
         return low
 
-    def blend(self, belief: Belief, share: float) -> Belief:
-        """A belief moved towards what the default tables imply, by a share 0..1 of the way."""
+    def published(self) -> list[Tables]:
+        """`published_tables`, scaled to the rate of `default`."""
+        wanted = self.bpp(self.default()) if self.target_bpp is None else self.target_bpp
+        return [self._scaled(tables, wanted) for tables in published_tables().values()]
+
+    def _scaled(self, tables: tuple[Table, Table], bpp: float) -> Tables:
+        luma, chroma = (torch.from_numpy(table) for table in tables)
+        tried: list[tuple[float, Tables]] = []
+
+        def miss(exponent: float) -> float:
+            steps = ((t * 2**exponent).round().clamp(1, 255).long() for t in (luma, chroma))
+            scaled = (next(steps), next(steps))
+            tried.append((math.log(self.bpp(scaled) / bpp), scaled))
+            return tried[-1][0]
+
+        _find_root(miss, -1.0, 1.0)
+        return min(tried, key=lambda entry: abs(entry[0]))[1]
+
+    def blend(self, belief: Belief, share: float, tables: Tables | None = None) -> Belief:
+        """A belief moved towards what tables imply, by a share 0..1 of the way.
+
+        Args:
+            belief: to start from.
+            share: of the way.
+            tables: the default ones where None.
+        """
         sensitivity, rate = belief
-        implied = implied_sensitivity(self.curves.weighted(rate), self.default()).log()
+        towards = self.default() if tables is None else tables
+        implied = implied_sensitivity(self.curves.weighted(rate), towards).log()
         own = sensitivity.log()
         known = ~implied.isnan()
         if not known.any():
