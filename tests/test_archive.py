@@ -141,12 +141,16 @@ def test_searches_harder_or_for_more(folder):
     for name, words in {
         "top1": (),
         "all": ("--effort", "all"),
+        "repair": ("--effort", "repair:3"),
         "kl": ("--keep", "kl:1e-4"),
         "two": ("--network", "net.py:second", "--effort", "all"),
     }.items():
         done("photos", *SEARCH, name, *words)
         sizes[name] = sum(record["bytes"] for record in records(folder / name)[0].values())
     assert sizes["all"] <= sizes["top1"] < sizes["kl"]
+    assert sizes["repair"] < sizes["all"]
+    found, _ = records(folder / "repair")
+    assert any(record["encoder"].endswith(" repaired") for record in found.values())
     assert sizes["all"] < sizes["two"]
     found, _ = records(folder / "two")
     assert all(set(r["measures"]) == {"net.py:first", "net.py:second"} for r in found.values())
@@ -294,7 +298,11 @@ def test_default_jpeg_of_equal_bytes(folder):
 
 def test_archive_refusals(folder):
     assert refusal("photos", *SEARCH, "out", "--keep", "best").startswith("keep must be top1, ")
-    assert "--effort must be a number" in refusal("photos", *SEARCH, "out", "--effort", "-1")
+    for effort in ("-1", "repair:0", "repair:x", "fix"):
+        message = refusal("photos", *SEARCH, "out", "--effort", effort)
+        assert message.startswith("--effort must be a number of at least 0, all, repair or ")
+    words = ("--effort", "repair", "--progressive")
+    assert "leave --progressive out" in refusal("photos", *SEARCH, "out", *words)
     assert refusal("photos", *SEARCH, "out", "--subsampling", "4:1:1").startswith("subsampling ")
     assert refusal("photos", *SEARCH, "out", "--header", "tiny").startswith("header must be ")
     assert "jobs must be at least 1, got 0" in refusal("photos", *SEARCH, "out", "--jobs", 0)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from softjpeg.networks import Network
 
 _LADDER = "5,8,12,16,20,25,30,40,50,60,75,85,95"
+_PASSES = 8
 _NETWORKS = "timm:NAME, FILE.py:FACTORY, a run, ...; may be repeated."
 
 
@@ -71,7 +72,8 @@ def encode(
         str,
         typer.Option(
             help="all: from the smallest file upwards; N: halving the ladder, then down until N "
-            "smaller files were tried in vain."
+            "smaller files were tried in vain; repair[:PASSES]: as all, then coefficients changed "
+            "along the network's gradient."
         ),
     ] = "all",
     reader: Annotated[
@@ -167,8 +169,9 @@ def _archive(
     from softjpeg.loop.archive import archive
 
     networks, keep, average, effort, batch_size = judging
-    if effort != "all" and not effort.isdecimal():
-        raise ValueError(f"--effort must be a number of at least 0, or all, got {effort!r}")
+    steps, passes = _efforts(effort)
+    if passes and options.get("progressive"):
+        raise ValueError("--effort repair writes sequential files: leave --progressive out")
     presets = named_presets(specs, sorted(qualities))
     driver = {name: options.pop(name) for name in ("jobs", "progress")}
     seed = options.pop("seed")
@@ -185,13 +188,29 @@ def _archive(
             "subsamplings": samplings,
             **options,
         },
-        effort=EXHAUSTIVE if effort == "all" else int(effort),
+        effort=steps,
+        passes=passes,
         # The sizes of different families' files are in another order for every image.
         by_size=len(specs) > 1 or len(samplings) > 1,
         seed=seed,
         batch_size=batch_size,
         **driver,
     )
+
+
+def _efforts(text: str) -> tuple[int, int]:
+    """The search's effort, and the passes of a repair after it."""
+    from softjpeg.loop import EXHAUSTIVE
+
+    word, _, passes = text.partition(":")
+    if text == "all":
+        return EXHAUSTIVE, 0
+    if text.isdecimal():
+        return int(text), 0
+    if word != "repair" or (passes and not passes.isdecimal()) or passes == "0":
+        wanted = "a number of at least 0, all, repair or repair:PASSES"
+        raise ValueError(f"--effort must be {wanted}, got {text!r}")
+    return EXHAUSTIVE, int(passes or _PASSES)
 
 
 def _one_quality(text: str) -> int:
