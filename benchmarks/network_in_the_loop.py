@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 in the loop of the encoder, without labels; other networks read the files.
 
-    python benchmarks/network_in_the_loop.py --data FOLDER --out RESULT.json
+    python benchmarks/network_in_the_loop.py --data FOLDER --out RESULT.json --cache SCRATCH
 
 FOLDER holds imagenet_sample_1000.zip with its labels.csv. Nothing is learned: settings were chosen
 on class index mod 5 == 3 and are reported on mod 5 == 4, 224x224 crops, Lite1 and Lite2 reading
@@ -17,7 +17,7 @@ import json
 import sys
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +46,7 @@ from softjpeg.report.environment import environment
 from softjpeg.resized import Resized
 
 NETWORKS = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1.1")
-DEFAULTS = (4, 6, 8, 12, 18, 30, 95)
+DEFAULTS = (5, 8, 14, 95)
 COARSE = (5, 8, 12, 18, 25, 35, 50, 65, 75, 85, 95)
 FINE = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 25, 28, 31, 35, 40, 45, 50)
 FINE += (60, 70, 80, 90, 95)
@@ -77,20 +77,28 @@ def network(name: str) -> Network:
 class Bench:
     """Files of all images, what networks make of them, and default JPEG at equal bytes beside."""
 
-    def __init__(self, x: Tensor, y: Tensor, out: Path, facts: dict[str, object]) -> None:
-        self.x, self.y, self.out, self.facts = x, y, out, facts
+    def __init__(self, x: Tensor, y: Tensor, out: Path, cache: Path, facts: dict) -> None:
+        self.x, self.y, self.out, self.cache, self.facts = x, y, out, cache, facts
         self.networks = {name: network(name) for name in NETWORKS}
-        self.original = self.answers(x)
-        self.rows: list[dict[str, object]] = []
-        self.default: list[dict[str, object]] = []
+        self.original = self.done("original", lambda: self.answers(x))
+        self.rows: list[dict] = []
+        self.default: list[dict] = []
         uncompressed = {n: float((a == y).float().mean()) for n, a in self.original.items()}
         self.facts["uncompressed top1"] = uncompressed
         print("uncompressed", uncompressed, flush=True)
 
+    def done(self, name: str, make: Callable):
+        """What an earlier run made, or make it: hours on a busy machine."""
+        file = self.cache / f"{name.replace(' ', '-')}.pt"
+        if not file.exists():
+            self.cache.mkdir(parents=True, exist_ok=True)
+            torch.save(make(), file)
+        return torch.load(file, weights_only=False)
+
     def answers(self, images: Tensor) -> dict[str, Tensor]:
         return {n: outputs_of(w.module, images, 20).argmax(-1) for n, w in self.networks.items()}
 
-    def row(self, name: str, files: Sequence[bytes]) -> dict[str, object]:
+    def row(self, name: str, files: Sequence[bytes]) -> dict:
         found = self.answers(torch.stack([decode(file).expand(3, -1, -1) for file in files]))
         read = {
             n: {
@@ -102,18 +110,29 @@ class Bench:
         return {"name": name, "bpp": bpp(files), "networks": read}
 
     def add_default(self, quality: int) -> None:
-        files = [encode(image, Preset.from_quality(quality)) for image in self.x]
-        self.default.append(self.row(f"default 4:2:0 q {quality}", files))
+        name = f"default 4:2:0 q {quality}"
+
+        def make() -> dict:
+            return self.row(name, [encode(i, Preset.from_quality(quality)) for i in self.x])
+
+        self.default.append(self.done(name, make))
         self.show(self.default[-1])
 
-    def add(self, name: str, choices: Sequence[Choice], seconds: float) -> None:
-        row = self.row(name, [choice.data for choice in choices])
+    def add(self, name: str, make: Callable[[], list[Choice]]) -> list[Choice]:
+        def timed() -> tuple:
+            begun = time.process_time()
+            found = make()
+            return found, (time.process_time() - begun) / len(found)
+
+        choices, seconds = self.done(name, timed)
+        row = self.done(f"{name} read", lambda: self.row(name, [c.data for c in choices]))
         row["kept"] = sum(choice.kept for choice in choices) / len(choices)
         row["runs per image"] = sum(choice.runs for choice in choices) / len(choices)
-        row["processor seconds per image"] = seconds / len(choices)
-        row["default at equal bytes"] = self.at(float(row["bpp"]))
+        row["processor seconds per image"] = seconds
+        row["default at equal bytes"] = self.at(row["bpp"])
         self.rows.append(row)
         self.show(row)
+        return choices
 
     def at(self, rate: float) -> dict[str, dict[str, float]]:
         """Default JPEG's agreement and top-1 at a rate, linear in it between qualities."""
@@ -127,7 +146,7 @@ class Bench:
             for n in NETWORKS
         }
 
-    def show(self, row: dict[str, object]) -> None:
+    def show(self, row: dict) -> None:
         body = {**self.facts, "default": self.default, "variants": self.rows}
         write_atomically(self.out, (json.dumps(body, indent=1) + "\n").encode())
         beside = row.get("default at equal bytes", {})
@@ -147,20 +166,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="folder of what is done already")
     parser.add_argument("--rest", type=int, default=4, help="class index mod 5")
     parser.add_argument("--limit", type=int, default=0, help="images, 0 for all")
-    parser.add_argument("--passes", type=int, nargs="*", default=[6, 16])
+    parser.add_argument("--passes", type=int, nargs="*", default=[8, 20])
     options = parser.parse_args()
     torch.set_num_threads(1)
     x, y = load(options.data, options.rest, options.limit)
-    facts: dict[str, object] = {
+    facts = {
         "command": "python benchmarks/network_in_the_loop.py " + " ".join(sys.argv[1:]),
         "in the loop": NETWORKS[0],
         "keep": "top1",
         "images": len(x),
         **environment(),
     }
-    bench = Bench(x, y, options.out, facts)
+    bench = Bench(x, y, options.out, options.cache, facts)
     for quality in DEFAULTS:
         bench.add_default(quality)
 
@@ -174,45 +194,40 @@ def main() -> None:
     ] * len(images)
 
     def search(name, ladders, judge=judge):
-        begun = time.process_time()
-        found = []
-        for start in range(0, len(images), SEARCH_BATCH):
-            part = slice(start, start + SEARCH_BATCH)
-            found += smallest_files(images[part], ladders[part], judge, effort=EXHAUSTIVE)
-        bench.add(name, found, time.process_time() - begun)
-        return found
+        def make() -> list[Choice]:
+            found = []
+            for start in range(0, len(images), SEARCH_BATCH):
+                part = slice(start, start + SEARCH_BATCH)
+                found += smallest_files(images[part], ladders[part], judge, effort=EXHAUSTIVE)
+            return found
 
-    def refine(name, ladders, found, passes, judge=judge):
-        begun = time.process_time()
-        refined = []
-        for start in range(0, len(images), SEARCH_BATCH):
-            part = slice(start, start + SEARCH_BATCH)
-            refined += refined_choices(images[part], ladders[part], found[part], judge, passes)
-        bench.add(name, refined, time.process_time() - begun)
+        return bench.add(name, make)
+
+    def refine(name, found, passes, judge=judge):
+        def make() -> list[Choice]:
+            refined = []
+            for start in range(0, len(images), SEARCH_BATCH):
+                part = slice(start, start + SEARCH_BATCH)
+                refined += refined_choices(images[part], found[part], judge, passes)
+            return refined
+
+        return bench.add(f"{name}, repaired in {passes} passes", make)
 
     search("11 qualities", coarse)
-    best = search("30 qualities, 5 in gray and 4:4:4", fine)
-    for passes in options.passes[:1]:
-        refine(f"and repaired, {passes} passes a start", fine, best, passes)
-    begun = time.process_time()
+    best = search("40 candidates", fine)
+    first, *others = options.passes
+    refine("40 candidates", best, first)
+    both = Judge(tuple(bench.networks[n] for n in NETWORKS[:2]), parse_fidelity("top1"))
+    agreed = search("40 candidates, Lite0 and Lite1", fine, both)
     presets = default_presets(SALIENT)
     salient = [
         ladder + salient_candidates(presets, saliency, [0.03, 0.1], **compact)
         for ladder, saliency in zip(fine, saliency_maps(judge, images), strict=True)
     ]
-    print(f"saliency: {(time.process_time() - begun) / len(images):.3f} s an image")
-    search("30 qualities and salient files", salient)
-    both = Judge(tuple(bench.networks[n] for n in NETWORKS[:2]), parse_fidelity("top1"))
-    agreed = search("30 qualities, Lite0 and Lite1 in the loop", fine, both)
-    refine(
-        f"and repaired, {options.passes[0]} passes a start, for both",
-        fine,
-        agreed,
-        options.passes[0],
-        both,
-    )
-    for passes in options.passes[1:]:
-        refine(f"30 qualities, repaired, {passes} passes a start", fine, best, passes)
+    search("50 candidates, 10 of them salient", salient)
+    for passes in others:
+        refine("40 candidates", best, passes)
+    refine("40 candidates, Lite0 and Lite1", agreed, first, both)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 from scipy.fft import dctn
 from torch import nn
 
@@ -280,6 +280,18 @@ def test_indices_stay_near_the_image(repaired):
     assert changed > 10
 
 
+@pytest.mark.parametrize("header", ["jfif", "compact"])
+def test_header_and_profile_stay(header):
+    picture = Image.fromarray(scene().permute(1, 2, 0).numpy())
+    picture.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encode(picture, Preset.from_quality(60), header=header)
+    (result,) = repair_files([picture], [data], judge_of(linear_network()), 6)
+    assert result.data != data
+    with Image.open(io.BytesIO(result.data)) as image:
+        assert image.info["icc_profile"] == picture.info["icc_profile"]
+        assert ("jfif" in image.info) == (header == "jfif")
+
+
 def test_several_networks_must_all_keep_it():
     images = [scene(seed=i) for i in range(4)]
     networks = linear_network(0), linear_network(1)
@@ -375,7 +387,7 @@ def test_refined_choices_are_kept_and_no_larger():
     judge = judge_of(linear_network())
     ladder = [preset_candidates(default_presets([1, 3, 8, 20, 40, 70]), header="compact")] * 5
     choices = smallest_files(images, ladder, judge, effort=0)
-    refined = refined_choices(images, ladder, choices, judge, 6)
+    refined = refined_choices(images, choices, judge, 6)
     assert sum(len(r.data) for r in refined) < sum(len(c.data) for c in choices)
     for image, choice, result in zip(images, choices, refined, strict=True):
         own = int(judge.networks[0].module(image[None] / 255).argmax())
@@ -391,6 +403,6 @@ def test_refining_what_no_candidate_kept():
     images, judge = [scene(seed=0)], judge_of(linear_network(), keep="cosine:1e-9")
     ladder = [preset_candidates(default_presets([3]), header="compact")]
     (choice,) = smallest_files(images, ladder, judge)
-    (refined,) = refined_choices(images, ladder, [choice], judge, 2)
+    (refined,) = refined_choices(images, [choice], judge, 2)
     assert not refined.kept
     assert refined.data == choice.data

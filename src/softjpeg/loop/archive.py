@@ -24,6 +24,7 @@ from softjpeg.encode_files import (
 )
 from softjpeg.loop.candidates import Candidate
 from softjpeg.loop.judge import Judge, Views, view
+from softjpeg.loop.refine import refined_choices
 from softjpeg.loop.search import Choice, smallest_files
 from softjpeg.manifest import Manifest
 from softjpeg.networks import Network
@@ -47,6 +48,7 @@ def archive(
     *,
     settings: Mapping[str, Any],
     effort: int = 0,
+    passes: int = 0,
     by_size: bool = False,
     seed: int = 0,
     jobs: int = 1,
@@ -65,6 +67,7 @@ def archive(
         judge: networks and fidelity.
         settings: what the family was made from, for the manifest.
         effort, by_size: as for `smallest_files`.
+        passes: of a repair after it, see `refined_choices`; 0 for none.
         seed: of encoders that draw; an image's own seed depends on it and on the image's name.
         jobs: images encoded at a time; the files do not depend on it.
         batch_size: images in a round of the search. A batch that was begun before a run was killed
@@ -84,19 +87,22 @@ def archive(
         "by_size": by_size,
         "seed": seed,
     }
+    given |= {"passes": passes} if passes else {}
     with pool_of(jobs) as pool:
 
         def choose(pictures: Sequence[_Picture]) -> list[Made | Exception]:
+            images = [picture.image for picture in pictures]
+            views: dict[str, Any] = {
+                "originals": [picture.views for picture in pictures],
+                "mapper": pool.map,
+            }
             try:
+                ladders = [family(picture.image, picture.seed) for picture in pictures]
                 found = smallest_files(
-                    [picture.image for picture in pictures],
-                    [family(picture.image, picture.seed) for picture in pictures],
-                    judge,
-                    effort=effort,
-                    by_size=by_size,
-                    originals=[picture.views for picture in pictures],
-                    mapper=pool.map,
+                    images, ladders, judge, effort=effort, by_size=by_size, **views
                 )
+                if passes:
+                    found = refined_choices(images, found, judge, passes, **views)
             except (ValueError, OSError) as error:
                 # One image must not cost the others their files.
                 return [error] if len(pictures) == 1 else [choose([p])[0] for p in pictures]

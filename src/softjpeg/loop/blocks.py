@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from softjpeg.codec.markers import insert_after_header, segments
 from softjpeg.codec.pictures import to_pillow_image
 from softjpeg.codec.reader import read_coefficients
 from softjpeg.codec.writer import write_coefficients
@@ -30,6 +31,8 @@ class Blocks:
         tables: of each component, raster order.
         size: (height, width) of the image in pixels.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        header: "jfif" or "compact", as for `softjpeg.encode`.
+        metadata: segments that say how the picture is shown.
     """
 
     indices: Tensor
@@ -39,6 +42,8 @@ class Blocks:
     tables: tuple[Table, ...]
     size: tuple[int, int]
     subsampling: str
+    header: str = "compact"
+    metadata: bytes = b""
 
     @property
     def luma(self) -> int:
@@ -49,9 +54,10 @@ class Blocks:
         """The file with other indices."""
         planes = [plane.to(torch.int16).numpy() for plane in self._planes(indices)]
         tables = self.tables if len(planes) == 1 else (self.tables[0], self.tables[1])
-        return write_coefficients(
-            planes, tables, size=self.size, subsampling=self.subsampling, header="compact"
+        data = write_coefficients(
+            planes, tables, size=self.size, subsampling=self.subsampling, header=self.header
         )
+        return insert_after_header(data, self.metadata)
 
     def pixels(self, coefficients: Tensor) -> Tensor:
         """(3 or 1, H, W) float in [0, 1] of (N, 64) dequantized coefficients, differentiable."""
@@ -96,7 +102,22 @@ def blocks_of(image: Any, data: bytes) -> Blocks:
         read.tables,
         read.size,
         read.subsampling,
+        *_about(data),
     )
+
+
+def _about(data: bytes) -> tuple[str, bytes]:
+    """The kind of a file's header, and its application segments but JFIF's own."""
+    pieces = [piece for piece in segments(data) if piece.name.startswith("APP")]
+    own = [piece for piece in pieces if piece.payload.startswith(b"JFIF\0")]
+    kept = b"".join(
+        bytes([0xFF, 0xE0 + int(piece.name[3:])])
+        + (len(piece.payload) + 2).to_bytes(2, "big")
+        + piece.payload
+        for piece in pieces
+        if piece not in own
+    )
+    return "jfif" if own else "compact", kept
 
 
 def _flat(planes: list[Tensor]) -> Tensor:

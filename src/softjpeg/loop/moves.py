@@ -22,7 +22,7 @@ def symbol_bits(zigzag: Tensor) -> Tensor:
 
     >>> bits = symbol_bits(torch.zeros(766, 64, dtype=torch.long))  # blocks of EOB alone
     >>> round(bits[0].item(), 2), round(bits[1].item(), 2)
-    (0.4, 10.0)
+    (0.41, 10.0)
     """
     nonzero = zigzag != 0
     nonzero[:, 0] = True

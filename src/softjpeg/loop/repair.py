@@ -30,7 +30,7 @@ Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 _BATCH = 16
 """Images that a network reads at once: a backward pass keeps all that is between its layers."""
-_FIRST_MOVES = 24
+_FIRST_MOVES = 64
 _MOST_MOVES = 384
 _PRICES = [2.0**-i for i in range(-3, 18)]
 """Slack that a bit may be worth."""
@@ -124,7 +124,7 @@ def choose(gains: Tensor, bits: Tensor, count: int, wanted: float) -> Tensor:
 
     >>> gains, bits = torch.tensor([[-0.1], [-2.0], [0.5]]), torch.tensor([[-5.0], [-6.0], [3.0]])
     >>> choose(gains, bits, 3, -0.2).tolist(), choose(gains, bits, 3, 0.3).tolist()
-    ([[2, 0], [0, 0]], [[2, 0], [0, 0]])
+    ([[0, 0]], [[0, 0], [2, 0]])
     """
     chosen = torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long)
     for price in _PRICES:
