@@ -26,7 +26,7 @@ from softjpeg.loop.gradients import resampled, slack_gradients
 from softjpeg.loop.judge import answers, view
 from softjpeg.loop.moves import bit_changes, symbol_bits
 from softjpeg.loop.refine import refined_choices
-from softjpeg.loop.repair import choose, repair_files
+from softjpeg.loop.repair import _Repair, choose, repair_files
 from softjpeg.loop.saliency import saliency_maps, salient_candidates
 from softjpeg.loop.slack import slack, soft_minimum
 from softjpeg.networks import Network
@@ -178,6 +178,17 @@ def test_gradient_against_files_read_by_pillow(kind):
     assert np.dot(measured, expected) / np.dot(expected, expected) == pytest.approx(1, abs=0.03)
 
 
+def test_a_network_that_fails_on_a_file_is_named():
+    class Fragile(nn.Module):
+        def forward(self, x):
+            same = (x.mean((2, 3)) - 0.5).abs()
+            return same * math.nan if x.requires_grad else same
+
+    judge = judge_of(Network(Fragile(), "fragile"))
+    with pytest.raises(ValueError, match="fragile: the network's output on a file is not finite"):
+        repair_files([scene()], [encode(scene(), Preset.from_quality(9))], judge, 2)
+
+
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 def test_resampling_is_nearly_pillows(interpolation):
     network = Network(nn.Identity(), "any", (20, 24), 30, interpolation)
@@ -256,6 +267,31 @@ def test_repair_saves_bytes_while_it_keeps_the_answer(repaired):
     assert all(result.kept for result in found)
     assert sum(len(r.data) for r in found) < 0.97 * sum(len(f) for f in files)
     assert all(result.measures == (0.0,) for result in found)
+
+
+def test_what_is_taken_for_better():
+    """While lost: more slack. Once kept: fewer bytes, and still kept."""
+    image = scene()
+    data = encode(image, Preset.from_quality(20))
+    blocks = blocks_of(image, data)
+    repair = _Repair(blocks, blocks.indices, data)
+    told = []
+    for size, room, kept in [
+        (90, -2.0, False),
+        (80, -3.0, False),
+        (95, -1.0, False),
+        (99, 0.1, True),
+        (99, 0.5, True),
+        (70, -0.1, False),
+        (98, 0.05, True),
+    ]:
+        repair.data = bytes(size)
+        repair.tell(room, (float(not kept),), kept, torch.zeros(1))
+        told.append((repair.slack, len(repair.result().data), repair.result().kept))
+    first, later = (90, False), (99, True)
+    slacks = [-2.0, -2.0, -1.0, 0.1, 0.1, 0.1, 0.05]
+    best = [first, first, first, later, later, later, (98, True)]
+    assert told == [(a, *b) for a, b in zip(slacks, best, strict=True)]
 
 
 def test_repair_is_deterministic_and_leaves_good_files_alone(repaired):

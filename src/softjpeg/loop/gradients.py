@@ -35,6 +35,9 @@ def slack_gradients(
     Returns:
         Of each file the slack (the soft minimum over networks), the answers, and the slack's
         gradient (N, 64) in units of one index.
+
+    Raises:
+        ValueError: an output that is not finite; the network is named.
     """
     coefficients = [(i * b.steps).requires_grad_() for b, i in files]
     pixels = [b.pixels(z) for (b, _), z in zip(files, coefficients, strict=True)]
@@ -45,6 +48,8 @@ def slack_gradients(
             for image, view in zip(pixels, views, strict=True)
         ]
         outputs = network.module(torch.stack(seen).to(device_of(network.module))).cpu()
+        if not outputs.isfinite().all():
+            raise ValueError(f"{network.name}: the network's output on a file is not finite")
         originals = torch.stack([answer[place] for answer in wanted])
         slacks.append(slack(judge.fidelity, outputs, originals))
         columns.append(outputs.detach())

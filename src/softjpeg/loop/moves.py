@@ -67,7 +67,8 @@ def bit_changes(zigzag: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     next_size = _size(size.gather(1, after.clamp(max=63)))
     split = table[(after - place - 1).clamp(0, 62), next_size]
     whole = table[(after - before - 1).clamp(0, 62), next_size]
-    ends = eob * ((place < 63).double() - (before < 63).double())
+    # After the last place there is no end of block.
+    ends = torch.where(place == 63, -eob, 0.0).double()
     inserted = torch.where(after < _END, split - whole, ends)
 
     now, more, less = (_size((size + step).clamp(min=0)) for step in (0, 1, -1))

@@ -159,7 +159,7 @@ class _Repair:
             better = kept and len(self.data) < len(self.best[0])
         else:
             better = kept or room > self.slack
-        if not better:
+        if not (first or better):
             self.count //= 2
             return
         if not first:
