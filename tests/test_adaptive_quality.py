@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from softjpeg import Preset, encode
-from softjpeg.adaptive_quality import adapted, size_exponent
+from softjpeg.adaptive_quality import adapted
 from softjpeg.codec import scan_bytes
 from softjpeg.ladder import Ladder
 from softjpeg.ladder_rates import measured_ladder
+from softjpeg.size_exponent import EXPONENTS, measured_exponent, size_exponent
 
 
 def photos() -> torch.Tensor:
@@ -92,3 +93,13 @@ def test_an_image_of_another_size() -> None:
     wide = torch.cat([photos()[2], photos()[2]], -1)
     one, two = (adapted(made, image, 40) for image in (photos()[2], wide))
     assert np.abs(np.log(one.luma / two.luma)).max() < 0.2
+
+
+def test_measured_on_a_network() -> None:
+    network = torch.nn.Sequential(
+        torch.nn.AvgPool2d(8), torch.nn.Flatten(), torch.nn.Linear(192, 5)
+    )
+    presets = [Preset.from_quality(q) for q in (70, 10, 30)]
+    found = measured_exponent(network, photos(), presets, batch_size=2)
+    assert found in EXPONENTS
+    assert measured_exponent(network, photos(), presets[:2], batch_size=2) == 1.0

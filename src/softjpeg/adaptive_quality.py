@@ -7,17 +7,19 @@ nominal quality an image of b bits of scan, where the mean is B, gets the qualit
 
 from __future__ import annotations
 
+import json
 import math
+import os
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from softjpeg.codec import encode, scan_bytes
 from softjpeg.codec.pictures import to_pillow_image
-from softjpeg.ladder import Ladder
+from softjpeg.ladder import Ladder, load_preset
 from softjpeg.preset import Preset
 
-EXPONENTS = (1.0, 0.75, 0.5, 0.25)
 _HALVINGS = 7
 
 
@@ -53,36 +55,47 @@ def adapted(ladder: Ladder, image: Any, quality: float) -> Preset:
     return ladder.at_position((low + high) / 2)
 
 
-def size_exponent(bits: Any, losses: Any) -> float:
-    """γ of least mean loss at equal mean bits, geometric mean over the inner rates.
+@dataclass(frozen=True, eq=False)
+class AdaptiveQuality:
+    """A ladder at a nominal quality, to encode with: `softjpeg.encode` calls it with the image.
 
-    Args:
-        bits: (settings, images) > 0 of scans, rising over the settings.
-        losses: of the same shape.
-
-    Returns:
-        One of `EXPONENTS`.
-
-    >>> bits = np.array([[1.0, 4.0], [2.0, 8.0], [4.0, 16.0], [8.0, 32.0]])
-    >>> size_exponent(bits, 1 / bits)
-    0.25
+    >>> rung = Preset.from_quality(50)
+    >>> ladder = Ladder((rung,), ((0, 0.1), (1, 1.0), (2, 8.0)), ((1, 0.1), (50, 1.0), (100, 8.0)))
+    >>> AdaptiveQuality(ladder, 50)(np.zeros((8, 8), np.uint8)) == ladder.at(50)
+    True
     """
-    logs, losses = np.log(np.asarray(bits, np.float64)), np.asarray(losses, np.float64)
 
-    def loss(exponent: float, setting: int) -> float:
-        spread = exponent * (logs[setting] - logs[setting].mean())
-        budget = np.exp(logs[setting]).mean()
-        low, high = logs.min() - 5, logs.max() + 5
-        for _ in range(40):
-            middle = (low + high) / 2
-            wanted = np.clip(middle + spread, logs[0], logs[-1])
-            low, high = (middle, high) if np.exp(wanted).mean() < budget else (low, middle)
-        there = [np.interp(w, x, y) for w, x, y in zip(wanted, logs.T, losses.T, strict=True)]
-        return max(float(np.mean(there)), 1e-9)
+    ladder: Ladder
+    quality: float
 
-    inner = range(1, len(logs) - 1)
-    costs = {e: sum(math.log(loss(e, i)) for i in inner) for e in EXPONENTS}
-    return min(EXPONENTS, key=costs.__getitem__)
+    def __call__(self, image: Any) -> Preset:
+        """The preset for an image."""
+        return adapted(self.ladder, image, self.quality)
+
+    @property
+    def subsampling(self) -> str:
+        """Of every rung."""
+        return self.ladder.subsampling
+
+    def to_json(self) -> str:
+        """Everything that decides the files."""
+        return json.dumps({"quality": self.quality, "ladder": self.ladder.to_json()})
+
+
+def load_for_images(
+    spec: str | os.PathLike[str], quality: float | None = None
+) -> Preset | AdaptiveQuality:
+    """`softjpeg.ladder.load_preset`, adapted to each image where the ladder says so.
+
+    Raises:
+        ValueError: as `load_preset`.
+    """
+    preset = load_preset(spec, quality)
+    if quality is not None:
+        ladder = Ladder.load(spec)
+        if ladder.size_exponent < 1:
+            return AdaptiveQuality(ladder, quality)
+    return preset
 
 
 def _scan_bpp(preset: Preset, image: Any) -> float:

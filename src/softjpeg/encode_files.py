@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from softjpeg.adaptive_quality import AdaptiveQuality
 from softjpeg.codec import encode
 from softjpeg.files import write_atomically
 from softjpeg.images import find_images, read_image, relative_name
@@ -64,7 +65,7 @@ Made = tuple[bytes, Mapping[str, Any]]
 
 def encode_files(
     source: Path,
-    preset: Preset,
+    preset: Preset | AdaptiveQuality,
     out: Path,
     *,
     mode: str = "hard",
@@ -78,7 +79,7 @@ def encode_files(
 
     Args:
         source: a folder, an image, or a text file listing images.
-        preset: tables, subsampling and hardness.
+        preset: tables, subsampling and hardness, for all images or for each.
         out: folder for the files, made when it is missing.
         mode: as for `softjpeg.encode`.
         seed: an image's draws depend on it and on the image's name alone, so a second run writes
@@ -211,7 +212,7 @@ def image_seed(seed: int, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big")
 
 
-def preset_sha256(preset: Preset) -> str:
+def preset_sha256(preset: Preset | AdaptiveQuality) -> str:
     """The digest of a preset's JSON."""
     return sha256(preset.to_json().encode())
 

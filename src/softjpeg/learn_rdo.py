@@ -92,9 +92,10 @@ def _measured(task: Task, tables: Tables, model: Distortion, scales: list[float]
     preset = Preset(luma, chroma, subsampling=task.subsampling, distortion=model)
     mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
     losses, size, images = [], 0, 0
-    for part in task.judged:
+    for whole in task.judged:
         if images >= _IMAGES:
             break
+        part = slice(whole.start, min(whole.stop, whole.start + _IMAGES - images))
         files = [encode(image, preset, mode) for image in task.images[part]]
         shown = torch.stack([decode(data) for data in files])
         losses.append(task.losses_of(part, shown))

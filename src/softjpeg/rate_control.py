@@ -55,7 +55,8 @@ class RateControl:
         self.size = (images.shape[-2], images.shape[-1])
         self.pixels = self.size[0] * self.size[1]
         self.sample = rate_sample(images)
-        groups = images[:: -(-len(images) // _CURVE_IMAGES)].split(_GROUP)
+        chosen = images[:: -(-len(images) // _CURVE_IMAGES)]
+        groups = [chosen[i : i + _GROUP] for i in range(0, len(chosen), _GROUP)]
         coefficients = (
             image_to_coefficients(group.float() / 255, subsampling, rounding=True)
             for group in groups

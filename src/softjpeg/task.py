@@ -109,6 +109,18 @@ class Task:
         count = len(self.models)
         return [self._loss(k, self._network(k, part)(batch), part) for k in range(count)]
 
+    @torch.no_grad()
+    def image_losses(self, part: slice, shown: Tensor) -> Tensor:
+        """(B, networks): the loss of each single image, float64."""
+        batch = shown.to(device_of(self.models[0])).float() / 255
+        columns = []
+        for k in range(len(self.models)):
+            outputs, targets = self._network(k, part)(batch), self._targets(k, part)
+            targets = targets.to(outputs.device)
+            ones = [slice(i, i + 1) for i in range(len(outputs))]
+            columns.append([float(self.loss(outputs[i], targets[i])) for i in ones])
+        return torch.tensor(columns, dtype=torch.float64).T
+
     def _loss(self, k: int, outputs: Tensor, part: slice) -> float:
         value = float(self.loss(outputs, self._targets(k, part).to(outputs.device)))
         if value != value or abs(value) == float("inf"):

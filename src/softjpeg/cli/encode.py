@@ -125,8 +125,8 @@ def _plain(
     options: dict[str, Any],
 ) -> EncodeSummary:
     """One preset for all images."""
+    from softjpeg.adaptive_quality import AdaptiveQuality, load_for_images
     from softjpeg.encode_files import encode_files
-    from softjpeg.ladder import load_preset
     from softjpeg.preset import Preset
 
     for option, given in (("--preset", specs), ("--subsampling", samplings)):
@@ -136,12 +136,15 @@ def _plain(
     if specs[0] == "default":
         if number is None:
             raise ValueError("default is libjpeg's tables: choose a --quality from 1 to 100")
-        tables = Preset.from_quality(number)
+        tables: Preset | AdaptiveQuality = Preset.from_quality(number)
     else:
-        tables = load_preset(specs[0], number)
+        tables = load_for_images(specs[0], number)
     if samplings == ["gray"]:
         options = {**options, "gray": True}
-    elif samplings:
+    elif samplings and samplings != [tables.subsampling]:
+        if isinstance(tables, AdaptiveQuality):
+            what = f"is learned for {tables.subsampling}, got --subsampling {samplings[0]}"
+            raise ValueError(f"{specs[0]} {what}")
         tables = replace(tables, subsampling=samplings[0])
     return encode_files(images, tables, out, manifest=manifest, **options)
 
@@ -160,7 +163,6 @@ def _archive(
 
     from softjpeg.encode_files import preset_sha256
     from softjpeg.loop import (
-        EXHAUSTIVE,
         Judge,
         named_presets,
         parse_fidelity,

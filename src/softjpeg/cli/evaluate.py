@@ -33,6 +33,7 @@ from softjpeg.cli.trained import evaluate_layer
 if TYPE_CHECKING:
     from torch import nn
 
+    from softjpeg.adaptive_quality import AdaptiveQuality
     from softjpeg.evaluation import Encoder, Gain, RatePoint
     from softjpeg.preset import Preset
 
@@ -176,20 +177,22 @@ def plot(
     _plot(out, loaded, found, facts)
 
 
-def _presets(specs: list[str], qualities: Sequence[int]) -> dict[str, Preset | dict[str, Preset]]:
+def _presets(
+    specs: list[str], qualities: Sequence[int]
+) -> dict[str, Preset | dict[str, Preset | AdaptiveQuality]]:
     """Presets by their files' stems, or by their paths where stems coincide; ladders by quality."""
+    from softjpeg.adaptive_quality import load_for_images
     from softjpeg.built_in import read_text
-    from softjpeg.ladder import FORMAT, Ladder
+    from softjpeg.ladder import FORMAT
     from softjpeg.preset import Preset
 
     stems = Counter(Path(spec).stem for spec in specs)
-    found: dict[str, Preset | dict[str, Preset]] = {}
+    found: dict[str, Preset | dict[str, Preset | AdaptiveQuality]] = {}
     for spec in specs:
         name = Path(spec).stem if stems[Path(spec).stem] == 1 else spec
         text, _ = read_text(spec)
         if f'"{FORMAT}"' in text[:200]:
-            ladder = Ladder.from_json(text, spec)
-            found[name] = {f"{name} q {q}": ladder.at(q) for q in qualities}
+            found[name] = {f"{name} q {q}": load_for_images(spec, q) for q in qualities}
         else:
             found[name] = Preset.from_json(text, spec)
     return found

@@ -41,6 +41,13 @@ class LearnSubsampling(str, Enum):
     auto = "auto"
 
 
+class LearnMode(str, Enum):
+    """The encoder's mode to learn for."""
+
+    hard = "hard"
+    rdo = "rdo"
+
+
 @app.command()
 def learn(
     network: NetworkName,
@@ -75,6 +82,9 @@ def learn(
     subsampling: Annotated[
         LearnSubsampling, typer.Option(help="Resolution of chroma; auto measures.")
     ] = LearnSubsampling.s420,
+    mode: Annotated[
+        LearnMode, typer.Option(help="Of the encoder; rdo also learns what the network minds.")
+    ] = LearnMode.hard,
     labels: Labels = None,
     size: Size = None,
     resize: Resize = None,
@@ -117,6 +127,7 @@ def learn(
         "loss": of_loss,
         "worst_case": worst_case,
         "subsampling": subsampling.value,
+        "mode": mode.value,
         "rounds": rounds,
         "batch_size": batch_size,
         "seed": seed,
@@ -129,8 +140,12 @@ def learn(
     if ladder:
         presets = softjpeg.learn_ladder(models, loaded.pixels, qualities=at, **settings)
         from softjpeg.ladder_rates import measured_ladder
+        from softjpeg.size_exponent import measured_exponent
 
-        measured_ladder(presets, loaded.pixels, facts).save(out)
+        of_task = ("labels", "loss", "batch_size", "seed", "progress")
+        task = {name: settings[name] for name in of_task}
+        exponent = measured_exponent(models, loaded.pixels, presets, **task)
+        measured_ladder(presets, loaded.pixels, facts, size_exponent=exponent).save(out)
         for quality, preset in zip(at, presets, strict=True):
             typer.echo(f"quality {quality}: {_verdict(preset)}")
         typer.echo(f"wrote {out}: a preset for every quality from 1 to 100")

@@ -32,7 +32,7 @@ Quantize = Callable[[Sequence[Tensor], Preset], Sequence[Any]]
 
 def encode(
     image: Image.Image | Tensor | np.ndarray[Any, Any],
-    preset: Preset,
+    preset: Preset | Callable[[Any], Preset],
     mode: str | Quantize = "hard",
     seed: int | None = None,
     *,
@@ -47,7 +47,8 @@ def encode(
     Args:
         image: Pillow image (converted to RGB unless gray), tensor (3 or 1, H, W) or array
             (H, W, 3) or (H, W); uint8 0..255, or float in [0, 1].
-        preset: tables, subsampling and, for "probabilistic", hardness.
+        preset: tables, subsampling and, for "probabilistic", hardness; or a function that gives
+            them for the Pillow image, as `softjpeg.adaptive_quality.AdaptiveQuality`.
         mode: "hard" rounds every coefficient (libjpeg-turbo through Pillow); "probabilistic" draws
             it from the CPMF (J4D); "rdo" decides all of a block together, least distortion for the
             network + λ·bits (needs `preset.distortion`); a function decides as it likes, see
@@ -77,6 +78,7 @@ def encode(
     if header not in HEADERS:
         raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
     picture = to_pillow_image(image, gray)
+    preset = preset if isinstance(preset, Preset) else preset(picture)
     if mode == "hard" and optimize and header == "jfif" and not progressive:
         data = _pillow_file(picture, preset)
     else:

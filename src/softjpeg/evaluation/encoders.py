@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from softjpeg.adaptive_quality import AdaptiveQuality
 from softjpeg.codec import encode
 from softjpeg.preset import Preset
 
@@ -18,11 +19,13 @@ QUALITIES = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "gray")
 
 
-def preset_encoder(preset: Preset, mode: str = "hard", seed: int = 0, **options: Any) -> Encoder:
+def preset_encoder(
+    preset: Preset | AdaptiveQuality, mode: str = "hard", seed: int = 0, **options: Any
+) -> Encoder:
     """`softjpeg.encode` with a preset.
 
     Args:
-        preset: tables, subsampling and hardness.
+        preset: tables, subsampling and hardness, for all images or for each.
         mode: of `encode`.
         seed: of "probabilistic"; an image's draws depend on it and on its pixels alone.
         options: of `encode`, passed on.

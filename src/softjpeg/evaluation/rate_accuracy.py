@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
+from softjpeg.adaptive_quality import AdaptiveQuality
 from softjpeg.evaluation.encoders import QUALITIES, Encoder, default_jpeg, preset_encoder
 from softjpeg.evaluation.judging import judge
 from softjpeg.evaluation.points import RatePoint
@@ -16,7 +17,7 @@ from softjpeg.preset import Preset
 def evaluate(
     model: nn.Module | Mapping[str, nn.Module],
     images: Tensor,
-    presets: Mapping[str, Preset | Mapping[str, Preset]],
+    presets: Mapping[str, Preset | Mapping[str, Preset | AdaptiveQuality]],
     *,
     labels: Tensor | None = None,
     qualities: Sequence[int] = QUALITIES,
