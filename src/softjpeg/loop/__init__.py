@@ -10,6 +10,9 @@ from softjpeg.loop.candidates import (
 )
 from softjpeg.loop.fidelity import Fidelity, parse_fidelity
 from softjpeg.loop.judge import Judge
+from softjpeg.loop.refine import refined_choices
+from softjpeg.loop.repair import Repaired, repair_files
+from softjpeg.loop.saliency import saliency_maps, salient_candidates
 from softjpeg.loop.search import EXHAUSTIVE, Choice, smallest_files
 
 __all__ = [
@@ -18,9 +21,14 @@ __all__ = [
     "Choice",
     "Fidelity",
     "Judge",
+    "Repaired",
     "default_presets",
     "named_presets",
     "parse_fidelity",
     "preset_candidates",
+    "refined_choices",
+    "repair_files",
+    "saliency_maps",
+    "salient_candidates",
     "smallest_files",
 ]

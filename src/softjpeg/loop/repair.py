@@ -13,7 +13,7 @@ is to be measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,7 @@ from softjpeg.loop.blocks import Blocks, blocks_of
 from softjpeg.loop.gradients import slack_gradients
 from softjpeg.loop.judge import Judge, Views, answers, view
 from softjpeg.loop.moves import bit_changes, symbol_bits
-
-Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+from softjpeg.loop.search import Mapper
 
 _BATCH = 16
 """Images that a network reads at once: a backward pass keeps all that is between its layers."""
