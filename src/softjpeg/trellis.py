@@ -12,6 +12,7 @@ end-of-block code and the bits after a symbol are all counted.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,57 +59,52 @@ def decide_blocks(
     >>> k[0, 1].item(), k[7, 7].item()
     (3, 0)
     """
-    order = torch.from_numpy(ZIGZAG)
     n = len(z)
-    flat = z.reshape(n, 64)[:, order].double()
-    steps = q.reshape(64)[order].double()
-    weight = weights.double().expand(n, 8, 8).reshape(n, 64)[:, order]
-    nearest = torch.round(flat / steps).abs()
+    # NumPy: an image of few blocks takes many small steps, which PyTorch pays more for.
+    flat, steps, weight = (
+        x.double().expand(n, 8, 8).reshape(n, 64).numpy()[:, ZIGZAG] for x in (z, q, weights)
+    )
+    magnitude = np.abs(flat)
+    # As torch.round, halves to even.
+    nearest = np.rint(magnitude / steps)
     zero_error = weight * flat**2
     zero_error[:, 0] = 0
     dropped = zero_error.cumsum(1)
-    costs = rate_weight * run_size_bits(lengths)
+    # [size, run]: place i before place j leaves a run of j - 1 - i.
+    costs = np.ascontiguousarray((rate_weight * run_size_bits(lengths)).numpy().T)
 
-    best = torch.full((n, 64), torch.inf, dtype=torch.float64)
-    # Less what zeros up to here have cost: then what lies between two places is a difference.
+    best = np.full((n, 64), np.inf)
     best[:, 0] = 0
-    before = torch.zeros(n, 64, dtype=torch.long)
-    chosen = torch.zeros(n, 64)
+    before = np.zeros((n, 64), dtype=np.int64)
+    chosen = np.zeros((n, 64))
+    live = nearest > 0
     for j in range(1, 64):
-        rows = torch.nonzero(nearest[:, j] > 0).flatten()
+        rows = np.flatnonzero(live[:, j])
         if not len(rows):
             continue
+        # What lies between two places is the difference of what zeros up to them cost.
         start = best[rows, :j] + (dropped[rows, j - 1, None] - dropped[rows, :j])
+        runs = costs[:, j - 1 :: -1] if j > 1 else costs[:, :1]
         for less in (0, 1):
             k = nearest[rows, j] - less
-            size = torch.frexp(k)[1].long().clamp(max=11)
-            # Place i leaves a run of j - 1 - i.
-            paths = start + costs[:j].flip(0).T[size]
-            cost, place = paths.min(1)
-            error = flat[rows, j].abs() - k * steps[j]
-            cost = cost + weight[rows, j] * error**2
+            size = np.minimum(np.frexp(k)[1], 11)
+            paths = start + runs[size, :j]
+            place = paths.argmin(1)
+            error = magnitude[rows, j] - k * steps[rows, j]
+            cost = paths[np.arange(len(rows)), place] + weight[rows, j] * error**2
             better = (cost < best[rows, j]) & (k > 0)
             at = rows[better]
-            best[at, j], before[at, j], chosen[at, j] = (
-                cost[better],
-                place[better],
-                k[better].float(),
-            )
+            best[at, j], before[at, j], chosen[at, j] = cost[better], place[better], k[better]
     end = best + dropped[:, -1:] - dropped
-    known_eob = float(lengths[EOB]) if lengths[EOB] else _MISSING
-    end[:, :63] += rate_weight * known_eob
-    at = end.argmin(1)
-    indices = torch.zeros(n, 64)
-    rows = torch.arange(n)
-    for _ in range(63):
-        alive = at > 0
-        if not alive.any():
-            break
-        rows, at = rows[alive], at[alive]
+    end[:, :63] += rate_weight * (float(lengths[EOB]) if lengths[EOB] else _MISSING)
+    at, rows = end.argmin(1), np.arange(n)
+    indices = np.zeros((n, 64))
+    while len(rows):
+        rows, at = rows[at > 0], at[at > 0]
         indices[rows, at] = chosen[rows, at]
         at = before[rows, at]
-    indices = indices * flat.sign()
-    indices[:, 0] = torch.round(flat[:, 0] / steps[0])
-    result = torch.zeros(n, 64, dtype=torch.long)
-    result[:, order] = indices.long()
-    return result.reshape(n, 8, 8)
+    indices *= np.sign(flat)
+    indices[:, 0] = np.rint(flat[:, 0] / steps[:, 0])
+    result = np.zeros((n, 64), dtype=np.int64)
+    result[:, ZIGZAG] = indices.astype(np.int64)
+    return torch.from_numpy(result.reshape(n, 8, 8))
