@@ -14,7 +14,6 @@ import argparse
 import csv
 import io
 import json
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -46,7 +45,7 @@ from softjpeg.report.environment import environment
 from softjpeg.resized import Resized
 
 NETWORKS = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1.1")
-DEFAULTS = (5, 8, 14, 95)
+DEFAULTS = (5, 8, 14, 25, 95)
 COARSE = (5, 8, 12, 18, 25, 35, 50, 65, 75, 85, 95)
 FINE = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 25, 28, 31, 35, 40, 45, 50)
 FINE += (60, 70, 80, 90, 95)
@@ -174,7 +173,9 @@ def main() -> None:
     torch.set_num_threads(1)
     x, y = load(options.data, options.rest, options.limit)
     facts = {
-        "command": "python benchmarks/network_in_the_loop.py " + " ".join(sys.argv[1:]),
+        "command": "python benchmarks/network_in_the_loop.py --data FOLDER --out RESULT.json "
+        f"--cache SCRATCH --rest {options.rest} --limit {options.limit} --passes "
+        + " ".join(map(str, options.passes)),
         "in the loop": NETWORKS[0],
         "keep": "top1",
         "images": len(x),
