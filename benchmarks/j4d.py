@@ -1,10 +1,11 @@
-"""J4D on held-out images: presets at three rates against default JPEG.
+"""J4D on held-out images: a ladder learned for one network, against default JPEG.
 
-    python benchmarks/j4d.py cifar --data FOLDER --out docs/results/j4d-cifar.json
-    python benchmarks/j4d.py imagenet --data FOLDER --out docs/results/j4d-imagenet.json
+    python benchmarks/j4d.py learn cifar --data FOLDER --ladder cifar.json
+    python benchmarks/j4d.py judge cifar --data FOLDER --ladder cifar.json --out cifar.points.json
 
-FOLDER holds cifar10_lossless_train4000.npz and cifar10_resnets/, or imagenet_sample_1000.zip with
-its labels.csv. Both sides: same subsampling choice, optimized Huffman, files decoded by Pillow.
+and `imagenet` likewise. FOLDER holds cifar10_lossless_train4000.npz and cifar10_resnets/, or
+imagenet_sample_1000.zip with its labels.csv. Every file has Huffman tables of its own and is
+decoded by Pillow; the reference is the better of default 4:4:4 and 4:2:0 (their Pareto front).
 """
 
 from __future__ import annotations
@@ -12,52 +13,63 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import platform
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import PIL
 import torch
+from cifar_resnet import load as load_resnet
 from PIL import Image
+from torch import Tensor, nn
 
-from softjpeg.evaluation import RatePoint, at_equal_bpp, at_equal_kl, evaluate, save_json
-from softjpeg.learn import learn
-from softjpeg.networks import load_efficientnet_lite0
+from softjpeg import AdaptiveQuality, Ladder, learn_ladder, measured_ladder
+from softjpeg.codec import recode
+from softjpeg.evaluation import evaluate, gains, gains_table, save_json, table
+from softjpeg.evaluation.encoders import default_jpeg, each_recoded, preset_encoder
+from softjpeg.networks import load_network
+from softjpeg.report.environment import environment
+from softjpeg.size_exponent import measured_exponent
 
-QUALITIES = (8, 10, 12, 15, 18, 21, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95)
+CIFAR = {
+    "networks": ["ResNet-20", "ResNet-56"],
+    "subsampling": "4:4:4",
+    "learn": (10, 25, 45, 65, 80, 89, 94),
+    "judge": (8, 15, 25, 40, 55, 70, 82, 90),
+    "default": (4, 6, 8, 10, 12, 15, 20, 25, 32, 40, 48, 56, 64, 72, 78, 84, 88, 92, 95, 97),
+    "batch": 250,
+}
+IMAGENET = {
+    "networks": ["efficientnet-lite0"],
+    "subsampling": "4:2:0",
+    "learn": (6, 14, 30, 60),
+    "judge": (5, 8, 12, 18, 27, 40, 58, 75),
+    "default": (3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 27, 33, 40, 48, 56, 64, 72, 80),
+    "batch": 25,
+}
 
 
-def cifar(folder: Path):
-    """Learn on 3000 of 4000 lossless images for ResNet-20, 4:4:4; ResNet-56 reads the files too."""
-    from cifar_resnet import load
-
+def cifar(folder: Path, names: list[str]) -> tuple[dict[str, nn.Module], Tensor, Tensor, Tensor]:
+    """Networks, images, labels, and which of the 4000 lossless images are held out."""
     data = np.load(folder / "cifar10_lossless_train4000.npz")
     x = torch.from_numpy(data["x"]).permute(0, 3, 1, 2).contiguous()
     y = torch.from_numpy(data["y"]).long()
-    networks = {f"ResNet-{d}": load(d, folder / "cifar10_resnets") for d in (20, 56)}
-    split = (x[:3000], y[:3000], x[3000:], y[3000:])
-    # Whole files of 32x32 pixels are mostly header: 2.47 bits per pixel of it.
-    return networks, split, "4:4:4", [3.75, 4.35, 5.35], 250
+    models = {n: load_resnet(int(n.split("-")[1]), folder / "cifar10_resnets") for n in names}
+    return models, x, y, torch.arange(len(x)) >= 3000
 
 
-def imagenet(folder: Path, limit: int):
-    """Learn on class index mod 5 < 4 for EfficientNet-Lite0, 224x224 crops, 4:2:0."""
+def imagenet(folder: Path, names: list[str]) -> tuple[dict[str, nn.Module], Tensor, Tensor, Tensor]:
+    """Networks and 224x224 crops; held out is class index mod 5 == 4."""
     with zipfile.ZipFile(folder / "imagenet_sample_1000.zip") as archive:
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("labels.csv"))))
         crops = [_crop(Image.open(io.BytesIO(archive.read(row["file"])))) for row in rows]
     x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
     y = torch.tensor([int(row["label"]) for row in rows])
-    learning = y % 5 < 4
-    chosen = torch.nonzero(learning).flatten()
-    chosen = chosen[:: max(1, len(chosen) // limit)][:limit]
-    split = (x[chosen], y[chosen], x[~learning], y[~learning])
     # CPUs convolve twice as fast in this layout.
-    network = load_efficientnet_lite0().module.to(memory_format=torch.channels_last)
-    networks = {"EfficientNet-Lite0": network}
-    return networks, split, "4:2:0", [0.35, 0.6, 1.0], 20
+    models = {n: load_network(n).module.to(memory_format=torch.channels_last) for n in names}
+    return models, x, y, y % 5 == 4
 
 
 def _crop(image: Image.Image, resize: int = 256, size: int = 224) -> np.ndarray:
@@ -69,78 +81,101 @@ def _crop(image: Image.Image, resize: int = 256, size: int = 224) -> np.ndarray:
     return np.asarray(resized.crop((left, top, left + size, top + size)))
 
 
-def compare(points: list[RatePoint], title: str) -> None:
-    """One line a preset: what default JPEG makes of the same rate, and needs for the same KL."""
-    reference = [p for p in points if p.mode == "default"]
-    print(f"\n{title}: uncompressed top-1 {points[0].top1:.3f}")
-    print("preset          bpp  scan  top-1  agree     KL", end="")
-    print(" | default at equal bytes: top-1, KL | rate at equal KL: file, scan")
-    for p in points[1:]:
-        if p.mode == "default":
-            continue
-        top1, kl = (at_equal_bpp(reference, p.bpp, field) for field in ("top1", "kl"))
-        files = p.bpp / at_equal_kl(reference, p.kl) - 1
-        scans = p.scan_bpp / at_equal_kl(reference, p.kl, "scan_bpp") - 1
-        print(f"{p.name:12s} {p.bpp:6.3f} {p.scan_bpp:5.3f} {p.top1:6.3f}", end="")
-        print(f" {p.agreement:6.3f} {p.kl:6.4f} | {top1:6.3f}", end="")
-        print(f" ({100 * (p.top1 - top1):+.1f}) {kl:6.4f} | {files:+.1%} {scans:+.1%}", flush=True)
+def learn(options: argparse.Namespace, plan: dict, models: dict, x: Tensor) -> None:
+    begun, cpu = time.perf_counter(), time.process_time()
+
+    def say(sentence: str) -> None:
+        spent = f"{time.perf_counter() - begun:.0f} s, CPU {time.process_time() - cpu:.0f}"
+        print(f"[{spent}] {sentence}", flush=True)
+
+    chosen = [models[n] for n in options.networks or plan["networks"][:1]]
+    settings = {"batch_size": plan["batch"], "seed": options.seed}
+    presets = learn_ladder(
+        chosen,
+        x,
+        qualities=plan["learn"],
+        subsampling=options.subsampling or plan["subsampling"],
+        mode="rdo",
+        checkpoint=options.checkpoint,
+        say=say,
+        **settings,
+    )
+    for preset in presets:
+        print(preset.provenance["learned"], flush=True)
+    exponent = measured_exponent(chosen, x[::2], presets, **settings)
+    say(f"size exponent {exponent}")
+    facts = {
+        "command": "python benchmarks/j4d.py " + " ".join(sys.argv[1:]),
+        "networks": options.networks or plan["networks"][:1],
+        "images": f"{len(x)} of {options.task}",
+        **environment(),
+    }
+    measured_ladder(presets, x, facts, size_exponent=exponent).save(options.ladder)
+
+
+def judge(options: argparse.Namespace, plan: dict, models: dict, x: Tensor, y: Tensor) -> None:
+    ladder, qualities = Ladder.load(options.ladder), plan["judge"]
+    samplings = ("4:2:0", "4:4:4")
+    curves = {"hard": {f"hard q {q}": preset_encoder(ladder.at(q)) for q in qualities}}
+    smallest = {"mode": "rdo", "header": "compact"}
+    curves["rdo"] = {f"rdo q {q}": preset_encoder(ladder.at(q), **smallest) for q in qualities}
+    if ladder.size_exponent < 1:
+        curves["rdo, adaptive"] = {
+            f"adaptive q {q}": preset_encoder(AdaptiveQuality(ladder, q), **smallest)
+            for q in qualities
+        }
+    own = default_jpeg(plan["default"], ladder.subsampling)
+    named = {f"compact q {q}": encoder for q, encoder in own.items()}
+    curves["default, compact header"] = each_recoded(named, partial(recode, header="compact"))
+    points = evaluate(
+        models,
+        x,
+        {},
+        labels=y,
+        qualities=plan["default"],
+        subsampling=samplings,
+        encoders=curves,
+        seed=options.seed,
+        batch_size=plan["batch"],
+        progress=True,
+    )
+    found = gains(points, seed=options.seed)
+    facts = {
+        "command": "python benchmarks/j4d.py " + " ".join(sys.argv[1:]),
+        "ladder": dict(ladder.provenance),
+        "size exponent": ladder.size_exponent,
+        "held-out images": len(x),
+        **environment(),
+    }
+    save_json(points, options.out, facts, found, seed=options.seed)
+    from rich.console import Console
+
+    console = Console(width=160)
+    console.print(table(points))
+    console.print(gains_table(found))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["learn", "judge"])
     parser.add_argument("task", choices=["cifar", "imagenet"])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--limit", type=int, default=400, help="learning images of imagenet")
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--ladder", type=Path, required=True)
+    parser.add_argument("--networks", nargs="*", help="learned for, or judged by")
+    parser.add_argument("--subsampling")
+    parser.add_argument("--every", type=int, default=1, help="use each so-many-th image")
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, help="of judge: the points")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--targets", type=float, nargs="*")
     options = parser.parse_args()
-    loaded = (
-        cifar(options.data) if options.task == "cifar" else imagenet(options.data, options.limit)
-    )
-    networks, (x, _, held, labels), subsampling, targets, batch = loaded
-    first = next(iter(networks.values()))
-    presets = {}
-    for target in options.targets or targets:
-        begun = time.perf_counter()
-        presets[f"{target} bpp"] = preset = learn(
-            first,
-            x,
-            subsampling=subsampling,
-            target_bpp=target,
-            rounds=options.rounds,
-            batch_size=batch,
-            seed=options.seed,
-        )
-        preset.save(options.out.with_suffix(f".{target}.preset.json"))
-        figures = preset.provenance["learned"]
-        seconds = time.perf_counter() - begun
-        print(f"learned {target} bpp in {seconds:.0f} s: {figures}", flush=True)
-    machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-    for name, network in networks.items():
-        points = evaluate(
-            network,
-            held,
-            presets,
-            labels=labels,
-            qualities=[q for q in QUALITIES if options.task == "cifar" or q <= 60],
-            subsampling=subsampling,
-            batch_size=batch,
-        )
-        compare(points, f"{name} on {len(held)} held-out images, {subsampling}")
-        facts = {
-            "command": "python benchmarks/j4d.py " + " ".join(sys.argv[1:]),
-            "network": name,
-            "learned for": next(iter(networks)),
-            "learning images": len(x),
-            "held-out images": len(held),
-            "seed": options.seed,
-            "hardware": machine,
-            "torch": torch.__version__,
-            "Pillow": PIL.__version__,
-        }
-        save_json(points, options.out.with_suffix(f".{name}.json"), facts)
+    plan, load = (CIFAR, cifar) if options.task == "cifar" else (IMAGENET, imagenet)
+    names = options.networks or plan["networks"][: 1 if options.what == "learn" else None]
+    models, x, y, held = load(options.data, names)
+    chosen = torch.nonzero(~held if options.what == "learn" else held).flatten()[:: options.every]
+    if options.what == "learn":
+        learn(options, plan, models, x[chosen])
+    else:
+        judge(options, plan, models, x[chosen], y[chosen])
 
 
 if __name__ == "__main__":

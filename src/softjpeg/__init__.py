@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softjpeg import functional
-    from softjpeg.codec import decode, encode, read_coefficients, write_coefficients
+    from softjpeg.adaptive_quality import AdaptiveQuality
+    from softjpeg.codec import decode, encode, read_coefficients, recode, write_coefficients
     from softjpeg.evaluation import evaluate
     from softjpeg.feature_layer import FeatureJPEGLayer
+    from softjpeg.ladder import Ladder, load_preset
+    from softjpeg.ladder_rates import measured_ladder
     from softjpeg.layer import JPEGLayer
     from softjpeg.learn import learn, learn_ladder
     from softjpeg.preset import Preset
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AdaptiveQuality",
     "FeatureJPEGLayer",
     "JPEGLayer",
+    "Ladder",
     "Preset",
     "__version__",
     "decode",
@@ -33,21 +38,29 @@ __all__ = [
     "functional",
     "learn",
     "learn_ladder",
+    "load_preset",
+    "measured_ladder",
     "read_coefficients",
+    "recode",
     "wrap",
     "write_coefficients",
 ]
 
 _MODULE_OF = {
+    "AdaptiveQuality": "adaptive_quality",
     "FeatureJPEGLayer": "feature_layer",
     "JPEGLayer": "layer",
+    "Ladder": "ladder",
     "Preset": "preset",
     "decode": "codec",
     "encode": "codec",
     "evaluate": "evaluation",
     "learn": "learn",
     "learn_ladder": "learn",
+    "load_preset": "ladder",
+    "measured_ladder": "ladder_rates",
     "read_coefficients": "codec",
+    "recode": "codec",
     "wrap": "wrap",
     "write_coefficients": "codec",
 }

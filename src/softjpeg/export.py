@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from softjpeg.extras import import_extra
 from softjpeg.files import write_atomically
-from softjpeg.networks import import_extra
 from softjpeg.soft_quantizer import reach
 from softjpeg.table_quantizer import TableQuantizer
 

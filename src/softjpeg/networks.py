@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from softjpeg.extras import import_extra
 from softjpeg.squeezenet import CAFFE_MEAN, read_weights
 from softjpeg.wrap import wrap
 
@@ -260,16 +260,3 @@ def _run_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def import_extra(name: str, extra: str) -> Any:
-    """A module of an optional dependency.
-
-    Raises:
-        ImportError: it is not installed; the sentence names the extra of softjpeg that brings it.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        wanted = f'pip install "softjpeg[{extra}]"'
-        raise ImportError(f"{name} cannot be imported ({error}): run {wanted}") from error

@@ -52,7 +52,7 @@ def curves_of(
         context = replace(context, targets_bpp=_targets(context.images, context.qualities))
     for competitor in chosen:
         # Other formats sample chroma as they please.
-        own = samplings[:1] if competitor.function.startswith("other_formats:") else samplings
+        own = samplings[:1] if not competitor.jpeg else samplings
         for sampling in own:
             suffix = f" {sampling}" if len(own) > 1 else ""
             try:

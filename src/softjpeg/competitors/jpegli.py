@@ -10,7 +10,7 @@ from torch import Tensor
 from softjpeg.codec import read_coefficients, write_coefficients
 from softjpeg.competitors.competitor import Context
 from softjpeg.evaluation.encoders import Encoder
-from softjpeg.networks import import_extra
+from softjpeg.extras import import_extra
 
 
 def jpegli(context: Context) -> dict[str, Encoder]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from softjpeg.competitors.competitor import Context
 from softjpeg.competitors.scaling import at_bpp, scaled_preset
 from softjpeg.evaluation.encoders import Encoder, preset_encoder
-from softjpeg.networks import import_extra
+from softjpeg.extras import import_extra
 from softjpeg.progress import track
 from softjpeg.proxy import device_of, kl_loss, outputs_of
 from softjpeg.tables import quality_tables

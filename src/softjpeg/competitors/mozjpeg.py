@@ -15,7 +15,7 @@ from torch import Tensor
 from softjpeg.codec.pictures import to_pillow_image
 from softjpeg.competitors.competitor import Context
 from softjpeg.evaluation.encoders import Encoder, preset_encoder
-from softjpeg.networks import import_extra
+from softjpeg.extras import import_extra
 from softjpeg.preset import Preset
 from softjpeg.subsampling import luma_factors
 from softjpeg.tables import Table, read_tables

@@ -12,7 +12,7 @@ from torch import Tensor
 from softjpeg.codec.pictures import to_pillow_image
 from softjpeg.competitors.competitor import Context
 from softjpeg.evaluation.encoders import Encoder
-from softjpeg.networks import import_extra
+from softjpeg.extras import import_extra
 
 
 def by_quality(context: Context, kind: str) -> dict[str, Encoder]:

@@ -11,7 +11,7 @@ from softjpeg.codec.pictures import to_pillow_image
 from softjpeg.competitors.competitor import Context
 from softjpeg.competitors.scaling import quality_scale
 from softjpeg.evaluation.encoders import Encoder
-from softjpeg.networks import import_extra
+from softjpeg.extras import import_extra
 from softjpeg.subsampling import SUBSAMPLINGS
 
 

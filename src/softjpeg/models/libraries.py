@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from softjpeg.extras import import_extra
 from softjpeg.models import check_known
-from softjpeg.networks import import_extra
 
 
 def torchvision_model(name: str, classes: int, pretrained: bool) -> nn.Module:
