@@ -29,9 +29,8 @@ import torch
 from torch import Tensor, nn
 
 from softjpeg.checkpoint import Candidate, Verdict
-from softjpeg.distortion_statistics import GradientMoments
 from softjpeg.hardness import choose_hardness
-from softjpeg.learn_rdo import decided, moments
+from softjpeg.learn_rdo import Trial, best_trial, moments, trials
 from softjpeg.preset import Preset
 from softjpeg.proxy import Loss
 from softjpeg.rate_control import RateControl, default_tables
@@ -138,8 +137,9 @@ def learn(
     if state.target is not None:
         control = control.at(state.target)
     assert state.verdict is not None
-    found = _moments(task, mode, [(state.current, state.verdict)], progress)
-    return _preset(task, control, state.current, state.verdict, found, facts, provenance)
+    found = [(control, state.current, state.verdict)]
+    (trial,) = _trials(task, mode, found, progress)
+    return _preset(task, *found[0], trial, facts, provenance)
 
 
 def learn_ladder(
@@ -198,14 +198,13 @@ def learn_ladder(
     state = run_stages(task, control, plan, run)
     assert state.verdict is not None
     found = [*state.finished, (state.current, state.verdict)]
-    gathered = _moments(task, mode, found, progress)
-    at = dict(zip(falling, found, strict=True))
-    return [
-        _preset(
-            task, control.at(rate), *at[rate], gathered, {**facts, "target_bpp": rate}, provenance
-        )
-        for rate in rates
-    ]
+    there = [(control.at(rate), *result) for rate, result in zip(falling, found, strict=True)]
+    used = _trials(task, mode, there, progress)
+    made = {
+        rate: _preset(task, *result, trial, {**facts, "target_bpp": rate}, provenance)
+        for rate, result, trial in zip(falling, there, used, strict=True)
+    }
+    return [made[rate] for rate in rates]
 
 
 def _rates(
@@ -235,14 +234,24 @@ def _check_mode(mode: str) -> None:
         raise ValueError(f"mode must be hard or rdo, got {mode!r}")
 
 
-def _moments(
-    task: Task, mode: str, found: Sequence[tuple[Candidate, Verdict]], progress: bool
-) -> GradientMoments | None:
-    """The gradient's moments at the middle of what was found, for the mode "rdo"."""
+def _trials(
+    task: Task,
+    mode: str,
+    found: Sequence[tuple[RateControl, Candidate, Verdict]],
+    progress: bool,
+) -> list[Trial | None]:
+    """For the mode "rdo", what is used at each rate, with what the network minds."""
     if mode == "hard":
-        return None
-    learned, verdict = found[len(found) // 2]
-    return moments(task, learned.tables, [default for _, default in verdict.networks], progress)
+        return [None] * len(found)
+    _, learned, verdict = found[len(found) // 2]
+    gathered = moments(task, learned.tables, _scales(verdict), progress)
+    tried = [trials(task, *x[:2], gathered, _scales(x[2])) for x in found]
+    best = best_trial(tried)
+    return [at_rate[best] for at_rate in tried]
+
+
+def _scales(verdict: Verdict) -> list[float]:
+    return [default for _, default in verdict.networks]
 
 
 def _preset(
@@ -250,14 +259,14 @@ def _preset(
     control: RateControl,
     learned: Candidate,
     verdict: Verdict,
-    moments: GradientMoments | None,
+    trial: Trial | None,
     facts: Mapping[str, Any],
     provenance: Mapping[str, Any] | None,
 ) -> Preset:
-    tables, distortion, scales = learned.tables, None, [d for _, d in verdict.networks]
-    if moments is not None:
-        tables, distortion, tried = decided(task, control, learned, moments, scales)
-        facts = {**facts, "rdo_tried": tried}
+    tables = learned.tables if trial is None else trial.tables
+    if trial is not None:
+        rdo = {"loss": trial.loss, "bpp": trial.bpp, "cost": trial.cost}
+        facts = {**facts, "rdo": {**rdo, "rate_weight": trial.distortion.rate_weight}}
     figures = {
         **{name: value for name, value in facts.items() if value is not None},
         "loss_kind": task.kind,
@@ -273,12 +282,12 @@ def _preset(
         "seed": task.seed,
         "torch": torch.__version__,
     }
-    hardness = choose_hardness(task, control, tables, learned.rate_weight, scales)
+    hardness = choose_hardness(task, control, tables, learned.rate_weight, _scales(verdict))
     return Preset(
         tables[0].numpy(),
         tables[1].numpy(),
         np.full((2, 8, 8), hardness),
         subsampling=task.subsampling,
         provenance={**(provenance or {}), "learned": figures},
-        distortion=distortion,
+        distortion=None if trial is None else trial.distortion,
     )

@@ -7,7 +7,8 @@ and the trellis, gain anything is measured on the judging half with real files.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -24,7 +25,7 @@ from softjpeg.task import Task
 
 STRENGTHS = (0.0, 0.5, 0.75)
 """Shares of the λ that tables were allocated with: the trellis drops what they only just keep."""
-_IMAGES = 96
+_IMAGES = 128
 _SEED = 1 << 20
 """Added to the run's: other labels are drawn here than in its passes."""
 
@@ -45,14 +46,32 @@ def moments(task: Task, tables: Tables, scales: list[float], progress: bool) -> 
     return replace(total, images=total.images // len(shares))
 
 
-def decided(
+@dataclass(frozen=True)
+class Trial:
+    """Tables and a model, and what real files in mode "rdo" cost with them.
+
+    Attributes:
+        tables: (luma, chroma).
+        distortion: with the λ tried.
+        loss, bpp: measured.
+        cost: loss + λ·rate over that of the same tables with plain rounding.
+    """
+
+    tables: Tables
+    distortion: Distortion
+    loss: float
+    bpp: float
+    cost: float
+
+
+def trials(
     task: Task,
     control: RateControl,
     learned: Candidate,
     found: GradientMoments,
     scales: list[float],
-) -> tuple[Tables, Distortion, dict[str, list[float]]]:
-    """Tables and `Distortion` of least loss + λ·rate in mode "rdo".
+) -> dict[str, Trial]:
+    """What may be used in mode "rdo" at one rate, measured; plain rounding first.
 
     Args:
         task: networks and images.
@@ -60,33 +79,37 @@ def decided(
         learned: tables, what they believe and their λ.
         found: moments of the gradient.
         scales: loss of each network behind default tables.
-
-    Returns:
-        Tables, model, and by name the (loss, bits per pixel) of what was tried.
     """
     sensitivity, factor = learned.belief
-    model = distortion_from(found, sensitivity, 0.0)
-    own = found.products[0].mean() / found.images
     # A belief may be on a scale of its own; only its ratio to λ tells anything.
-    model = replace(model, rate_weight=learned.rate_weight / control.pixels)
+    model = distortion_from(found, sensitivity, learned.rate_weight / control.pixels)
     candidates = {"learned": learned.tables}
-    if model.correlation.any() and own > 0:
+    if model.correlation.any():
         left = torch.from_numpy(model.conditional()).float()
         candidates["conditional"] = control.solve((left, factor))[0]
-    tried: dict[str, tuple[Tables, Distortion, list[float]]] = {}
+    tried: dict[str, Trial] = {}
     for name, tables in candidates.items():
-        for strength in STRENGTHS:
-            if name == "conditional" and strength == 0:
-                continue
+        for strength in STRENGTHS if name == "learned" else STRENGTHS[1:]:
             trial = replace(model, rate_weight=strength * model.rate_weight)
-            cost = _measured(task, tables, trial, scales)
-            tried[f"{name}, {strength} λ"] = tables, trial, cost
-    weight = learned.rate_weight
-    best = min(tried.values(), key=lambda t: t[2][0] + weight * t[2][1])
-    return best[0], best[1], {name: t[2] for name, t in tried.items()}
+            if not strength:
+                trial = replace(trial, correlation=0 * trial.correlation)
+            loss, bpp = _measured(task, tables, trial, scales)
+            cost = loss + learned.rate_weight * bpp
+            plain = next(iter(tried.values())) if tried else None
+            base = cost if plain is None else plain.loss + learned.rate_weight * plain.bpp
+            tried[f"{name}, {strength} λ"] = Trial(tables, trial, loss, bpp, cost / base)
+    return tried
 
 
-def _measured(task: Task, tables: Tables, model: Distortion, scales: list[float]) -> list[float]:
+def best_trial(at_rates: Sequence[Mapping[str, Trial]]) -> str:
+    """What costs least over all rates of a ladder: at one rate alone chance would choose."""
+    common = [name for name in at_rates[0] if all(name in trials for trials in at_rates)]
+    return min(common, key=lambda name: sum(trials[name].cost for trials in at_rates))
+
+
+def _measured(
+    task: Task, tables: Tables, model: Distortion, scales: list[float]
+) -> tuple[float, float]:
     """(loss, bits per pixel) of real files of some images of the judging half."""
     luma, chroma = (t.round().long().numpy() for t in tables)
     preset = Preset(luma, chroma, subsampling=task.subsampling, distortion=model)
@@ -104,4 +127,4 @@ def _measured(task: Task, tables: Tables, model: Distortion, scales: list[float]
     mean = torch.tensor(losses, dtype=torch.float64).mean(0)
     loss = combined(mean, scales, worst_case=task.worst_case)
     pixels = task.images.shape[-1] * task.images.shape[-2]
-    return [float(loss), 8 * size / (images * pixels)]
+    return float(loss), 8 * size / (images * pixels)
