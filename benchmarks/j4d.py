@@ -5,7 +5,8 @@
 
 and `imagenet` likewise. FOLDER holds cifar10_lossless_train4000.npz and cifar10_resnets/, or
 imagenet_sample_1000.zip with its labels.csv. Every file has Huffman tables of its own and is
-decoded by Pillow; the reference is the better of default 4:4:4 and 4:2:0 (their Pareto front).
+decoded by Pillow; the reference is default JPEG, for CIFAR the better of 4:4:4 and 4:2:0
+(their Pareto front).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ CIFAR = {
     "learn": (10, 25, 45, 65, 80, 89, 94),
     "judge": (8, 15, 25, 40, 55, 70, 82, 90),
     "default": (4, 6, 8, 10, 12, 15, 20, 25, 32, 40, 48, 56, 64, 72, 78, 84, 88, 92, 95, 97),
+    "reference": ("4:2:0", "4:4:4"),
     "batch": 250,
 }
 IMAGENET = {
@@ -47,6 +49,7 @@ IMAGENET = {
     "learn": (6, 14, 30, 60),
     "judge": (5, 8, 12, 18, 27, 40, 58, 75),
     "default": (3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 27, 33, 40, 48, 56, 64, 72, 80),
+    "reference": ("4:2:0",),
     "batch": 25,
 }
 
@@ -115,7 +118,6 @@ def learn(options: argparse.Namespace, plan: dict, models: dict, x: Tensor) -> N
 
 def judge(options: argparse.Namespace, plan: dict, models: dict, x: Tensor, y: Tensor) -> None:
     ladder, qualities = Ladder.load(options.ladder), plan["judge"]
-    samplings = ("4:2:0", "4:4:4")
     curves = {"hard": {f"hard q {q}": preset_encoder(ladder.at(q)) for q in qualities}}
     smallest = {"mode": "rdo", "header": "compact"}
     curves["rdo"] = {f"rdo q {q}": preset_encoder(ladder.at(q), **smallest) for q in qualities}
@@ -124,16 +126,17 @@ def judge(options: argparse.Namespace, plan: dict, models: dict, x: Tensor, y: T
             f"adaptive q {q}": preset_encoder(AdaptiveQuality(ladder, q), **smallest)
             for q in qualities
         }
-    own = default_jpeg(plan["default"], ladder.subsampling)
-    named = {f"compact q {q}": encoder for q, encoder in own.items()}
-    curves["default, compact header"] = each_recoded(named, partial(recode, header="compact"))
+    if options.compact:
+        own = default_jpeg(plan["default"], ladder.subsampling)
+        named = {f"compact q {q}": encoder for q, encoder in own.items()}
+        curves["default, compact header"] = each_recoded(named, partial(recode, header="compact"))
     points = evaluate(
         models,
         x,
         {},
         labels=y,
         qualities=plan["default"],
-        subsampling=samplings,
+        subsampling=plan["reference"],
         encoders=curves,
         seed=options.seed,
         batch_size=plan["batch"],
@@ -166,6 +169,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="use each so-many-th image")
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--out", type=Path, help="of judge: the points")
+    parser.add_argument("--compact", action="store_true", help="give default JPEG our header too")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     plan, load = (CIFAR, cifar) if options.task == "cifar" else (IMAGENET, imagenet)
