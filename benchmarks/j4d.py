@@ -171,8 +171,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="of judge: the points")
     parser.add_argument("--compact", action="store_true", help="give default JPEG our header too")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--qualities", type=int, nargs="*", help="learned or judged at")
     options = parser.parse_args()
     plan, load = (CIFAR, cifar) if options.task == "cifar" else (IMAGENET, imagenet)
+    if options.qualities:
+        plan = {**plan, options.what: options.qualities}
     names = options.networks or plan["networks"][: 1 if options.what == "learn" else None]
     models, x, y, held = load(options.data, names)
     chosen = torch.nonzero(~held if options.what == "learn" else held).flatten()[:: options.every]

@@ -4,7 +4,7 @@
 
 FOLDER holds imagenet_sample_1000.zip (224x224 crops of photos of every fifth class) and
 cifar10_lossless_train4000.npz (32x32, the last images). Tables: default ones at qualities 5..95 and
-the presets of docs/results. Each file is compared with its estimate: mean of estimate / bytes - 1,
+the ladders of docs/results. Each file is compared with its estimate: mean of estimate / bytes - 1,
 mean of its absolute value, and R². "hard" files are Pillow's, "probabilistic" ones are drawn at the
 hardness of the preset (default tables: 20).
 """
@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from softjpeg import Preset, encode
+from softjpeg import Ladder, Preset, encode
 from softjpeg.codec import scan_bytes
 from softjpeg.files import write_atomically
 from softjpeg.jpeg_rate import jpeg_bits
@@ -98,8 +98,8 @@ def cases(subsamplings: tuple[str, ...], learned: str) -> Iterator[tuple[str, Pr
                 f"default {subsampling}",
                 Preset(default.luma, default.chroma, hardness, subsampling),
             )
-    for path in sorted(PRESETS.glob(f"{learned}.*.preset.json")):
-        yield "learned", Preset.load(path)
+    for rung in Ladder.load(PRESETS / f"{learned}.ladder.json").rungs:
+        yield "learned", rung
 
 
 def main() -> None:
