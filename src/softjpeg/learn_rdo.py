@@ -23,7 +23,7 @@ from softjpeg.rate_control import RateControl, Tables
 from softjpeg.relative_loss import combined, weights
 from softjpeg.task import Task
 
-STRENGTHS = (0.0, 0.5, 0.75)
+STRENGTHS = (0.0, 0.25, 0.5)
 """Shares of the λ that tables were allocated with: the trellis drops what they only just keep."""
 _IMAGES = 128
 _SEED = 1 << 20
