@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from softjpeg import Preset, decode, encode, read_coefficients
+from softjpeg import Ladder, Preset, decode, encode, learn, read_coefficients
 from softjpeg.codec import scan_bytes
 from softjpeg.distortion import Distortion
 from softjpeg.distortion_statistics import distortion_from, gradient_moments
@@ -284,3 +284,61 @@ def test_missing_field_of_a_distortion() -> None:
     del body["distortion"]["masking"]
     with pytest.raises(ValueError, match="distortion must have the fields"):
         Preset.from_json(json.dumps(body), "file")
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_learned_for_rdo(subsampling: str) -> None:
+    generator = torch.Generator().manual_seed(4)
+    images = torch.randint(0, 256, (16, 3, 16, 16), dtype=torch.uint8, generator=generator)
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 4))
+    settings = {"target_bpp": 40.0, "subsampling": subsampling, "batch_size": 2}
+    preset = learn(network, images, mode="rdo", **settings)
+    again = learn(network, images, mode="rdo", **settings)
+    assert preset == again
+    assert preset.distortion is not None
+    assert preset.provenance["learned"]["rdo"]["cost"] <= 0
+    assert (preset.distortion.correlation == 0).all() or subsampling == "4:4:4"
+    assert learn(network, images, **settings).distortion is None
+    assert decode(encode(images[0], preset, "rdo")).shape == (3, 16, 16)
+    with pytest.raises(ValueError, match="mode must be hard or rdo, got 'soft'"):
+        learn(network, images, mode="soft", **settings)
+
+
+def test_correlation_is_for_whole_chroma_alone() -> None:
+    """Learned at 4:4:4, encoded otherwise: nothing can be made up for, block by block."""
+    correlation = np.full((3, 8, 8), 0.5)
+    with_it = model(50.0, correlation=correlation)
+    for subsampling in ("4:2:0", "4:2:2"):
+        preset = Preset.from_quality(50, subsampling)
+        files = [
+            encode(photo(), dataclasses.replace(preset, distortion=d), "rdo")
+            for d in (with_it, model(50.0))
+        ]
+        assert files[0] == files[1]
+
+
+def test_what_makes_up_for_errors_stays_in_range() -> None:
+    correlation = np.zeros((3, 8, 8))
+    correlation[0] = 0.9
+    luma, chroma = np.ones((8, 8), int), np.full((8, 8), 9)
+    dark = torch.zeros(3, 16, 16, dtype=torch.uint8)
+    dark[2] = torch.randint(0, 5, (16, 16), generator=torch.Generator().manual_seed(0))
+    preset = Preset(luma, chroma, subsampling="4:4:4", distortion=model(correlation=correlation))
+    assert decode(encode(dark, preset, "rdo")).shape == (3, 16, 16)
+
+
+def test_a_ladder_scales_what_a_bit_is_worth() -> None:
+    rungs = [
+        dataclasses.replace(Preset.from_quality(q), distortion=model(weight))
+        for q, weight in ((30, 80.0), (60, 20.0))
+    ]
+    curve = ((0, 0.1), (1, 1.0), (2, 2.0), (3, 9.0))
+    ladder = Ladder(tuple(rungs), curve, ((1, 0.1), (100, 9.0)))
+    assert ladder.at_position(1).distortion.rate_weight == pytest.approx(80)
+    assert ladder.at_position(2).distortion.rate_weight == pytest.approx(20)
+    steps = np.log(np.stack([rungs[1].luma, rungs[1].chroma])).mean()
+    assert ladder.at_position(3).distortion.rate_weight == pytest.approx(20 * np.exp(-2 * steps))
+    sizes = [len(encode(photo(), ladder.at_position(p), "rdo")) for p in (1, 1.5, 2, 2.5, 3)]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 2 * sizes[2]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from softjpeg.codec import encode, scan_bytes
 from softjpeg.codec.pictures import to_pillow_image
@@ -32,14 +33,17 @@ def adapted(ladder: Ladder, image: Any, quality: float) -> Preset:
         quality: 1..100.
 
     Returns:
-        ``ladder.at(quality)`` where γ is 1.
+        ``ladder.at(quality)`` where γ is 1, at either end of the qualities, and for gray images. B
+        is the mean over the images that the ladder was learned from: images much larger than those
+        have fewer bits per pixel, and get somewhat higher qualities.
 
     >>> rung = Preset.from_quality(50)
     >>> ladder = Ladder((rung,), ((0, 0.1), (1, 1.0), (2, 8.0)), ((1, 0.1), (50, 1.0), (100, 8.0)))
     >>> adapted(ladder, np.zeros((8, 8, 3), np.uint8), 50) == ladder.at(50)
     True
     """
-    if ladder.size_exponent == 1:
+    image = to_pillow_image(image)
+    if ladder.size_exponent == 1 or quality in (1, 100) or image.mode == "L":
         return ladder.at(quality)
     nominal = ladder.position(quality)
     positions, rates = zip(*ladder.scan_bpp, strict=True)
@@ -98,7 +102,6 @@ def load_for_images(
     return preset
 
 
-def _scan_bpp(preset: Preset, image: Any) -> float:
-    picture = to_pillow_image(image)
-    bits = 8 * scan_bytes(encode(picture, preset, metadata=False))
-    return bits / (picture.width * picture.height)
+def _scan_bpp(preset: Preset, image: Image.Image) -> float:
+    bits = 8 * scan_bytes(encode(image, preset, metadata=False))
+    return bits / (image.width * image.height)

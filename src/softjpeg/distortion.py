@@ -127,7 +127,10 @@ class Distortion:
         if isinstance(rate_weight, bool) or not isinstance(rate_weight, (int, float)):
             raise ValueError(f"rate_weight must be a number, got {rate_weight!r}")
         arrays = {name: body[name] for name in fields - {"rate_weight"}}
-        return cls(**arrays, rate_weight=float(rate_weight))
+        try:
+            return cls(**arrays, rate_weight=float(rate_weight))
+        except OverflowError:
+            raise ValueError(f"rate_weight must be finite, got {rate_weight}") from None
 
 
 def _stretched(grid: Floats, rows: int, columns: int) -> Floats:
@@ -143,7 +146,7 @@ def _stretched(grid: Floats, rows: int, columns: int) -> Floats:
 def _finite(name: str, value: Any) -> Floats:
     try:
         array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be a table of numbers") from None
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite")

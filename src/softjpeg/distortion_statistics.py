@@ -1,8 +1,8 @@
 """How a `Distortion` is learned: second moments of a network's gradient, over frequency and place.
 
 With ``g = ∂loss/∂z`` at the images as given tables leave them, ``H_m = E g_m g_mᵀ`` over images and
-blocks. A block's weight is the mean of ``Σ_m q_m² g_m²``, what one step of error in it costs, first
-over its place in the image and then, place divided out, over the contrast of the block.
+blocks. A block's weight is the mean of ``Σ_m q_m² g_m²``, what one step of error in it costs, over
+its place in the image and over the contrast of the block.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def distortion_from(
             for i, (a, b) in enumerate(PAIRS)
         ]
     )
-    place = _smoothed(moments.place, moments.images)
+    place = _smoothed(moments.place, moments.images).clamp_min(1e-30)
     place = (place / place.mean()).clamp(0.1, 10)
     return Distortion(
         (own if sensitivity is None else sensitivity.double()).numpy(),

@@ -1,6 +1,7 @@
 """`Ladder`: presets over rate, so that one number from 1 to 100 says how large files are.
 
-Quality q means the size that default JPEG has at its quality q. Both ends are libjpeg's own, where
+Quality q means the size that default JPEG has at its quality q, when coefficients are rounded (mode
+"hard"). Both ends are libjpeg's own, where
 there is nothing left to learn: all steps 255 at quality 1, all steps 1 at quality 100.
 """
 
@@ -74,7 +75,10 @@ class Ladder:
                 )
         for name, ends in (("bpp", (0, len(self.rungs) + 1)), ("default_bpp", (1, 100))):
             object.__setattr__(self, name, _curve(name, getattr(self, name), ends))
-        if not 0 <= self.size_exponent <= 1:
+        exponent = self.size_exponent
+        if isinstance(exponent, bool) or not isinstance(exponent, (int, float)):
+            raise ValueError(f"size_exponent must be a number, got {exponent!r}")
+        if not 0 <= exponent <= 1:
             raise ValueError(f"size_exponent must be from 0 to 1, got {self.size_exponent}")
         if self.size_exponent < 1:
             curve = _curve("scan_bpp", self.scan_bpp, (0, len(self.rungs) + 1))
@@ -133,7 +137,8 @@ class Ladder:
         low = min(int(position), last - 1)
         share = position - low
         near = steps[low + round(share)]
-        pair = (steps[low].distortion, steps[low + 1].distortion, share)
+        # What lies beyond the rungs has the distortion, and the λ for the steps, of the last one.
+        rung = self.rungs[min(max(low + round(share), 1), last - 1) - 1]
         between = {
             name: np.exp(
                 (1 - share) * np.log(getattr(steps[low], name))
@@ -142,7 +147,8 @@ class Ladder:
             for name in ("luma", "chroma", "hardness")
         }
         tables = {name: between[name].round().astype(int) for name in ("luma", "chroma")}
-        return replace(near, **tables, hardness=between["hardness"], distortion=_between(*pair))
+        distortion = _with_steps(rung, tables)
+        return replace(near, **tables, hardness=between["hardness"], distortion=distortion)
 
     def to_json(self) -> str:
         """The ladder as text, its rungs as presets are written."""
@@ -173,7 +179,7 @@ class Ladder:
                 `name` and the path of the bad value.
         """
         try:
-            body = json.loads(text)
+            body = json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{name} is not a ladder: {error}") from None
         if not isinstance(body, dict) or body.get("format") != FORMAT:
@@ -213,19 +219,23 @@ class Ladder:
         return cls.from_json(*read_text(spec))
 
 
-def _between(low: Distortion | None, high: Distortion | None, share: float) -> Distortion | None:
-    """The nearer one, with λ between both: it falls with the steps."""
-    near = high if share >= 0.5 else low
-    if near is None or low is None or high is None or not (low.rate_weight and high.rate_weight):
-        return near
-    logs = math.log(low.rate_weight), math.log(high.rate_weight)
-    return replace(near, rate_weight=math.exp((1 - share) * logs[0] + share * logs[1]))
+def _with_steps(rung: Preset, tables: Mapping[str, Any]) -> Distortion | None:
+    """A rung's distortion with λ for other steps: what a bit is worth goes with their square."""
+    if rung.distortion is None:
+        return None
+    logs = [np.log(tables[name]).mean() - np.log(getattr(rung, name)).mean() for name in tables]
+    weight = rung.distortion.rate_weight * math.exp(2 * float(np.mean(logs)))
+    return replace(rung.distortion, rate_weight=weight)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
 
 
 def _curve(name: str, points: Any, ends: tuple[float, float]) -> Curve:
     try:
         array = np.asarray(points, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.empty(0)
     if array.ndim != 2 or array.shape[1] != 2 or len(array) < 2:
         raise ValueError(f"{name} must be a list of at least two pairs of numbers, got {points!r}")

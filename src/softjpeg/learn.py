@@ -76,7 +76,7 @@ def learn(
         worst_case: judge several networks by the one that gains least, not by their average.
         subsampling: "4:4:4", "4:2:2", "4:2:0", or "auto" for what measures best.
         rate_weight: λ > 0, in loss per bit per pixel.
-        target_bpp: bits per pixel of whole files to reach on `images`.
+        target_bpp: bits per pixel of whole files to reach on `images`, coefficients rounded.
         target_bytes: or bytes of a file, mean over `images`.
         max_drop: or points (percent) of answers that may be lost on the judging half: right ones
             with `labels`, else the network's own.
@@ -112,6 +112,8 @@ def learn(
     }
     _check_goal(goal)
     _check_mode(mode)
+    if max_drop is not None and mode != "hard":
+        raise ValueError(f"max_drop is kept with mode hard only, got mode {mode!r}")
     if max_drop is not None and loss is not None:
         raise ValueError("max_drop counts answers, which a loss of your own need not have")
     plan = stages(rounds, search=max_drop is not None)
@@ -272,7 +274,7 @@ def _preset(
         "loss_kind": task.kind,
         "bpp": control.bpp(tables),
         "judged": asdict(verdict),
-        "kept_default": learned.is_default,
+        "kept_default": learned.is_default and tables is learned.tables,
         "rate_weight": learned.rate_weight,
         "target_bpp": control.target_bpp,
         "networks": len(task.models),

@@ -24,7 +24,8 @@ from softjpeg.relative_loss import combined, weights
 from softjpeg.task import Task
 
 STRENGTHS = (0.0, 0.25, 0.5)
-"""Shares of the λ that tables were allocated with: the trellis drops what they only just keep."""
+"""Shares of the λ that the learned tables were allocated with: at all of it, the trellis drops what
+they only just keep."""
 _IMAGES = 128
 _SEED = 1 << 20
 """Added to the run's: other labels are drawn here than in its passes."""
@@ -54,7 +55,7 @@ class Trial:
         tables: (luma, chroma).
         distortion: with the λ tried.
         loss, bpp: measured.
-        cost: loss + λ·rate over that of the same tables with plain rounding.
+        cost: how much more loss + λ·rate is than with plain rounding, as a share of λ·rate.
     """
 
     tables: Tables
@@ -97,14 +98,15 @@ def trials(
             cost = loss + learned.rate_weight * bpp
             plain = next(iter(tried.values())) if tried else None
             base = cost if plain is None else plain.loss + learned.rate_weight * plain.bpp
-            tried[f"{name}, {strength} λ"] = Trial(tables, trial, loss, bpp, cost / base)
+            # As a share of the bytes: a loss of the user's own may be of any sign.
+            more = (cost - base) / (learned.rate_weight * (plain.bpp if plain else bpp))
+            tried[f"{name}, {strength} λ"] = Trial(tables, trial, loss, bpp, more)
     return tried
 
 
 def best_trial(at_rates: Sequence[Mapping[str, Trial]]) -> str:
     """What costs least over all rates of a ladder: at one rate alone chance would choose."""
-    common = [name for name in at_rates[0] if all(name in trials for trials in at_rates)]
-    return min(common, key=lambda name: sum(trials[name].cost for trials in at_rates))
+    return min(at_rates[0], key=lambda name: sum(tried[name].cost for tried in at_rates))
 
 
 def _measured(
@@ -114,7 +116,7 @@ def _measured(
     luma, chroma = (t.round().long().numpy() for t in tables)
     preset = Preset(luma, chroma, subsampling=task.subsampling, distortion=model)
     mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
-    losses, size, images = [], 0, 0
+    losses, shares, size, images = [], [], 0, 0
     for whole in task.judged:
         if images >= _IMAGES:
             break
@@ -122,9 +124,11 @@ def _measured(
         files = [encode(image, preset, mode) for image in task.images[part]]
         shown = torch.stack([decode(data) for data in files])
         losses.append(task.losses_of(part, shown))
+        shares.append(len(files))
         size += sum(map(len, files))
         images += len(files)
-    mean = torch.tensor(losses, dtype=torch.float64).mean(0)
+    counts = torch.tensor(shares, dtype=torch.float64)
+    mean = counts @ torch.tensor(losses, dtype=torch.float64) / counts.sum()
     loss = combined(mean, scales, worst_case=task.worst_case)
     pixels = task.images.shape[-1] * task.images.shape[-2]
     return float(loss), 8 * size / (images * pixels)

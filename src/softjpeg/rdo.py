@@ -8,14 +8,16 @@ Huffman codes and indices are found in turn: the codes of plain rounding first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from softjpeg.distortion import Distortion
 from softjpeg.entropy.huffman import code_lengths, optimal_table
-from softjpeg.entropy.limits import check_coefficients
+from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC, check_coefficients
 from softjpeg.entropy.scan import scan_blocks, scan_symbols, symbol_counts
 from softjpeg.preset import Preset
 from softjpeg.trellis import decide_blocks
@@ -45,6 +47,8 @@ def rdo_indices(
     model = preset.distortion
     if model is None:
         raise ValueError('the preset has no distortion, which mode "rdo" needs')
+    if preset.subsampling != "4:4:4" or len(coefficients) == 1:
+        model = replace(model, correlation=np.zeros_like(model.correlation))
     coefficients = [z.cpu() for z in coefficients]
     steps = [torch.from_numpy(t).float() for t in (preset.luma, preset.chroma, preset.chroma)]
     indices = compensated(coefficients, steps, model, lambda c, z: torch.round(z / steps[c]).long())
@@ -81,12 +85,19 @@ def compensated(
     if len(coefficients) == 1 or not model.correlation.any():
         return [quantize(c, z) for c, z in enumerate(coefficients)]
     y, cb, cr = coefficients
+
+    def limited(component: int, z: Tensor) -> Tensor:
+        # A value that makes up for errors may lie beyond what an image has.
+        indices = quantize(component, z).flatten(-2)
+        dc, ac = indices[..., :1].clamp(MIN_DC, MAX_DC), indices[..., 1:].clamp(-MAX_AC, MAX_AC)
+        return torch.cat([dc, ac], -1).reshape(z.shape)
+
     cr_for_cb, y_for_cb, y_for_cr = (torch.from_numpy(c).to(y) for c in model.corrections())
-    cb_indices = quantize(1, cb)
+    cb_indices = limited(1, cb)
     cb_error = cb - cb_indices * steps[1]
-    cr_indices = quantize(2, cr + cr_for_cb * cb_error)
+    cr_indices = limited(2, cr + cr_for_cb * cb_error)
     cr_error = cr - cr_indices * steps[2]
-    return [quantize(0, y + y_for_cb * cb_error + y_for_cr * cr_error), cb_indices, cr_indices]
+    return [limited(0, y + y_for_cb * cb_error + y_for_cr * cr_error), cb_indices, cr_indices]
 
 
 def _weights(coefficients: Sequence[Tensor], model: Distortion) -> list[Tensor]:

@@ -72,7 +72,7 @@ def run_stages(
     # Not the networks' outputs: another number of threads may change their last bit.
     inputs = (task.images, task.labels, *weights, *settings, *run.goal)
     name_of_run = fingerprint(version("softjpeg"), *inputs)
-    state = state or load_state(run.checkpoint, name_of_run) or start()
+    state = load_state(run.checkpoint, name_of_run) or state or start()
     ends = list(accumulate(len(task.parts(name)) for name, _ in plan))
     units = [(name, target, part) for name, target in plan for part in task.parts(name)]
     controls: dict[float | None, RateControl] = {None: control}

@@ -33,28 +33,28 @@ def choose_subsampling(
         Task, rate control, run, plan and state to go on with, and what was found: loss (or bits per
         pixel) by subsampling.
     """
-    runs = {name: replace(run, checkpoint=_beside(run.checkpoint, name)) for name in SUBSAMPLINGS}
+    choosing = replace(run, goal=(*run.goal, "choice of subsampling"))
     tasks = {name: task.with_subsampling(name) for name in SUBSAMPLINGS}
     controls = {name: RateControl(task.images, name, rate_weight) for name in SUBSAMPLINGS}
     states: dict[str, State] = {}
 
-    def go_on(names: Sequence[str], stages: Sequence[Stage]) -> None:
+    def go_on(names: Sequence[str], stages: Sequence[Stage], step: str) -> None:
         for name in names:
-            states[name] = run_stages(
-                tasks[name], controls[name], stages, runs[name], states.get(name)
-            )
+            # Files of its own for each step: what was chosen by must not change as a run goes on.
+            own = replace(choosing, checkpoint=_beside(run.checkpoint, f"{step}.{name}"))
+            states[name] = run_stages(tasks[name], controls[name], stages, own, states.get(name))
 
     searching = plan[0][0] == "quality"
     plan = list(plan) if searching else [("defaults", plan[0][1]), *plan]
     before = [stage for stage in plan if stage[0] in ("quality", "defaults")]
-    go_on(list(SUBSAMPLINGS), before)
+    go_on(list(SUBSAMPLINGS), before, "default")
     if searching:
         found = {name: state.start or 0.0 for name, state in states.items()}
         unit = "bpp"
     else:
         found = {name: _cost(states[name].verdict, rate_weight or 0.0) for name in SUBSAMPLINGS}
         better = sorted(found, key=lambda name: found[name])[:2]
-        go_on(better, plan[: len(before) + 2])
+        go_on(better, plan[: len(before) + 2], "learned")
         for name in better:
             weight = states[name].current.rate_weight
             found[name] = _cost(states[name].verdict, weight, plan[0][1] or 0.0)
@@ -63,7 +63,8 @@ def choose_subsampling(
     if run.say is not None:
         listed = ", ".join(f"{name} {unit} {value:.4f}" for name, value in found.items())
         run.say(f"subsampling {best} of {listed}")
-    return tasks[best], controls[best], runs[best], plan, states[best], found
+    chosen = replace(run, checkpoint=_beside(run.checkpoint, best))
+    return tasks[best], controls[best], chosen, plan, states[best], found
 
 
 def _cost(verdict: Verdict | None, weight: float, target: float = 0.0) -> float:

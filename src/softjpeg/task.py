@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -118,7 +119,10 @@ class Task:
             outputs, targets = self._network(k, part)(batch), self._targets(k, part)
             targets = targets.to(outputs.device)
             ones = [slice(i, i + 1) for i in range(len(outputs))]
-            columns.append([float(self.loss(outputs[i], targets[i])) for i in ones])
+            values = [float(self.loss(outputs[i], targets[i])) for i in ones]
+            if not all(map(math.isfinite, values)):
+                raise ValueError(f"{self._prefix(k)}the loss is not finite {self._where(part)}")
+            columns.append(values)
         return torch.tensor(columns, dtype=torch.float64).T
 
     def _loss(self, k: int, outputs: Tensor, part: slice) -> float:
