@@ -52,7 +52,7 @@ def test_evaluate_a_run_shows_every_version_of_its_layer(experiment, tmp_path):
 def test_evaluate_a_run_behind_default_jpeg(experiment):
     done = call("evaluate", run_of(experiment), "--quality", "20,80")
     assert done.exit_code == 0, done.output
-    assert "default q 20" in done.stdout
+    assert "default 4:2:0 q 20" in done.stdout
 
 
 def test_inspect_a_run_writes_a_page(experiment, tmp_path):

@@ -1,7 +1,6 @@
 """Exported and compiled networks against PyTorch's own eager run."""
 
 import importlib.util
-import shutil
 import sys
 
 import pytest
@@ -120,14 +119,6 @@ def test_compiled_layer_has_the_same_values_and_gradients(name):
     x = picture(2, (16, 16))
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
     for a, b in zip(run(compiled, layer, x), run(layer, layer, x), strict=True):
-        assert (a - b).abs().max() <= 1e-4 * b.abs().max()
-
-
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
-def test_inductor():
-    layer = JPEGLayer(TABLE, 2 * TABLE, **LAYERS["paper"])
-    x = picture(1, (8, 16))
-    for a, b in zip(run(torch.compile(layer), layer, x), run(layer, layer, x), strict=True):
         assert (a - b).abs().max() <= 1e-4 * b.abs().max()
 
 
