@@ -119,13 +119,15 @@ def learn(options: argparse.Namespace, plan: dict, models: dict, x: Tensor) -> N
 def judge(options: argparse.Namespace, plan: dict, models: dict, x: Tensor, y: Tensor) -> None:
     ladder, qualities = Ladder.load(options.ladder), plan["judge"]
     curves = {"hard": {f"hard q {q}": preset_encoder(ladder.at(q)) for q in qualities}}
-    smallest = {"mode": "rdo", "header": "compact"}
+    smallest = {"mode": "rdo", "header": options.header}
     curves["rdo"] = {f"rdo q {q}": preset_encoder(ladder.at(q), **smallest) for q in qualities}
     if ladder.size_exponent < 1:
         curves["rdo, adaptive"] = {
             f"adaptive q {q}": preset_encoder(AdaptiveQuality(ladder, q), **smallest)
             for q in qualities
         }
+    if options.curves:
+        curves = {name: curve for name, curve in curves.items() if name in options.curves}
     if options.compact:
         own = default_jpeg(plan["default"], ladder.subsampling)
         named = {f"compact q {q}": encoder for q, encoder in own.items()}
@@ -170,6 +172,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--out", type=Path, help="of judge: the points")
     parser.add_argument("--compact", action="store_true", help="give default JPEG our header too")
+    parser.add_argument("--header", default="compact", help="of rdo: jfif for the fewest scan bits")
+    parser.add_argument("--curves", nargs="*", help="of hard, rdo and 'rdo, adaptive'")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--qualities", type=int, nargs="*", help="learned or judged at")
     options = parser.parse_args()

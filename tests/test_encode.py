@@ -135,7 +135,9 @@ def test_sixteen_bit_gray_is_scaled_not_clipped():
 
 def test_refusals():
     preset = custom()
-    with pytest.raises(ValueError, match="mode must be one of hard, probabilistic, rdo, got 'soft'"):
+    with pytest.raises(
+        ValueError, match="mode must be one of hard, probabilistic, rdo, got 'soft'"
+    ):
         encode(picture(), preset, "soft")
     with pytest.raises(ValueError, match=r"image must have shape .* got \(4, 8, 8\)"):
         encode(torch.zeros(4, 8, 8), preset)
