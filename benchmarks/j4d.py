@@ -98,7 +98,7 @@ def learn(options: argparse.Namespace, plan: dict, models: dict, x: Tensor) -> N
         x,
         qualities=plan["learn"],
         subsampling=options.subsampling or plan["subsampling"],
-        mode="rdo",
+        mode=options.mode,
         checkpoint=options.checkpoint,
         say=say,
         **settings,
@@ -172,6 +172,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--out", type=Path, help="of judge: the points")
     parser.add_argument("--compact", action="store_true", help="give default JPEG our header too")
+    parser.add_argument("--mode", default="rdo", help="to learn for: hard or rdo")
     parser.add_argument("--header", default="compact", help="of rdo: jfif for the fewest scan bits")
     parser.add_argument("--curves", nargs="*", help="of hard, rdo and 'rdo, adaptive'")
     parser.add_argument("--seed", type=int, default=0)
