@@ -17,6 +17,7 @@ import io
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -152,7 +153,9 @@ def judge(options: argparse.Namespace, plan: dict, models: dict, x: Tensor, y: T
         "held-out images": len(x),
         **environment(),
     }
-    save_json(points, options.out, facts, found, seed=options.seed)
+    # What every single image cost is in no page: a tenth of the size without it.
+    small = points if options.per_image else [replace(point, images=None) for point in points]
+    save_json(small, options.out, facts, found, seed=options.seed)
     from rich.console import Console
 
     console = Console(width=160)
@@ -172,6 +175,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--out", type=Path, help="of judge: the points")
     parser.add_argument("--compact", action="store_true", help="give default JPEG our header too")
+    parser.add_argument("--per-image", action="store_true", help="keep each image's figures")
     parser.add_argument("--mode", default="rdo", help="to learn for: hard or rdo")
     parser.add_argument("--header", default="compact", help="of rdo: jfif for the fewest scan bits")
     parser.add_argument("--curves", nargs="*", help="of hard, rdo and 'rdo, adaptive'")
