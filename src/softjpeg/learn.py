@@ -86,7 +86,7 @@ def learn(
         batch_size: images the network reads at once; fewer where there are few images.
         seed: of everything random; the same seed gives the same preset.
         checkpoint: file to keep the state in; an interrupted run resumes from it exactly. With
-            "auto" there is one of each subsampling, its name added.
+            "auto" there are several, whose names begin with it.
         progress: show a progress bar on a terminal.
         provenance: facts to keep in the preset, beside what `learn` itself puts there.
         say: takes sentences of what is found on the way, as `print` does.
