@@ -120,7 +120,8 @@ def learn(options: argparse.Namespace, plan: dict, models: dict, x: Tensor) -> N
 def judge(options: argparse.Namespace, plan: dict, models: dict, x: Tensor, y: Tensor) -> None:
     ladder, qualities = Ladder.load(options.ladder), plan["judge"]
     curves = {"hard": {f"hard q {q}": preset_encoder(ladder.at(q)) for q in qualities}}
-    smallest = {"mode": "rdo", "header": options.header}
+    decided = ladder.rungs[0].distortion is not None
+    smallest = {"mode": "rdo" if decided else "hard", "header": options.header}
     curves["rdo"] = {f"rdo q {q}": preset_encoder(ladder.at(q), **smallest) for q in qualities}
     if ladder.size_exponent < 1:
         curves["rdo, adaptive"] = {

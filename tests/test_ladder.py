@@ -148,6 +148,7 @@ def test_load_preset(ladder, tmp_path):
 
 
 def test_built_in_ladders_work():
+    assert "universal" in built_in()
     for name in built_in():
         assert load_preset(name, 40).provenance["quality"] == 40
     with pytest.raises(ValueError, match=r"absent is neither .* \(.*\)"):
