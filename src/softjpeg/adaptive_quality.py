@@ -18,7 +18,7 @@ from PIL import Image
 
 from softjpeg.codec import encode, scan_bytes
 from softjpeg.codec.pictures import to_pillow_image
-from softjpeg.ladder import Ladder, load_preset
+from softjpeg.ladder import Ladder, load, load_preset
 from softjpeg.preset import Preset
 
 _HALVINGS = 7
@@ -94,12 +94,16 @@ def load_for_images(
     Raises:
         ValueError: as `load_preset`.
     """
-    preset = load_preset(spec, quality)
-    if quality is not None:
-        ladder = Ladder.load(spec)
-        if ladder.size_exponent < 1:
-            return AdaptiveQuality(ladder, quality)
-    return preset
+    loaded = load(spec)
+    if isinstance(loaded, Ladder) and quality is not None:
+        return at_quality(loaded, quality)
+    return load_preset(spec, quality)
+
+
+def at_quality(ladder: Ladder, quality: float) -> Preset | AdaptiveQuality:
+    """The ladder's preset at a quality, adapted to each image where the ladder says so."""
+    preset = ladder.at(quality)
+    return preset if ladder.size_exponent == 1 else AdaptiveQuality(ladder, quality)
 
 
 def _scan_bpp(preset: Preset, image: Image.Image) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from softjpeg.json_files import read_text
+
 _FOLDER = Path(__file__).parent / "presets"
 _MAX_BYTES = 1 << 23
 
@@ -14,7 +16,7 @@ def built_in() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_FOLDER.glob("*.json"))}
 
 
-def read_text(spec: str | os.PathLike[str]) -> tuple[str, str]:
+def built_in_text(spec: str | os.PathLike[str]) -> tuple[str, str]:
     """The text of a preset's or ladder's file, or of a built-in one, and the name for errors.
 
     Raises:
@@ -27,14 +29,4 @@ def read_text(spec: str | os.PathLike[str]) -> tuple[str, str]:
             names = ", ".join(known) or "none yet"
             raise ValueError(f"{spec} is neither a file nor a built-in preset ({names})")
         path = known[str(spec)]
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"{spec} cannot be read: {error.strerror}") from None
-    if len(data) > _MAX_BYTES:
-        raise ValueError(f"{spec} is not a preset: it is larger than {_MAX_BYTES} bytes")
-    try:
-        return data.decode(), os.fspath(spec)
-    except UnicodeDecodeError:
-        raise ValueError(f"{spec} is not a preset: it is not UTF-8 text") from None
+    return read_text(path, spec, _MAX_BYTES), os.fspath(spec)

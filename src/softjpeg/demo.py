@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -146,15 +147,10 @@ def equal_bytes_quality(images: Tensor, preset: Preset) -> int:
     def total(tables: Preset) -> int:
         return sum(len(encode(image, tables)) for image in images)
 
-    wanted = total(preset)
-    low, high = 1, 100
-    while low < high:
-        middle = (low + high) // 2
-        if total(Preset.from_quality(middle, SUBSAMPLING)) >= wanted:
-            high = middle
-        else:
-            low = middle + 1
-    return high
+    def default_total(quality: int) -> int:
+        return total(Preset.from_quality(quality, SUBSAMPLING))
+
+    return 1 + bisect_left(range(1, 100), total(preset), key=default_total)
 
 
 def _require_packages() -> None:

@@ -160,7 +160,7 @@ def load_images(
         indices = None if indices is None else [indices[i] for i in chosen]
 
     def load(path: Path) -> Tensor:
-        return from_image(_resize_and_crop(read_image(path), path, resize, crop, interpolation))
+        return from_image(resize_and_crop(read_image(path), path, resize, crop, interpolation))
 
     first = load(paths[0])
     pixels = scratch_tensor((len(paths), *first.shape), torch.uint8)
@@ -202,7 +202,7 @@ def to_image(pixels: Tensor) -> Image.Image:
     return Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
-def _resize_and_crop(
+def resize_and_crop(
     image: Image.Image,
     path: Path,
     resize: int | None,

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from softjpeg.built_in import read_text
+from softjpeg.built_in import built_in_text
 from softjpeg.distortion import Distortion
 from softjpeg.files import write_atomically
+from softjpeg.json_files import parse
 from softjpeg.preset import Preset
 
 FORMAT = "softjpeg-ladder"
@@ -178,21 +179,7 @@ class Ladder:
             ValueError: not JSON, a field missing, unknown or out of range; one sentence that names
                 `name` and the path of the bad value.
         """
-        try:
-            body = json.loads(text, parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{name} is not a ladder: {error}") from None
-        if not isinstance(body, dict) or body.get("format") != FORMAT:
-            raise ValueError(f'{name} is not a ladder: "format" is not "{FORMAT}"')
-        if body.get("version") != VERSION:
-            found = body.get("version")
-            raise ValueError(f"{name}: version must be {VERSION}, got {found!r}")
-        if missing := sorted(_FIELDS - body.keys()):
-            raise ValueError(f"{name}: {missing[0]} is missing")
-        if unknown := sorted(body.keys() - _FIELDS - _OPTIONAL):
-            raise ValueError(f"{name}: {unknown[0]} is not a field of a ladder")
-        if not isinstance(body["provenance"], dict):
-            raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
+        body = parse(text, name, "ladder", VERSION, _FIELDS, _OPTIONAL)
         if not isinstance(body["rungs"], list):
             raise ValueError(f"{name}: rungs must be a list of presets, got {body['rungs']!r}")
         rungs = tuple(
@@ -216,7 +203,7 @@ class Ladder:
         Raises:
             ValueError: no such file or name, or it is no ladder.
         """
-        return cls.from_json(*read_text(spec))
+        return cls.from_json(*built_in_text(spec))
 
 
 def _with_steps(rung: Preset, tables: Mapping[str, Any]) -> Distortion | None:
@@ -226,10 +213,6 @@ def _with_steps(rung: Preset, tables: Mapping[str, Any]) -> Distortion | None:
     logs = [np.log(tables[name]).mean() - np.log(getattr(rung, name)).mean() for name in tables]
     weight = rung.distortion.rate_weight * math.exp(2 * float(np.mean(logs)))
     return replace(rung.distortion, rate_weight=weight)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")
 
 
 def _curve(name: str, points: Any, ends: tuple[float, float]) -> Curve:
@@ -262,13 +245,22 @@ def load_preset(spec: str | os.PathLike[str], quality: float | None = None) -> P
     Raises:
         ValueError: no such file or name, not a preset, or a quality too few or too many.
     """
-    text, name = read_text(spec)
-    if f'"{FORMAT}"' not in text[:200]:
-        preset = Preset.from_json(text, name)
+    loaded = load(spec)
+    if isinstance(loaded, Preset):
         if quality is not None:
             raise ValueError(f"{spec} is one preset, which has no quality {quality} to choose")
-        return preset
-    ladder = Ladder.from_json(text, name)
+        return loaded
     if quality is None:
         raise ValueError(f"{spec} is a ladder of presets: choose a quality from 1 to 100")
-    return ladder.at(quality)
+    return loaded.at(quality)
+
+
+def load(spec: str | os.PathLike[str]) -> Preset | Ladder:
+    """Whichever of both a file or a built-in name holds.
+
+    Raises:
+        ValueError: no such file or name, or it is neither.
+    """
+    text, name = built_in_text(spec)
+    kind: type[Preset | Ladder] = Ladder if f'"{FORMAT}"' in text[:200] else Preset
+    return kind.from_json(text, name)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from softjpeg.distortion import Distortion
 from softjpeg.files import write_atomically
+from softjpeg.json_files import parse, read_text
 from softjpeg.subsampling import luma_factors
 from softjpeg.tables import EXPORTS, Table, quality_tables, validate_table
 
@@ -97,21 +98,7 @@ class Preset:
             ValueError: not JSON, a field missing, unknown or out of range; one sentence that names
                 `name` and the path of the bad value.
         """
-        try:
-            body = json.loads(text, parse_constant=lambda c: _refuse(f"{c} is not a number"))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{name} is not a preset: {error}") from None
-        if not isinstance(body, dict) or body.get("format") != FORMAT:
-            raise ValueError(f'{name} is not a preset: "format" is not "{FORMAT}"')
-        if body.get("version") != VERSION:
-            found = body.get("version")
-            raise ValueError(f"{name}: version must be {VERSION}, got {found!r}")
-        if missing := sorted(_FIELDS - body.keys()):
-            raise ValueError(f"{name}: {missing[0]} is missing")
-        if unknown := sorted(body.keys() - _FIELDS - {"distortion"}):
-            raise ValueError(f"{name}: {unknown[0]} is not a field of a preset")
-        if not isinstance(body["provenance"], dict):
-            raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
+        body = parse(text, name, "preset", VERSION, _FIELDS, {"distortion"})
         try:
             fields = {key: body[key] for key in _FIELDS - {"format", "version"}}
             if "distortion" in body:
@@ -131,17 +118,7 @@ class Preset:
         Raises:
             ValueError: the file cannot be read, is over 1 MiB or is not a preset.
         """
-        try:
-            with Path(path).open("rb") as file:
-                data = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-        if len(data) > _MAX_BYTES:
-            raise ValueError(f"{path} is not a preset: it is larger than {_MAX_BYTES} bytes")
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            raise ValueError(f"{path} is not a preset: it is not UTF-8 text") from None
+        text = read_text(Path(path), path, _MAX_BYTES)
         return cls.from_json(text, name=os.fspath(path))
 
     def export(self, form: str) -> str:
@@ -208,7 +185,3 @@ def _distortion(body: Any) -> Distortion:
         return Distortion.from_dict(body)
     except ValueError as error:
         raise ValueError(f"distortion {error}") from None
-
-
-def _refuse(message: str) -> None:
-    raise ValueError(message)

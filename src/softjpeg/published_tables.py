@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from softjpeg.tables import Table, validate_table
 
-_ROWS: dict[str, tuple[str, str]] = {
+_ROWS: dict[str, tuple[str, ...]] = {
     # Tuned for MS-SSIM on the Kodak photos.
     "ms-ssim": (
         """
@@ -67,16 +67,6 @@ _ROWS: dict[str, tuple[str, str]] = {
          57  54  92 107 132 170 227 255
          86  76 136 157 190 239 255 255
         """,
-        """
-         10  12  14  19  26  38  57  86
-         12  18  21  28  35  41  54  76
-         14  21  25  32  44  63  92 136
-         19  28  32  41  54  75 107 157
-         26  35  44  54  70  95 132 190
-         38  41  63  75  95 125 170 239
-         57  54  92 107 132 170 227 255
-         86  76 136 157 190 239 255 255
-        """,
     ),
 }
 
@@ -87,9 +77,8 @@ def published_tables() -> dict[str, tuple[Table, Table]]:
     >>> sorted(published_tables())
     ['klein', 'ms-ssim', 'psnr-hvs']
     """
-    return {
-        name: (_table(name, luma), _table(name, chroma)) for name, (luma, chroma) in _ROWS.items()
-    }
+    # One that is given alone serves both.
+    return {name: (_table(name, rows[0]), _table(name, rows[-1])) for name, rows in _ROWS.items()}
 
 
 def _table(name: str, rows: str) -> Table:

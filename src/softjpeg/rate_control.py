@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
@@ -98,14 +99,8 @@ class RateControl:
 
     def _quality(self) -> int:
         assert self.target_bpp is not None
-        low, high = 1, 100
-        while low < high:
-            middle = (low + high) // 2
-            if self.bpp(default_tables(middle)) < self.target_bpp:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        target = self.target_bpp
+        return 1 + bisect_left(range(1, 100), target, key=lambda q: self.bpp(default_tables(q)))
 
     def published(self) -> list[Tables]:
         """`published_tables`, scaled to the rate of `default`."""

@@ -51,21 +51,54 @@ def rdo_indices(
         model = replace(model, correlation=np.zeros_like(model.correlation))
     coefficients = [z.cpu() for z in coefficients]
     steps = [torch.from_numpy(t).float() for t in (preset.luma, preset.chroma, preset.chroma)]
-    indices = compensated(coefficients, steps, model, lambda c, z: torch.round(z / steps[c]).long())
+
+    def arranged(quantize: Quantize) -> list[Tensor]:
+        return compensated(coefficients, steps, model, quantize)
+
     if model.rate_weight == 0:
-        return indices
+        return arranged(rounded(steps))
     weights = _weights(coefficients, model)
+    return in_turn(
+        arranged, steps, weights, model.rate_weight, size=size, subsampling=preset.subsampling
+    )
+
+
+def in_turn(
+    arranged: Callable[[Quantize], list[Tensor]],
+    steps: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    rate_weight: float,
+    *,
+    size: tuple[int, int],
+    subsampling: str,
+) -> list[Tensor]:
+    """Huffman codes of plain rounding, the best indices under them, and both once more.
+
+    Args:
+        arranged: quantizes all components, with a function for one.
+        steps: (8, 8) of each component.
+        weights: (8, 8) or (..., 8, 8) of each component, w ≥ 0 of the squared error.
+        rate_weight: λ ≥ 0, of a bit.
+        size: (height, width) of the image in pixels.
+        subsampling: of the components.
+    """
+    indices = arranged(rounded(steps))
     for _ in range(_ROUNDS):
-        lengths = ac_code_lengths(indices, size, preset.subsampling)
+        lengths = ac_code_lengths(indices, size, subsampling)
 
         def decide(component: int, z: Tensor, lengths: Sequence[Tensor] = lengths) -> Tensor:
             flat, weight = z.reshape(-1, 8, 8), weights[component].reshape(-1, 8, 8)
             code = lengths[min(component, 1)]
-            decided = decide_blocks(flat, steps[component], weight, model.rate_weight, code)
+            decided = decide_blocks(flat, steps[component], weight, rate_weight, code)
             return decided.reshape(z.shape)
 
-        indices = compensated(coefficients, steps, model, decide)
+        indices = arranged(decide)
     return indices
+
+
+def rounded(steps: Sequence[Tensor]) -> Quantize:
+    """Plain rounding to multiples of each component's steps."""
+    return lambda component, z: torch.round(z / steps[component]).long()
 
 
 def compensated(

@@ -61,31 +61,16 @@ def sensitivity(
     for start in track(starts, "sensitivity", enabled=progress):
         part = slice(start, start + batch_size)
         chosen = None if targets is None else targets[part]
-        total += squared_gradient(
+        _, gradients = coefficient_gradients(
             model, images[part], tables, subsampling, loss, chosen, generator=generator
         )
+        total += len(images[part]) * mean_squares(gradients)
     return (total / len(images)).float()
 
 
-def squared_gradient(
-    model: nn.Module,
-    images: Tensor,
-    tables: Sequence[Tensor] | None,
-    subsampling: str,
-    loss: Loss | None = None,
-    targets: Tensor | None = None,
-    *,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """One batch of `sensitivity`: summed over its images, mean over blocks; (3, 8, 8) float64."""
-    _, gradients = coefficient_gradients(
-        model, images, tables, subsampling, loss, targets, generator=generator
-    )
-    per_component = [
-        (gradient.double() ** 2).sum((0, 1, 2)).cpu() / (gradient.shape[1] * gradient.shape[2])
-        for gradient in gradients
-    ]
-    return torch.stack(per_component)
+def mean_squares(gradients: Sequence[Tensor]) -> Tensor:
+    """(3, 8, 8) float64 of `coefficient_gradients`: mean over images and blocks."""
+    return torch.stack([g.double().square().mean((0, 1, 2)).cpu() for g in gradients])
 
 
 def coefficient_gradients(

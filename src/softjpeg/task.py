@@ -20,7 +20,7 @@ from softjpeg.proxy import (
     recompressed,
 )
 from softjpeg.rate_control import Tables
-from softjpeg.sensitivity import coefficient_gradients
+from softjpeg.sensitivity import coefficient_gradients, mean_squares
 from softjpeg.transform import image_to_coefficients
 
 _LEAST_BATCHES = 8
@@ -147,11 +147,7 @@ class Task:
 
     def sensitivities(self, part: slice, tables: Tables, generator: torch.Generator) -> Tensor:
         """(networks, 3, 8, 8): mean squared gradient of a batch at the images behind tables."""
-        found = [
-            torch.stack([g.double().square().mean((0, 1, 2)).cpu() for g in gradients])
-            for _, gradients in self.gradients(part, tables, generator)
-        ]
-        return torch.stack(found)
+        return torch.stack([mean_squares(g) for _, g in self.gradients(part, tables, generator)])
 
     def gradients(
         self, part: slice, tables: Tables, generator: torch.Generator

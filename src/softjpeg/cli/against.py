@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
 
     from softjpeg.competitors import Competitor, Context
     from softjpeg.evaluation import Encoder
-    from softjpeg.images import ImageSet
-    from softjpeg.networks import Network
 
 
 def choose(text: str) -> list[Competitor]:
@@ -64,24 +61,6 @@ def curves_of(
             named = {f"{label}{suffix}": encoder for label, encoder in encoders.items()}
             found[f"{competitor.name}{suffix}"] = named
     return found
-
-
-def learning_images(
-    net: Network, folder: Path | None, size: int | None, resize: int | None, labels: str | None
-) -> ImageSet | None:
-    """What competitors may learn from, prepared as the images to report on are."""
-    if folder is None:
-        return None
-    from softjpeg.images import load_images
-
-    return load_images(
-        folder,
-        size=net.size if size is None else size,
-        resize=net.resize if size is None and resize is None else resize,
-        interpolation=net.interpolation,
-        labels=labels,
-        progress=True,
-    )
 
 
 def _targets(images: Tensor, qualities: Sequence[int]) -> list[float]:

@@ -20,7 +20,7 @@ from softjpeg.cli.app import (
     sentence,
     show,
 )
-from softjpeg.cli.inputs import as_network, is_run, load_trained
+from softjpeg.cli.inputs import network_on_device
 
 if TYPE_CHECKING:
     from softjpeg.encode_files import EncodeSummary
@@ -99,7 +99,7 @@ def encode(
     options |= {"progressive": True} if progressive else {}
     options |= {} if metadata else {"metadata": False}
     samplings = [] if subsampling is None else subsampling.split(",")
-    networks = _networks([*(network or []), *(reader or [])])
+    networks = [network_on_device(n) for n in dict.fromkeys([*(network or []), *(reader or [])])]
     if network:
         specs, qualities = preset or ["default"], numbers("--quality", quality or _LADDER)
         judging = (networks[: len(set(network))], keep, average, effort, batch_size)
@@ -256,19 +256,3 @@ def _report_readers(
         f"quality {quality} ({share:.0%} of their bytes):"
     )
     show(readings_table(readings))
-
-
-def _networks(specs: list[str]) -> list[Network]:
-    """Networks by name or training run, each once, on their device."""
-    import torch
-
-    from softjpeg.networks import load_network
-
-    found = []
-    for spec in dict.fromkeys(specs):
-        net = as_network(load_trained(spec), spec) if is_run(spec) else load_network(spec)
-        # In this layout CPUs and GPUs convolve faster.
-        layout: Any = {"memory_format": torch.channels_last}
-        net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
-        found.append(net)
-    return found

@@ -27,12 +27,10 @@ from softjpeg.cli.app import (
     sentence,
     show,
 )
-from softjpeg.cli.inputs import as_network, is_run, load_inputs, load_trained, provenance
+from softjpeg.cli.inputs import images_for, load_inputs, network_on_device, provenance
 from softjpeg.cli.trained import evaluate_layer
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from softjpeg.adaptive_quality import AdaptiveQuality
     from softjpeg.evaluation import Encoder, Gain, RatePoint
     from softjpeg.preset import Preset
@@ -101,7 +99,7 @@ def evaluate(
         from softjpeg.report.rate_curves import check_format
 
         check_format(plot_file)
-    from softjpeg.cli.against import choose, curves_of, learning_images
+    from softjpeg.cli.against import choose, curves_of
     from softjpeg.competitors import Context
     from softjpeg.evaluation import QUALITIES, evaluate, gains, save_csv, save_json
 
@@ -110,13 +108,15 @@ def evaluate(
     samplings = list(dict.fromkeys(subsampling.split(",")))
     presets = _presets(preset or [], qualities)
     net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
-    readers = {name: _reader(name, net.module) for name in reader or []}
+    readers = {name: network_on_device(name).module for name in reader or []}
     failures: dict[str, str] = {}
 
     def note(name: str, error: Exception) -> None:
         failures.setdefault(sentence(error), name)
 
-    learning = learning_images(net, learn_from, size, resize, labels) if rivals else None
+    learning = None
+    if rivals and learn_from is not None:
+        learning = images_for(net, learn_from, labels, size, resize)
     context = Context(
         qualities=qualities,
         images=None if learning is None else learning.pixels,
@@ -181,33 +181,21 @@ def _presets(
     specs: list[str], qualities: Sequence[int]
 ) -> dict[str, Preset | dict[str, Preset | AdaptiveQuality]]:
     """Presets by their files' stems, or by their paths where stems coincide; ladders by quality."""
-    from softjpeg.adaptive_quality import load_for_images
-    from softjpeg.built_in import read_text
-    from softjpeg.ladder import FORMAT
+    from softjpeg.adaptive_quality import at_quality
+    from softjpeg.ladder import load
     from softjpeg.preset import Preset
 
     stems = Counter(Path(spec).stem for spec in specs)
     found: dict[str, Preset | dict[str, Preset | AdaptiveQuality]] = {}
     for spec in specs:
         name = Path(spec).stem if stems[Path(spec).stem] == 1 else spec
-        text, _ = read_text(spec)
-        if f'"{FORMAT}"' in text[:200]:
-            found[name] = {f"{name} q {q}": load_for_images(spec, q) for q in qualities}
-        else:
-            found[name] = Preset.from_json(text, spec)
+        loaded = load(spec)
+        found[name] = (
+            loaded
+            if isinstance(loaded, Preset)
+            else {f"{name} q {q}": at_quality(loaded, q) for q in qualities}
+        )
     return found
-
-
-def _reader(name: str, beside: nn.Module) -> nn.Module:
-    """A network that reads what was prepared for another one, on its device."""
-    import torch
-
-    from softjpeg.networks import load_network
-    from softjpeg.proxy import device_of
-
-    net = as_network(load_trained(name), name) if is_run(name) else load_network(name)
-    layout: Any = {"memory_format": torch.channels_last}
-    return net.module.to(device_of(beside), **layout)
 
 
 def _recoded(how: Recode) -> Callable[[Mapping[str, Encoder]], Mapping[str, Encoder]]:

@@ -27,22 +27,50 @@ def load_inputs(
     """
     if images is None and not is_run(network):
         raise ValueError(f"images must be given: {network} is not a training run with its own")
-    import torch
-
-    from softjpeg.images import load_images
-    from softjpeg.networks import load_network
-
     trained = load_trained(network) if is_run(network) else None
-    net = load_network(network) if trained is None else as_network(trained, network)
-    # In this layout CPUs and GPUs convolve faster.
-    layout: Any = {"memory_format": torch.channels_last}
-    net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
+    net = network_on_device(network, trained)
     if images is None:
         assert trained is not None
         from softjpeg.training.held_out import held_out_images
 
         return net, held_out_images(trained, limit=limit, seed=seed, progress=True)
-    loaded = load_images(
+    return net, images_for(net, images, labels, size, resize, limit=limit, seed=seed)
+
+
+def network_on_device(name: str, trained: TrainedNetwork | None = None) -> Network:
+    """A network by name or training run, on the GPU where there is one.
+
+    Args:
+        name: as for `load_network`, or of a training run.
+        trained: that run, where it is loaded already.
+    """
+    import torch
+
+    from softjpeg.networks import load_network
+
+    if trained is None and is_run(name):
+        trained = load_trained(name)
+    net = load_network(name) if trained is None else as_network(trained, name)
+    # In this layout CPUs and GPUs convolve faster.
+    layout: Any = {"memory_format": torch.channels_last}
+    net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
+    return net
+
+
+def images_for(
+    net: Network,
+    images: Path,
+    labels: str | None,
+    size: int | None,
+    resize: int | None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+) -> ImageSet:
+    """Images cropped to what a network wants, or to the size that is asked for."""
+    from softjpeg.images import load_images
+
+    return load_images(
         images,
         size=net.size if size is None else size,
         resize=net.resize if size is None and resize is None else resize,
@@ -52,7 +80,6 @@ def load_inputs(
         seed=seed,
         progress=True,
     )
-    return net, loaded
 
 
 def is_run(path: str | Path) -> bool:

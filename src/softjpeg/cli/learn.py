@@ -21,7 +21,7 @@ from softjpeg.cli.app import (
     check_folder,
     numbers,
 )
-from softjpeg.cli.inputs import load_inputs, provenance
+from softjpeg.cli.inputs import load_inputs, network_on_device, provenance
 
 if TYPE_CHECKING:
     from torch import nn
@@ -158,15 +158,10 @@ def learn(
 
 def _other(name: str, loaded: ImageSet) -> nn.Module:
     """One more network, on the same crops, resized to what it wants."""
-    import torch
-
-    from softjpeg.networks import load_network
     from softjpeg.resized import reading
 
-    network = load_network(name)
-    layout: Any = {"memory_format": torch.channels_last}
-    module = network.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
-    return reading(module, network.size, loaded.pixels)
+    network = network_on_device(name)
+    return reading(network.module, network.size, loaded.pixels)
 
 
 def _verdict(preset: Preset) -> str:

@@ -9,13 +9,8 @@ import torch
 from torch import Tensor
 
 from softjpeg.codec import encode
-from softjpeg.entropy.huffman import code_lengths, optimal_table
-from softjpeg.entropy.limits import check_coefficients
-from softjpeg.entropy.scan import scan_blocks, scan_symbols, symbol_counts
 from softjpeg.preset import Preset
-from softjpeg.trellis import decide_blocks
-
-_ROUNDS = 2
+from softjpeg.rdo import Quantize, in_turn
 
 
 def encode_soft(image: Tensor, preset: Preset, weights: Tensor, rate_weight: float) -> bytes:
@@ -54,25 +49,11 @@ def soft_indices(
     Returns:
         Integers of the shapes of the coefficients.
     """
-    tables = [torch.from_numpy(t).float() for t in (preset.luma, preset.chroma, preset.chroma)]
-    indices = [torch.round(z / q).long() for z, q in zip(coefficients, tables, strict=True)]
-    for _ in range(_ROUNDS):
-        luma, chroma = _ac_code_lengths(indices, size, preset.subsampling)
-        each = zip(coefficients, tables, weights, (luma, chroma, chroma), strict=True)
-        indices = [
-            decide_blocks(z.reshape(-1, 8, 8), q, w, rate_weight, lengths).reshape(z.shape)
-            for z, q, w, lengths in each
-        ]
-    return indices
+    steps = [torch.from_numpy(t).float() for t in (preset.luma, preset.chroma, preset.chroma)]
 
+    def each(quantize: Quantize) -> list[Tensor]:
+        return [quantize(component, z) for component, z in enumerate(coefficients)]
 
-def _ac_code_lengths(
-    indices: Sequence[Tensor], size: tuple[int, int], subsampling: str
-) -> tuple[Tensor, Tensor]:
-    """Lengths (256,) of the optimal AC codes of luma and of chroma."""
-    planes, layout = check_coefficients(
-        [k.numpy() for k in indices], size=size, subsampling=subsampling, restart_interval=0
+    return in_turn(
+        each, steps, list(weights), rate_weight, size=size, subsampling=preset.subsampling
     )
-    counts = symbol_counts(scan_symbols(scan_blocks(planes, layout, 0), layout))[0]
-    luma, chroma = (torch.from_numpy(code_lengths(optimal_table(c))) for c in counts[1::2])
-    return luma, chroma

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from softjpeg.codec.image import encode
-from softjpeg.ladder import Ladder, load_preset
+from softjpeg.ladder import load
 from softjpeg.preset import Preset
 
 Encoder = Callable[[Any], bytes]
@@ -79,10 +79,10 @@ def named_presets(specs: Sequence[str], qualities: Sequence[int]) -> dict[str, P
         if spec == "default":
             found |= default_presets(qualities)
             continue
-        try:
-            ladder = Ladder.load(spec)
-        except ValueError:
-            found[spec] = load_preset(spec)
-        else:
-            found |= {f"{spec} q {quality}": ladder.at(quality) for quality in qualities}
+        loaded = load(spec)
+        found |= (
+            {spec: loaded}
+            if isinstance(loaded, Preset)
+            else {f"{spec} q {quality}": loaded.at(quality) for quality in qualities}
+        )
     return found

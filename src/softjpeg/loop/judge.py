@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from softjpeg.codec.pictures import to_pillow_image
-from softjpeg.images import _resize_and_crop, from_image
+from softjpeg.images import from_image, resize_and_crop
 from softjpeg.loop.fidelity import Fidelity
 from softjpeg.networks import Network
 from softjpeg.proxy import outputs_of
@@ -75,7 +75,7 @@ def view(image: Image.Image | Tensor, network: Network, name: str = "the image")
     """
     picture = to_pillow_image(image).convert("RGB")
     shape = network.resize, network.size, network.interpolation
-    return from_image(_resize_and_crop(picture, Path(name), *shape))
+    return from_image(resize_and_crop(picture, Path(name), *shape))
 
 
 def answers(networks: Sequence[Network], views: Sequence[Views]) -> list[Answers]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,17 +102,13 @@ def equal_bytes_quality(pairs: Sequence[Pair], pool: Executor) -> tuple[int, flo
     """
     wanted = sum(file.stat().st_size for _, file in pairs)
 
+    @cache
     def total(quality: int) -> int:
         tables = Preset.from_quality(quality)
         return sum(pool.map(lambda pair: len(encode(read_upright(pair[0]), tables)), pairs))
 
-    totals: dict[int, int] = {}
-    low, high = 1, 100
-    while low < high:
-        middle = (low + high) // 2
-        totals[middle] = total(middle)
-        low, high = (low, middle) if totals[middle] >= wanted else (middle + 1, high)
-    return high, (totals.get(high) or total(high)) / wanted
+    quality = 1 + bisect_left(range(1, 100), wanted, key=total)
+    return quality, total(quality) / wanted
 
 
 def readings_table(readings: Sequence[Reading]) -> Table:

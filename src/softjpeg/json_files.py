@@ -1,0 +1,71 @@
+"""Versioned JSON files of our own, read strictly: every complaint is one sentence with the file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Set
+from pathlib import Path
+from typing import Any
+
+
+def read_text(path: Path, name: str | os.PathLike[str], limit: int) -> str:
+    """The text of a file of at most `limit` bytes; `name` is what errors call it.
+
+    Raises:
+        ValueError: it cannot be read, is larger, or is not UTF-8 text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read: {error.strerror}") from None
+    if len(data) > limit:
+        raise ValueError(f"{name} is not a preset: it is larger than {limit} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{name} is not a preset: it is not UTF-8 text") from None
+
+
+def parse(
+    text: str, name: str, kind: str, version: int, fields: Set[str], optional: Set[str]
+) -> dict[str, Any]:
+    """The object in a text, of "format" ``softjpeg-KIND``, checked but for its fields' values.
+
+    Args:
+        text: JSON.
+        name: what errors call it.
+        kind: "preset" or "ladder".
+        version: that "version" must be.
+        fields: that it must have, "format", "version" and "provenance" among them.
+        optional: that it may have.
+
+    Raises:
+        ValueError: not JSON, another format or version, a field missing or unknown.
+
+    >>> parse("[1]", "a.json", "preset", 1, {"format"}, set())
+    Traceback (most recent call last):
+    ...
+    ValueError: a.json is not a preset: "format" is not "softjpeg-preset"
+    """
+    try:
+        body = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is not a {kind}: {error}") from None
+    if not isinstance(body, dict) or body.get("format") != f"softjpeg-{kind}":
+        raise ValueError(f'{name} is not a {kind}: "format" is not "softjpeg-{kind}"')
+    if body.get("version") != version:
+        found = body.get("version")
+        raise ValueError(f"{name}: version must be {version}, got {found!r}")
+    if missing := sorted(fields - body.keys()):
+        raise ValueError(f"{name}: {missing[0]} is missing")
+    if unknown := sorted(body.keys() - fields - optional):
+        raise ValueError(f"{name}: {unknown[0]} is not a field of a {kind}")
+    if not isinstance(body["provenance"], dict):
+        raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
+    return body
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
