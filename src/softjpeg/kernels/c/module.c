@@ -1,0 +1,11 @@
+/* Lets Python's import machinery find the library: its functions are called through ctypes. */
+#include <Python.h>
+
+#define PASTE(a, b) a##b
+#define INIT(name) PASTE(PyInit_, name)
+#define STRING(name) #name
+#define NAME(name) STRING(name)
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, NAME(MODULE), NULL, -1, NULL};
+
+PyMODINIT_FUNC INIT(MODULE)(void) { return PyModule_Create(&module); }
