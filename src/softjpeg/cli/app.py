@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command_from_info
+
+commands = typer.Typer()
+"""Where commands register."""
 
 
-class _Commands(TyperGroup):
+def _registered() -> dict[str, Any]:
+    """What typer knows of each command, by its name."""
+    infos: list[Any] = commands.registered_commands
+    return {info.callback.__name__: info for info in infos}
+
+
+class _Built(Mapping[str, Any]):
+    """Commands by name, built when they are asked for: typer takes long to read their options."""
+
+    def __getitem__(self, name: str) -> Any:
+        return get_command_from_info(
+            _registered()[name],
+            pretty_exceptions_short=True,
+            rich_markup_mode=commands.rich_markup_mode,
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_registered())
+
+    def __len__(self) -> int:
+        return len(commands.registered_commands)
+
+
+class _Group(TyperGroup):
     """Turns the errors a user can cause into one sentence, here and nowhere else."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": _Built()})
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                (name, inspect.cleandoc(info.callback.__doc__).partition("\n\n")[0])
+                for name, info in _registered().items()
+            )
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -76,8 +118,10 @@ EncoderMode = Annotated[
 ]
 
 app = typer.Typer(
-    cls=_Commands,
+    cls=_Group,
     no_args_is_help=True,
+    # Rich's boxes would triple the time of this page; each command's own page has them.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     help="Learn JPEG tables for a neural network, and write ordinary .jpg files with them.",

@@ -15,7 +15,7 @@ from softjpeg.cli.app import (
     Images,
     Mode,
     Seed,
-    app,
+    commands,
     numbers,
     sentence,
     show,
@@ -31,7 +31,7 @@ _PASSES = 8
 _NETWORKS = "timm:NAME, FILE.py:FACTORY, a run, ...; may be repeated."
 
 
-@app.command()
+@commands.command()
 def encode(
     images: Images,
     out: Annotated[Path, typer.Option(help="Folder for the .jpg files.")],

@@ -21,8 +21,8 @@ from softjpeg.cli.app import (
     Resize,
     Seed,
     Size,
-    app,
     check_folder,
+    commands,
     numbers,
     sentence,
     show,
@@ -43,7 +43,7 @@ class Recode(str, Enum):
     progressive = "progressive"
 
 
-@app.command()
+@commands.command()
 def evaluate(
     network: NetworkName,
     images: Annotated[
@@ -162,7 +162,7 @@ def evaluate(
         _plot(plot_file, points, found, facts)
 
 
-@app.command()
+@commands.command()
 def plot(
     points: Annotated[Path, typer.Argument(help="What evaluate --json wrote.")],
     out: Annotated[Path, typer.Option(help="File for the curves: .html, .png or .svg.")],

@@ -10,14 +10,14 @@ import typer
 from softjpeg.cli.app import (
     Form,
     Seed,
-    app,
+    commands,
     show,
 )
 from softjpeg.cli.inputs import is_run
 from softjpeg.cli.trained import inspect_run
 
 
-@app.command()
+@commands.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for what it writes.")] = Path("softjpeg-demo"),
     seed: Seed = 0,
@@ -28,7 +28,7 @@ def demo(
     run(out, seed=seed)
 
 
-@app.command()
+@commands.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="A .jpg, a preset, or a training run.")],
     export: Annotated[

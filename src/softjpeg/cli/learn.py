@@ -17,8 +17,8 @@ from softjpeg.cli.app import (
     Resize,
     Seed,
     Size,
-    app,
     check_folder,
+    commands,
     numbers,
 )
 from softjpeg.cli.inputs import load_inputs, network_on_device, provenance
@@ -48,7 +48,7 @@ class LearnMode(str, Enum):
     rdo = "rdo"
 
 
-@app.command()
+@commands.command()
 def learn(
     network: NetworkName,
     images: Images,

@@ -17,8 +17,8 @@ from softjpeg.cli.app import (
     Seed,
     Size,
     Subsampling,
-    app,
     check_folder,
+    commands,
     numbers,
     show,
 )
@@ -32,7 +32,7 @@ OwnImages = Annotated[
 ]
 
 
-@app.command()
+@commands.command()
 def attack(
     run: Annotated[
         list[str], typer.Argument(help="Training runs of one network, one for each seed.")
@@ -113,7 +113,7 @@ def attack(
         typer.echo(f"wrote {plot}")
 
 
-@app.command()
+@commands.command()
 def qualities(
     network: NetworkName,
     out: Annotated[Path, typer.Option(help="The page to write (HTML).")],
@@ -167,7 +167,7 @@ def qualities(
     typer.echo(f"wrote {out}")
 
 
-@app.command()
+@commands.command()
 def export(
     run: Annotated[str, typer.Argument(help="A training run.")],
     out: Annotated[Path, typer.Option(help="The .onnx file to write.")],

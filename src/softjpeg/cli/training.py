@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from softjpeg.cli.app import app, numbers, show
+from softjpeg.cli.app import commands, numbers, show
 
 
-@app.command()
+@commands.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe (TOML).")],
     out: Annotated[Path, typer.Option(help="Folder of the experiment; it goes on where it was.")],

@@ -1,0 +1,58 @@
+"""What starting costs: by what is imported and built, never by a clock."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from softjpeg.cli import app
+from softjpeg.cli.app import commands
+
+
+def modules_after(code):
+    """The names of the modules that a fresh interpreter has after running some code."""
+    code += "\nimport sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("words", [["--help"], []])
+def test_help_is_light(words):
+    run = f"import softjpeg.cli\ntry: softjpeg.cli.app({words})\nexcept SystemExit: pass"
+    loaded = modules_after(run)
+    assert "typer" in loaded
+    assert not loaded & {"torch", "numpy", "PIL", "timm", "torchvision", "rich", "pygments"}
+
+
+def test_import_is_light():
+    before, after = modules_after("import importlib"), modules_after("import softjpeg")
+    assert {name for name in after - before if name.startswith("softjpeg")} == {"softjpeg"}
+    assert not after & {"torch", "numpy", "PIL", "typer"}
+
+
+def test_the_layer_does_not_load_the_codec():
+    loaded = modules_after("from softjpeg import JPEGLayer")
+    assert "torch" in loaded
+    assert not loaded & {"softjpeg.codec", "softjpeg.learn", "PIL", "scipy", "typer", "rich"}
+
+
+def test_help_says_what_each_command_is_for():
+    shown = " ".join(CliRunner().invoke(app, ["--help"]).stdout.split())
+    assert len(commands.registered_commands) == 10
+    for info in commands.registered_commands:
+        first = " ".join(info.callback.__doc__.split("\n\n")[0].split())
+        assert f"{info.callback.__name__} {first}" in shown
+
+
+@pytest.mark.parametrize("info", commands.registered_commands, ids=lambda i: i.callback.__name__)
+def test_every_command_has_its_own_page(info):
+    result = CliRunner().invoke(app, [info.callback.__name__, "--help"])
+    assert result.exit_code == 0
+    assert "--help" in result.stdout
+
+
+def test_a_mistyped_command_is_suggested():
+    result = CliRunner().invoke(app, ["encod"])
+    assert result.exit_code == 2
+    assert "Did you mean 'encode'?" in result.stderr
