@@ -84,7 +84,7 @@ def test_no_rate_weight_is_plain_rounding() -> None:
     z = torch.randn(50, 8, 8) * 30
     q = torch.rand(8, 8) * 20 + 3
     indices = decide_blocks(z, q, torch.ones(8, 8), 0.0, LENGTHS)
-    assert torch.equal(indices, torch.round(z / q).long())
+    assert torch.equal(indices, torch.round(z / q).short())
 
 
 def test_weights_of_single_blocks() -> None:

@@ -13,11 +13,16 @@ end-of-block code and the bits after a symbol are all counted.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
 from softjpeg.entropy.scan import EOB, ZRL
+from softjpeg.kernels import trellis as kernels
 from softjpeg.tables import ZIGZAG
+
+Floats = npt.NDArray[np.float64]
 
 _MISSING = 20.0
 """Bits of a symbol that has no code yet: a long one, and some of its place in the header."""
@@ -50,7 +55,7 @@ def decide_blocks(
         lengths: (256,) code lengths of the AC Huffman table in use.
 
     Returns:
-        (N, 8, 8) int64.
+        (N, 8, 8) int16, within what baseline JPEG can hold.
 
     >>> z = torch.zeros(1, 8, 8)
     >>> z[0, 0, 1], z[0, 7, 7] = 30.0, 6.0
@@ -59,19 +64,28 @@ def decide_blocks(
     >>> k[0, 1].item(), k[7, 7].item()
     (3, 0)
     """
+    arrays = [x.detach().double().numpy().reshape(-1, 64) for x in (z, q, weights)]
+    # [size, run]: place i before place j leaves a run of j - 1 - i.
+    costs = np.ascontiguousarray((rate_weight * run_size_bits(lengths)).numpy().T)
+    end_cost = rate_weight * (float(lengths[EOB]) if lengths[EOB] else _MISSING)
+    indices = kernels.decide_blocks(arrays[0], arrays[1][0], arrays[2], costs, end_cost)
+    if indices is None:
+        indices = _decide(*arrays, costs, end_cost)
+    return torch.from_numpy(indices.reshape(z.shape))
+
+
+def _decide(
+    z: Floats, steps: Floats, weights: Floats, costs: Floats, end_cost: float
+) -> npt.NDArray[np.int16]:
+    """All blocks at once, place by place; arguments as `softjpeg.kernels.trellis`."""
     n = len(z)
-    # NumPy: an image of few blocks takes many small steps, which PyTorch pays more for.
-    flat, steps, weight = (
-        x.double().expand(n, 8, 8).reshape(n, 64).numpy()[:, ZIGZAG] for x in (z, q, weights)
-    )
+    flat, step, weight = (np.broadcast_to(x, (n, 64))[:, ZIGZAG] for x in (z, steps, weights))
     magnitude = np.abs(flat)
     # As torch.round, halves to even.
-    nearest = np.rint(magnitude / steps)
+    nearest = np.rint(magnitude / step)
     zero_error = weight * flat**2
     zero_error[:, 0] = 0
     dropped = zero_error.cumsum(1)
-    # [size, run]: place i before place j leaves a run of j - 1 - i.
-    costs = np.ascontiguousarray((rate_weight * run_size_bits(lengths)).numpy().T)
 
     best = np.full((n, 64), np.inf)
     best[:, 0] = 0
@@ -90,21 +104,21 @@ def decide_blocks(
             size = np.minimum(np.frexp(k)[1], 11)
             paths = start + runs[size, :j]
             place = paths.argmin(1)
-            error = magnitude[rows, j] - k * steps[rows, j]
+            error = magnitude[rows, j] - k * step[rows, j]
             cost = paths[np.arange(len(rows)), place] + weight[rows, j] * error**2
             better = (cost < best[rows, j]) & (k > 0)
             at = rows[better]
             best[at, j], before[at, j], chosen[at, j] = cost[better], place[better], k[better]
     end = best + dropped[:, -1:] - dropped
-    end[:, :63] += rate_weight * (float(lengths[EOB]) if lengths[EOB] else _MISSING)
+    end[:, :63] += end_cost
     at, rows = end.argmin(1), np.arange(n)
     indices = np.zeros((n, 64))
     while len(rows):
         rows, at = rows[at > 0], at[at > 0]
         indices[rows, at] = chosen[rows, at]
         at = before[rows, at]
-    indices *= np.sign(flat)
-    indices[:, 0] = np.rint(flat[:, 0] / steps[:, 0])
-    result = np.zeros((n, 64), dtype=np.int64)
-    result[:, ZIGZAG] = indices.astype(np.int64)
-    return torch.from_numpy(result.reshape(n, 8, 8))
+    indices = np.clip(indices * np.sign(flat), -MAX_AC, MAX_AC)
+    indices[:, 0] = np.clip(np.rint(flat[:, 0] / step[:, 0]), MIN_DC, MAX_DC)
+    result = np.empty((n, 64), dtype=np.int16)
+    result[:, ZIGZAG] = indices
+    return result
