@@ -20,6 +20,8 @@ _TO_YCBCR = (
     (-0.168735892, -0.331264108, 0.5),
     (0.5, -0.418687589, -0.081312411),
 )
+_TO_YCBCR_FIXED = ((19595, 38470, 7471), (-11059, -21709, 32768), (32768, -27439, -5329))
+"""libjpeg's own weights times 65536: of whole pixels every sum is exact in float32."""
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136286, -0.714136286), (1.0, 1.772, 0.0))
 
 
@@ -43,6 +45,15 @@ def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
     _check_rgb("rgb", rgb)
     offset = torch.tensor([0.0, 128.0, 128.0], dtype=rgb.dtype, device=rgb.device)
     return _mix(rgb, _TO_YCBCR) + offset[:, None, None]
+
+
+def _rounded_ycbcr(rgb: Tensor) -> Tensor:
+    """As libjpeg's encoder has it: chroma half-way between two integers is rounded down."""
+    exact = rgb_to_ycbcr(rgb)
+    down = 0.5 - 1 / 65536
+    offset = torch.tensor([0.5, 128 + down, 128 + down], dtype=rgb.dtype, device=rgb.device)
+    fixed = _mix(rgb, _TO_YCBCR_FIXED) / 65536
+    return straight_through(torch.floor(fixed + offset[:, None, None]), exact)
 
 
 def ycbcr_to_rgb(ycbcr: Tensor) -> Tensor:
@@ -161,9 +172,7 @@ def split_planes(rgb: Tensor, subsampling: str, *, rounding: bool = False) -> tu
         gray = round_half_up(rgb) if rounding else rgb
         return (_whole_blocks(gray.squeeze(-3)) - 128,)
     h, v = luma_factors(subsampling)
-    ycbcr = rgb_to_ycbcr(rgb)
-    if rounding:
-        ycbcr = round_half_up(ycbcr)
+    ycbcr = _rounded_ycbcr(rgb) if rounding else rgb_to_ycbcr(rgb)
     luma = _whole_blocks(ycbcr[..., 0, :, :])
     # libjpeg repeats columns before it downsamples, and rows after.
     across = -(-width // (8 * h)) * 8 * h

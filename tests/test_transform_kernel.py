@@ -1,0 +1,242 @@
+"""The transform in C against the pure functions in float64, and libjpeg's colour in integers."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from softjpeg.color import merge_planes, split_planes
+from softjpeg.dct import block_dct, block_idct
+from softjpeg.kernels import transform as kernel
+from softjpeg.kernels.transform_operator import Operator, is_fast
+from softjpeg.subsampling import SUBSAMPLINGS
+from softjpeg.transform import coefficients_to_image, image_to_coefficients
+
+pytestmark = pytest.mark.skipif(not kernel.is_built(), reason="the kernels were not built")
+
+SIZES = [
+    (1, 1),
+    (2, 3),
+    (3, 2),
+    (4, 4),
+    (5, 5),
+    (8, 8),
+    (9, 17),
+    (10, 18),
+    (33, 50),
+    (3, 64),
+    (130, 7),
+    (97, 131),
+]
+
+
+def pixels(*shape):
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+
+
+def pure_coefficients(image, subsampling, rounding):
+    return [block_dct(p) for p in split_planes(image * 255, subsampling, rounding=rounding)]
+
+
+def pure_image(coefficients, size, subsampling, rounding):
+    planes = [block_idct(z) for z in coefficients]
+    return merge_planes(planes, size, subsampling, rounding=rounding) / 255
+
+
+def with_gradients(function, leaves, weights):
+    leaves = [x.detach().requires_grad_() for x in leaves]
+    made = function(leaves)
+    value = sum((x * w.to(x)).sum() for x, w in zip(made, weights, strict=True))
+    return [x.detach() for x in made], torch.autograd.grad(value, leaves)
+
+
+def assert_close(found, wanted, tolerance):
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == torch.float32
+        assert a.shape == b.shape
+        assert (a - b).abs().max() <= tolerance * b.abs().max().clamp_min(1)
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+@pytest.mark.parametrize("rounding", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_coefficients_and_their_gradient(subsampling, rounding, channels):
+    def fast(leaves):
+        return image_to_coefficients(leaves[0], subsampling, rounding=rounding)
+
+    def pure(leaves):
+        return pure_coefficients(leaves[0], subsampling, rounding)
+
+    for size in SIZES:
+        image = pixels(2, channels, *size).float() / 255
+        assert is_fast(image)
+        weights = [torch.randn_like(z) for z in pure([image])]
+        found, gradient = with_gradients(fast, [image], weights)
+        wanted, true = with_gradients(pure, [image.double()], weights)
+        assert_close(found, wanted, 2e-6)
+        assert_close(gradient, true, 2e-6)
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+@pytest.mark.parametrize("rounding", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+def test_images_and_their_gradient(subsampling, rounding, size):
+    def fast(leaves):
+        return [coefficients_to_image(leaves, size, subsampling, rounding=rounding)]
+
+    def pure(leaves):
+        return [pure_image(leaves, size, subsampling, rounding)]
+
+    for channels in (1, 3):
+        image = pixels(2, channels, *size).double() / 255
+        z = pure_coefficients(image, subsampling, rounding)
+        # Some samples leave 0..255.
+        z = [(1.3 * x + torch.randn_like(x)).float() for x in z]
+        weights = [torch.randn(2, channels, *size)]
+        found, gradients = with_gradients(fast, z, weights)
+        wanted, true = with_gradients(pure, [x.double() for x in z], weights)
+        assert_close(gradients, true, 2e-6)
+        if rounding:
+            # The last bit of a sum decides which way a tie goes, of one sample in a thousand.
+            levels = (found[0] - wanted[0]).abs() * 255
+            assert levels.max() < 1.01
+            assert (levels > 0.01).sum() <= 1e-3 * levels.numel() + 1
+        else:
+            assert_close(found, wanted, 1e-5)
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+@pytest.mark.parametrize("size", [(9, 17), (64, 48), (21, 2)])
+def test_rounded_planes_are_exactly_the_definitions(subsampling, size):
+    image = pixels(1, 3, *size)
+    planes = split_planes(image.double(), subsampling, rounding=True)
+    for given in (image, image.float() / 255):
+        found = image_to_coefficients(given, subsampling, rounding=True)
+        for z, plane in zip(found, planes, strict=True):
+            assert torch.equal(block_idct(z.double()).round(), plane)
+
+
+def test_colour_is_libjpegs_integer_arithmetic_for_every_tie():
+    """jccolor.c's sums, in integers, at every red and green with some blues."""
+    values = np.arange(256)
+    red, green, blue = np.meshgrid(values, values, values[::17], indexing="ij")
+    image = np.stack([red, green, blue]).reshape(1, 3, 256, -1).astype(np.uint8)
+    r, g, b = image[0].astype(np.int64)
+    half = (128 << 16) + 32767
+    wanted = [
+        ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16) - 128,
+        ((-11059 * r - 21709 * g + 32768 * b + half) >> 16) - 128,
+        ((32768 * r - 27439 * g - 5329 * b + half) >> 16) - 128,
+    ]
+    found = kernel.image_to_coefficients(image, (1, 1), rounding=True)
+    for z, plane in zip(found, wanted, strict=True):
+        made = block_idct(torch.from_numpy(z)[0].double()).round().numpy()
+        assert np.array_equal(made, plane)
+    pure = split_planes(torch.from_numpy(image).float(), "4:4:4", rounding=True)
+    for plane, own in zip(pure, wanted, strict=True):
+        assert np.array_equal(plane[0].numpy(), own)
+
+
+def test_any_strides():
+    """Rows of pixels, channels last, a window of a larger image, repeated and mirrored."""
+    whole = pixels(2, 40, 50, 3)
+    views = [whole.permute(0, 3, 1, 2), whole.permute(0, 3, 2, 1)[..., 3:30:2, 5:]]
+    views += [
+        whole[:1].permute(0, 3, 1, 2).expand(3, 3, 40, 50),
+        whole[0, :, :, :1].permute(2, 0, 1),
+    ]
+    for view in views:
+        for image in (view, view.float() / 255):
+            found = image_to_coefficients(image, "4:2:0", rounding=True)
+            wanted = image_to_coefficients(image.contiguous(), "4:2:0", rounding=True)
+            assert all(map(torch.equal, found, wanted))
+    mirrored = whole.numpy().transpose(0, 3, 1, 2)[..., ::-1]
+    for array in (mirrored, np.divide(mirrored, 255, dtype=np.float32)):
+        found = kernel.image_to_coefficients(array, (2, 1), rounding=False)
+        wanted = kernel.image_to_coefficients(array.copy(), (2, 1), rounding=False)
+        assert all(map(np.array_equal, found, wanted))
+    gradient = torch.randn(2, 17, 19, 3).permute(0, 3, 1, 2)
+    operator = Operator(True, (17, 19), (2, 2), False, adjoint=True)
+    assert all(map(torch.equal, operator(gradient), operator(gradient.contiguous())))
+
+
+def test_leading_axes_and_strips():
+    """Images of several strips, and any number of axes before them."""
+    image = pixels(2, 1, 3, 500, 333)
+    for subsampling in SUBSAMPLINGS:
+        found = image_to_coefficients(image, subsampling, rounding=True)
+        wanted = pure_coefficients(image / 255, subsampling, True)
+        assert_close(found, [z.double() for z in wanted], 2e-6)
+        shown = coefficients_to_image(found, (500, 333), subsampling)
+        assert shown.shape == image.shape
+        assert_close([shown], [pure_image(wanted, (500, 333), subsampling, False)], 1e-5)
+
+
+def test_rounded_to_steps_on_the_way_back():
+    z = image_to_coefficients(pixels(2, 3, 21, 35), "4:2:2", rounding=True)
+    steps = [np.arange(1, 65, dtype=np.float32).reshape(8, 8) + c for c in range(3)]
+    arrays = [x.numpy() for x in z]
+    found = kernel.coefficients_to_image(arrays, (21, 35), (2, 1), rounding=True, steps=steps)
+    quantized = [q * np.round(x / q) for x, q in zip(arrays, steps, strict=True)]
+    wanted = kernel.coefficients_to_image(quantized, (21, 35), (2, 1), rounding=True)
+    assert np.array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("rounding", [False, True])
+def test_gradients_of_gradients(rounding):
+    """Of a function that is not linear in the image."""
+    image = torch.rand(1, 3, 9, 13)
+
+    def curvature(x):
+        z = image_to_coefficients(x, "4:2:0", rounding=rounding)
+        shown = coefficients_to_image([c * c for c in z], (9, 13), "4:2:0", rounding=rounding)
+        (first,) = torch.autograd.grad(shown.pow(2).sum(), x, create_graph=True)
+        return torch.autograd.grad((first * first.detach().sin()).sum(), x)
+
+    found = curvature(image.clone().requires_grad_())
+    wanted = curvature(image.double().requires_grad_())
+    assert not is_fast(image.double())
+    assert_close(found, wanted, 1e-2 if rounding else 1e-4)
+
+
+def test_whoever_watches_or_transforms_sees_the_pure_functions():
+    image = torch.rand(2, 3, 8, 8)
+
+    def dc(x):
+        return image_to_coefficients(x, "4:4:4")[0][..., 0, 0].sum()
+
+    each = torch.func.vmap(torch.func.grad(dc))(image)
+    assert torch.allclose(each, torch.func.grad(dc)(image))
+
+
+class Watched(TorchDispatchMode):
+    """Counts operators."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_who_counts_operators_sees_them():
+    image = torch.rand(2, 3, 8, 8)
+    with Watched() as watched:
+        found = image_to_coefficients(image, "4:4:4")
+    assert watched.count > 10
+    assert_close(image_to_coefficients(image, "4:4:4"), found, 2e-6)
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match=r"image must have shape \(B, 3 or 1, H, W\), got \(1, 2"):
+        kernel.image_to_coefficients(np.zeros((1, 2, 8, 8), np.uint8), (1, 1), rounding=True)
+    with pytest.raises(ValueError, match="image must be float32 with 4 axes, got float64 of shape"):
+        kernel.image_to_coefficients(np.zeros((1, 3, 8, 8)), (1, 1), rounding=True)
+    with pytest.raises(ValueError, match=r"factors must be .*, got \(4, 1\)"):
+        kernel.image_to_coefficients(np.zeros((1, 3, 8, 8), np.uint8), (4, 1), rounding=True)
+    flat = [np.zeros((1, 1, 1, 8, 8), np.float32)] * 3
+    with pytest.raises(ValueError, match="coefficients must have the shapes"):
+        kernel.coefficients_to_image(flat, (9, 8), (1, 1), rounding=True)
+    with pytest.raises(ValueError, match=r"steps must be \(8, 8\) per component, got \[\(8,\)\]"):
+        kernel.coefficients_to_image(flat[:1], (8, 8), (1, 1), rounding=True, steps=[np.ones(8)])
