@@ -1,12 +1,30 @@
 """Builds the C kernels. Where that fails, softjpeg installs all the same, and is slower."""
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
 
 FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math"]
+OPENMP = "-fopenmp"
 SOURCES = "src/softjpeg/kernels/c"
 
 
-def kernels(name: str, *sources: str, flags: tuple[str, ...] = ()) -> Extension:
+class BuildKernels(build_ext):
+    """Builds with one thread where the compiler has no OpenMP."""
+
+    def build_extension(self, ext):
+        """With OpenMP where that is asked for, else without."""
+        try:
+            super().build_extension(ext)
+        except (CompileError, LinkError):
+            if OPENMP not in ext.extra_compile_args:
+                raise
+            ext.extra_compile_args.remove(OPENMP)
+            ext.extra_link_args.remove(OPENMP)
+            super().build_extension(ext)
+
+
+def kernels(name, *sources, flags=()):
     """A library that `softjpeg.kernels.library` opens."""
     return Extension(
         f"softjpeg.kernels.{name}",
@@ -20,11 +38,13 @@ def kernels(name: str, *sources: str, flags: tuple[str, ...] = ()) -> Extension:
 
 
 setup(
+    cmdclass={"build_ext": BuildKernels},
     ext_modules=[
         kernels("_coder", "module", "scan"),
         kernels("_decisions", "module", "transform", "sampling", "trellis"),
-        # Threads where the compiler has OpenMP, which PyTorch shares; else one.
-        kernels("_layer_openmp", "module", "layer", flags=("-fopenmp",)),
-        kernels("_layer", "module", "layer"),
-    ]
+        # PyTorch shares its threads with whatever uses the same OpenMP.
+        kernels(
+            *("_layer", "module", "layer", "subsampled_layer", "quantize_rounds"), flags=[OPENMP]
+        ),
+    ],
 )

@@ -12,6 +12,7 @@ from torch import nn
 
 from softjpeg.extras import import_extra
 from softjpeg.files import write_atomically
+from softjpeg.kernels.operator import pure_functions
 from softjpeg.soft_quantizer import reach
 from softjpeg.table_quantizer import TableQuantizer
 
@@ -51,7 +52,8 @@ def export_program(
     count = 2 if dynamic else int(batch)
     image = torch.rand(count, 3, *size, dtype=like.dtype, device=like.device)
     shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
-    with torch.no_grad():
+    # Whoever loads the graph need not have softjpeg's own operator.
+    with torch.no_grad(), pure_functions():
         return torch.export.export(module, (image,), dynamic_shapes=shapes, strict=False)
 
 

@@ -62,6 +62,8 @@ class FeatureJPEGLayer(TableQuantizer):
             raise ValueError(f"features must have shape (B, {self.channels}, H, W), got {shape}")
         height, width = features.shape[-2:]
         with torch.autocast(features.device.type, enabled=False):
+            if self.fused(features):
+                return self.apply_fused(features, "planes")
             wide = features
             if features.dtype in (torch.float16, torch.bfloat16):
                 wide = features.float()

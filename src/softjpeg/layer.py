@@ -69,6 +69,9 @@ class JPEGLayer(TableQuantizer):
         size = (image.shape[-2], image.shape[-1])
         # Half precision has too few bits for coefficients of up to 1024.
         with torch.autocast(image.device.type, enabled=False):
+            if self.fused(image):
+                layout = "gray" if image.shape[1] == 1 else self.subsampling
+                return self.apply_fused(image, layout, rounding=self.rounding)
             wide = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
             z = image_to_coefficients(wide, self.subsampling, rounding=self.rounding)
             shown = coefficients_to_image(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from softjpeg.kernels import operator
 from softjpeg.quantizers import QUANTIZERS, quantize
 from softjpeg.soft_quantizer import check_index_set
 from softjpeg.straight_through import clamp
@@ -110,6 +111,28 @@ class TableQuantizer(nn.Module):
                 q, alpha = q[:, None, None], alpha[:, None, None]
             z = quantize(z, q, alpha, kind=name, levels=levels, window=self.window)
         return z
+
+    def fused(self, x: Tensor) -> bool:
+        """Whether a fused kernel can take samples x through the layer here."""
+        return (
+            self.quantizer == "soft"
+            and self.tables.dtype != torch.float64
+            and operator.supports(x, self.levels, self.window)
+        )
+
+    def apply_fused(self, x: Tensor, layout: str, *, rounding: bool = False) -> Tensor:
+        """Samples (B, C, H, W) through DCT, all rounds and back, in one kernel."""
+        shown: Tensor = operator.jpeg_layer(
+            x,
+            self.steps(),
+            self.sharpness(),
+            layout,
+            rounding,
+            self.levels,
+            self.window,
+            self.zero_dc,
+        )
+        return shown
 
     @torch.no_grad()
     def clamp_tables_(self) -> None:

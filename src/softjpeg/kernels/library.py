@@ -11,19 +11,24 @@ import importlib
 import os
 
 
-@functools.cache
-def library(*names: str) -> ctypes.CDLL | None:
-    """The first of these modules of `softjpeg.kernels` that was built, as a library.
+def library(name: str) -> ctypes.CDLL | None:
+    """A module of `softjpeg.kernels` as a library; None unless it was built and is wanted.
 
     >>> library("_missing") is None
     True
     """
-    if os.environ.get("SOFTJPEG_KERNELS") == "0":
+    return None if switched_off() else _opened(name)
+
+
+def switched_off() -> bool:
+    """Whether the environment leaves the kernels out."""
+    return os.environ.get("SOFTJPEG_KERNELS") == "0"
+
+
+@functools.cache
+def _opened(name: str) -> ctypes.CDLL | None:
+    try:
+        module = importlib.import_module(f"softjpeg.kernels.{name}")
+        return ctypes.CDLL(module.__file__)
+    except (ImportError, OSError):
         return None
-    for name in names:
-        try:
-            module = importlib.import_module(f"softjpeg.kernels.{name}")
-            return ctypes.CDLL(module.__file__)
-        except (ImportError, OSError):
-            continue
-    return None

@@ -1,0 +1,153 @@
+"""The fused JPEG layer on the CPU: each pixel is read once and written once, in float32.
+
+C code (``c/layer.c``) takes 16 blocks at a time through colour conversion, DCT, all rounds of the
+soft quantizer and back. The backward pass computes them again from the image, all that is kept.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softjpeg.kernels.library import library
+
+LAYOUTS = {
+    "4:4:4": (0, 1, 1),
+    "4:2:2": (0, 1, 2),
+    "4:2:0": (0, 2, 2),
+    "gray": (1, 1, 1),
+    "planes": (2, 1, 1),
+}
+"""By layout: what the channels are, and luma rows and columns for one of chroma."""
+
+_DIMENSIONS = ("batch", "channels", "height", "width")
+_SETTINGS = (
+    *("layout", "v", "h", "rounding", "zero_dc", "levels", "window", "rounds", "kinds"),
+    "threads",
+)
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in _DIMENSIONS),
+        *((name, ctypes.c_int32) for name in _SETTINGS),
+        ("steps", ctypes.c_void_p),
+        ("alphas", ctypes.c_void_p),
+    ]
+
+
+class _Image(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("stride", ctypes.c_int64 * 4)]
+
+
+def available() -> bool:
+    """Whether the library was built and is not switched off."""
+    return _library() is not None
+
+
+def forward(image: Tensor, steps: Tensor, alphas: Tensor, **settings: Any) -> Tensor:
+    """What a decoder shows of images.
+
+    Args:
+        image: (B, C, H, W) float on the CPU, any strides; half precision is computed in float32.
+        steps, alphas: (rounds, kinds, 8, 8) q > 0 and sharpness α.
+        settings: `layout`, a key of `LAYOUTS` ("4:4:4", "4:2:2", "4:2:0": RGB in [0, 1] with a kind
+            for luma and one for chroma; "gray": [0, 1], kind 0; "planes": any scale, one kind or
+            one for each channel), `rounding`, `levels`, `window`, `zero_dc` as for `JPEGLayer`.
+
+    Returns:
+        Like `image`.
+
+    >>> one = torch.ones(1, 1, 8, 8)
+    >>> options = dict(rounding=False, levels=None, window=None, zero_dc=False)
+    >>> x = torch.full((1, 1, 8, 8), 3.0)
+    >>> forward(x, 16 * one, one, layout="planes", **options).unique().tolist()
+    [2.0]
+    """
+    wide = image.float()
+    shown = torch.empty_like(wide)
+    layer = _layer(wide, steps, alphas, **settings)
+    _check(_called().layer_forward(*map(ctypes.byref, (layer, _image(wide), _image(shown)))))
+    return shown.to(image.dtype)
+
+
+def backward(
+    gradient: Tensor,
+    image: Tensor,
+    steps: Tensor,
+    alphas: Tensor,
+    *,
+    of_image: bool = True,
+    **settings: Any,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of image, steps (at fixed α) and alphas; arguments as of `forward`.
+
+    The first is empty unless `of_image`. Sums do not depend on the number of threads.
+    """
+    wide, wide_gradient = image.float(), gradient.float()
+    image_gradient = torch.empty_like(wide) if of_image else wide.new_empty(0, 1, 1, 1)
+    layer = _layer(wide, steps, alphas, **settings)
+    tasks = _called().layer_tasks(ctypes.byref(layer))
+    kind, _, _ = LAYOUTS[settings["layout"]]
+    slots = 2 if kind == 0 else 1
+    sums = torch.zeros(tasks, 2, len(steps), slots, 8, 8, dtype=torch.float64)
+    images = map(_image, (wide, wide_gradient, image_gradient))
+    sums_at = ctypes.c_void_p(sums.data_ptr())
+    _check(_called().layer_backward(ctypes.byref(layer), *map(ctypes.byref, images), sums_at))
+    kinds = steps.shape[1]
+    if kind == 2 and kinds > 1:
+        # Each kind has tasks of its own, one kind after the other.
+        own = sums.reshape(kinds, tasks // kinds, *sums.shape[1:])
+        total = own.sum(1)[..., 0, :, :].movedim(0, 2)
+    else:
+        total = torch.zeros(2, *steps.shape, dtype=torch.float64)
+        total[:, :, :slots] = sums.sum(0) / (1 if kind == 2 else 255)
+    to_steps, to_alphas = (own.to(steps.dtype) for own in total)
+    shaped = image_gradient if of_image else image_gradient.reshape(0)
+    return shaped.to(image.dtype), to_steps, to_alphas
+
+
+def _layer(
+    image: Tensor,
+    steps: Tensor,
+    alphas: Tensor,
+    *,
+    layout: str,
+    rounding: bool,
+    levels: int | None,
+    window: int | None,
+    zero_dc: bool,
+) -> _Layer:
+    tables = [t.detach().to(torch.float32).contiguous() for t in (steps, alphas)]
+    numbers = (
+        *(*image.shape, *LAYOUTS[layout], rounding, zero_dc, levels or 0, window or 0),
+        *(*steps.shape[:2], torch.get_num_threads()),
+    )
+    layer = _Layer(*numbers, *(t.data_ptr() for t in tables))
+    layer.tables = tables  # Keeps them alive as long as their addresses.
+    return layer
+
+
+def _image(tensor: Tensor) -> _Image:
+    return _Image(tensor.data_ptr(), (ctypes.c_int64 * 4)(*tensor.stride()))
+
+
+def _library() -> ctypes.CDLL | None:
+    found = library("_layer")
+    if found is not None:
+        found.layer_tasks.restype = ctypes.c_int64
+    return found
+
+
+def _called() -> ctypes.CDLL:
+    found = _library()
+    assert found is not None
+    return found
+
+
+def _check(failed: int) -> None:
+    if failed:
+        raise MemoryError("the JPEG layer found no memory")
