@@ -152,7 +152,7 @@ def _indices(
     if mode == "hard":
         # libjpeg's integer DCT rounds some ties its own way: take its own decisions.
         return read_coefficients(_pillow_file(picture, preset, optimize=False)).components
-    pixels = _to_tensor(np.array(picture)) / 255
+    pixels = _to_tensor(np.array(picture))
     coefficients = image_to_coefficients(pixels, preset.subsampling, rounding=True)
     if callable(mode):
         return mode(coefficients, preset)

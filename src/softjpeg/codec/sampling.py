@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from softjpeg.cpmf import sample_index
+from softjpeg.cpmf import cpmf
 from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
+from softjpeg.kernels import sampling as kernels
 from softjpeg.preset import Preset
+from softjpeg.soft_quantizer import reach
+
+_BITS = (1 << 64) - 1
 
 
 def sample_indices(
@@ -23,22 +30,63 @@ def sample_indices(
         seed: the same seed draws the same indices; None fresh ones each time.
 
     Returns:
-        Per component int32 of the same shape.
+        Per component int16 of the same shape.
 
     >>> preset = Preset.from_quality(50)
     >>> sample_indices([torch.full((1, 1, 8, 8), 4.0 * 16)], preset, seed=0)[0][0, 0, 0, 0].item()
     4
     """
-    generator = torch.Generator()
-    if seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(seed)
-    indices = []
+    seed = secrets.randbits(64) if seed is None else seed & _BITS
+    indices, first = [], 0
     for component, z in enumerate(coefficients):
-        q = torch.from_numpy(preset.chroma if component else preset.luma).float()
-        alpha = torch.from_numpy(preset.hardness[min(component, 1)]).float() / q**2
-        drawn = sample_index(z, q, alpha, generator=generator).flatten(-2)
-        ac, dc = drawn[..., 1:].clamp(-MAX_AC, MAX_AC), drawn[..., :1].clamp(MIN_DC, MAX_DC)
-        indices.append(torch.cat([dc, ac], -1).reshape(z.shape).to(torch.int32))
+        q = np.float32(preset.chroma if component else preset.luma).reshape(64)
+        hardness = np.float32(preset.hardness[min(component, 1)]).reshape(64)
+        flat = z.detach().cpu().float().reshape(-1, 64).numpy()
+        farthest = reach(torch.from_numpy(hardness))
+        drawn = kernels.sample_indices(flat, q, hardness, reach=farthest, seed=seed, first=first)
+        if drawn is None:
+            drawn = _sample(flat, q, hardness, uniform(len(flat), seed, first))
+        indices.append(torch.from_numpy(drawn).reshape(z.shape))
+        first += len(flat)
     return indices
+
+
+def uniform(blocks: int, seed: int, first: int = 0) -> npt.NDArray[np.float32]:
+    """Uniform numbers in (0, 1] for every coefficient of some blocks, from SplitMix64.
+
+    Args:
+        blocks: how many.
+        seed: 0..2⁶⁴ - 1.
+        first: how many blocks were drawn before these with the same seed.
+
+    Returns:
+        (blocks, 64), multiples of 2⁻²⁴: of a block's 32 numbers the low and then the high halves.
+
+    >>> uniform(1, 1234567)[0, [0, 1, 32]].round(4)
+    array([0.9806, 0.345 , 0.3501], dtype=float32)
+    """
+    # Steele, Lea and Flood, 2014.
+    counts = np.arange(32 * first + 1, 32 * (first + blocks) + 1, dtype=np.uint64)
+    x = counts * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    x = (x ^ x >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ x >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    x = (x ^ x >> np.uint64(31)).reshape(blocks, 32)
+    bits = np.concatenate([x & np.uint64(0xFFFFFFFF), x >> np.uint64(32)], axis=1) >> np.uint64(8)
+    return (bits + np.uint64(1)).astype(np.float32) * np.float32(2**-24)
+
+
+def _sample(
+    z: npt.NDArray[np.float32],
+    q: npt.NDArray[np.float32],
+    hardness: npt.NDArray[np.float32],
+    uniform: npt.NDArray[np.float32],
+) -> npt.NDArray[np.int16]:
+    steps = torch.from_numpy(q)
+    sharpness = torch.from_numpy(hardness) / steps**2
+    candidates, probabilities = cpmf(torch.from_numpy(z), steps, sharpness)
+    cumulative = probabilities.cumsum(-1)
+    point = torch.from_numpy(uniform)[..., None] * cumulative[..., -1:]
+    drawn = candidates.gather(-1, (cumulative < point).sum(-1, keepdim=True)).squeeze(-1)
+    lowest, highest = torch.full((64,), -MAX_AC), torch.full((64,), MAX_AC)
+    lowest[0], highest[0] = MIN_DC, MAX_DC
+    return drawn.clamp(lowest, highest).short().numpy()
