@@ -17,7 +17,7 @@ from softjpeg.codec import markers
 from softjpeg.codec.frame import Frame
 from softjpeg.codec.markers import Segment, segments
 from softjpeg.codec.reader import read_frame, read_tables
-from softjpeg.codec.writer import component_counts, distinct_tables, frame_symbols, write_scan
+from softjpeg.codec.writer import distinct_tables, frame_tokens, write_scan
 from softjpeg.entropy.huffman import STANDARD_TABLES, HuffmanTable, optimal_table
 from softjpeg.entropy.scan import Ints
 from softjpeg.entropy.table_sharing import TableSharing
@@ -70,8 +70,7 @@ def shared_tables(files: Iterable[bytes]) -> bytes:
                     f"files[{number}] has other quantization tables than files[0]: "
                     "make one stream of tables for each preset"
                 )
-        symbols, _ = frame_symbols(frame)
-        counts += component_counts(symbols, len(frame.planes))
+        counts += frame_tokens(frame)[0].counts
     if counts is None:
         raise ValueError("files must hold at least one JPEG file, got none")
     groups = [counts[0], counts[1:].sum(axis=0)][: len(counts)]
@@ -112,15 +111,14 @@ def abbreviate(data: bytes, tables: bytes) -> bytes:
                 raise ValueError("data and tables together have more than 4 quantization tables")
             own[known[0]] = table
         table_of.append(known[0])
-    symbols, layout = frame_symbols(frame)
-    counts = component_counts(symbols, len(frame.planes))
-    dc, ac = (_sharing(huffman, bool(is_ac), counts[:, is_ac]) for is_ac in range(2))
+    tokens, layout = frame_tokens(frame)
+    dc, ac = (_sharing(huffman, bool(is_ac), tokens.counts[:, is_ac]) for is_ac in range(2))
     return b"".join(
         [
             _SOI,
             markers.quantization_tables(own.items()) if own else b"",
             markers.frame_header(frame.size, frame.identifiers, layout.factors, table_of),
-            write_scan(frame, symbols, layout, dc, ac),
+            write_scan(frame, tokens, dc, ac),
             _EOI,
         ]
     )

@@ -20,8 +20,7 @@ _NAMES |= {0xD0 + n: f"RST{n}" for n in range(8)} | {0xE0 + n: f"APP{n}" for n i
 _NAMES |= {0xC0 + n: f"SOF{n}" for n in range(16) if 0xC0 + n not in _NAMES} | {0xFE: "COM"}
 _STANDALONE = {0x01, *range(0xD0, 0xDA)}
 
-# Neither stuffing nor a restart marker; fill bytes before a marker belong to it.
-_END_OF_SCAN = re.compile(rb"(?<!\xFF)\xFF+[^\x00\xD0-\xD7\xFF]")
+_END_OF_SCAN = re.compile(rb"\xFF[^\x00\xD0-\xD7\xFF]")  # Not stuffing, nor a restart marker.
 
 
 @dataclass(frozen=True)
@@ -67,14 +66,23 @@ def segments(data: bytes | str | os.PathLike[str]) -> list[Segment]:
         pieces.append(piece)
         at += piece.length
         if piece.name == "SOS":
-            end = _END_OF_SCAN.search(data, at)
-            if end is None:
-                raise ValueError(f"data is cut off: the scan at byte {at} has no end marker")
-            pieces.append(Segment("scan", at, end.start() - at, data[at : end.start()]))
-            at = end.start()
+            end = _end_of_scan(data, at)
+            pieces.append(Segment("scan", at, end - at, data[at:end]))
+            at = end
     if at < len(data):
         pieces.append(Segment("trailer", at, len(data) - at, data[at:]))
     return pieces
+
+
+def _end_of_scan(data: bytes, start: int) -> int:
+    found = _END_OF_SCAN.search(data, start)
+    if found is None:
+        raise ValueError(f"data is cut off: the scan at byte {start} has no end marker")
+    end = found.start()
+    # Fill bytes before a marker belong to it.
+    while end > start and data[end - 1] == 0xFF:
+        end -= 1
+    return end
 
 
 def _segment(data: bytes, offset: int) -> Segment:

@@ -9,19 +9,13 @@ import numpy as np
 
 from softjpeg.codec import markers
 from softjpeg.codec.frame import Frame
-from softjpeg.entropy.huffman import STANDARD_TABLES, code_lengths, codes
+from softjpeg.entropy.huffman import STANDARD_TABLES
 from softjpeg.entropy.layout import ScanLayout, scan_layout
 from softjpeg.entropy.limits import check_coefficients
-from softjpeg.entropy.packing import pack_scan
-from softjpeg.entropy.scan import (
-    LUMA_CHROMA,
-    Ints,
-    Symbols,
-    scan_blocks,
-    scan_symbols,
-    symbol_counts,
-)
+from softjpeg.entropy.scan import LUMA_CHROMA, Ints
 from softjpeg.entropy.table_sharing import TableSharing, optimal_sharing, smallest_sharing
+from softjpeg.entropy.tokens import scan_tokens, write_tokens
+from softjpeg.kernels.scan import Tokens
 from softjpeg.tables import Table, validate_table
 
 HEADERS = ("jfif", "compact")
@@ -89,13 +83,14 @@ def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") ->
     """Write a frame of 1 to 4 components as a baseline file; arguments as `write_coefficients`.
 
     Raises:
-        ValueError: unknown `header`, or components too finely sampled for one interleaved scan.
+        ValueError: unknown `header`, components too finely sampled for one interleaved scan, or
+            coefficients beyond baseline.
     """
     if header not in HEADERS:
         raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
     compact = header == "compact"
-    symbols, layout = frame_symbols(frame)
-    dc, ac = _huffman_tables(symbols, len(frame.planes), optimize, compact)
+    tokens, layout = frame_tokens(frame)
+    dc, ac = _huffman_tables(tokens.counts, optimize, compact)
     dqt, table_of = distinct_tables(frame.tables, compact)
     dqt_segments = [list(enumerate(dqt))] if compact else [[entry] for entry in enumerate(dqt)]
     dht = [
@@ -114,60 +109,39 @@ def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") ->
             markers.frame_header(frame.size, frame.identifiers, layout.factors, table_of),
             *map(markers.huffman_tables, dht_segments),
             markers.restart_interval_definition(interval) if interval else b"",
-            write_scan(frame, symbols, layout, dc, ac),
+            write_scan(frame, tokens, dc, ac),
             bytes([0xFF, markers.EOI]),
         ]
     )
 
 
-def frame_symbols(frame: Frame) -> tuple[Symbols, ScanLayout]:
-    """The symbols of a frame in one scan, each component a group of its own, and their layout."""
+def frame_tokens(frame: Frame) -> tuple[Tokens, ScanLayout]:
+    """The symbols of a frame in one scan, each component with tables of its own; their layout."""
     layout = scan_layout(frame.size, frame.factors)
     if layout.blocks_per_mcu > _MAX_BLOCKS_PER_MCU:
         raise ValueError(
             f"sampling factors {frame.factors} make {layout.blocks_per_mcu} blocks per MCU, and a "
             f"scan of several components has at most {_MAX_BLOCKS_PER_MCU}"
         )
-    blocks = scan_blocks(
-        [plane.reshape(1, *plane.shape[:2], 64) for plane in frame.planes],
-        layout,
-        frame.restart_interval,
-    )
-    return scan_symbols(blocks, layout, range(len(frame.planes))), layout
+    planes = [plane.reshape(*plane.shape[:2], 64) for plane in frame.planes]
+    return scan_tokens(planes, layout, frame.restart_interval), layout
 
 
-def component_counts(symbols: Symbols, components: int) -> Ints:
-    """How often each symbol of `frame_symbols` occurs: (components, 2: DC and AC, 256)."""
-    return symbol_counts(symbols, groups=components).reshape(components, 2, 256)
-
-
-def write_scan(
-    frame: Frame, symbols: Symbols, layout: ScanLayout, dc: TableSharing, ac: TableSharing
-) -> bytes:
-    """SOS and the entropy-coded data of `frame_symbols` under given tables."""
-    tables = [
-        table for pair in zip(dc.of_components, ac.of_components, strict=True) for table in pair
-    ]
-    code = np.concatenate([codes(table) for table in tables])[symbols.codes]
-    length = np.concatenate([code_lengths(table) for table in tables])[symbols.codes]
-    size = symbols.codes & 15
-    # T.81 F.1.2.1: a negative value sends the low bits of itself less one.
-    extra = (symbols.values - (symbols.values < 0)) & ((1 << size) - 1)
-    interval = frame.restart_interval * layout.blocks_per_mcu or len(symbols.starts)
+def write_scan(frame: Frame, tokens: Tokens, dc: TableSharing, ac: TableSharing) -> bytes:
+    """SOS and the entropy-coded data of `frame_tokens` under given tables."""
     return markers.scan_header(
         frame.identifiers, zip(dc.table_of, ac.table_of, strict=True)
-    ) + pack_scan(code << size | extra, length + size, symbols.starts[::interval])
+    ) + write_tokens(tokens, list(zip(dc.of_components, ac.of_components, strict=True)))
 
 
 def _huffman_tables(
-    symbols: Symbols, components: int, optimize: bool, compact: bool
+    counts: Ints, optimize: bool, compact: bool
 ) -> tuple[TableSharing, TableSharing]:
     """The tables for DC and those for AC."""
-    way = LUMA_CHROMA[:components]
+    way = LUMA_CHROMA[: len(counts)]
     if not optimize:
         dc, ac = (STANDARD_TABLES[is_ac::2][: max(way) + 1] for is_ac in range(2))
         return TableSharing(dc, way), TableSharing(ac, way)
-    counts = component_counts(symbols, components)
     if compact:
         return smallest_sharing(counts[:, 0]), smallest_sharing(counts[:, 1])
     return optimal_sharing(counts[:, 0], way), optimal_sharing(counts[:, 1], way)

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from softjpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, code_lengths
+from softjpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, code_lengths, table_bytes
 from softjpeg.entropy.layout import ScanLayout, from_mcu_order
 from softjpeg.entropy.limits import Coefficients
 from softjpeg.entropy.packing import RST0
 from softjpeg.entropy.scan import EOB, ZRL, Ints
+from softjpeg.kernels import scan as kernel
 from softjpeg.tables import ZIGZAG
 
 _RESTART = re.compile(rb"(?<!\xFF)\xFF+([\xD0-\xD7])")
@@ -56,6 +57,22 @@ def decode_scan(
     Raises:
         ValueError: the data end too early, go on too long or match no Huffman code.
     """
+    if kernel.available():
+        raw = [table_bytes(table) for pair in tables for table in pair]
+        planes = kernel.read_scan(data, kernel.layout_of(*layout, restart_interval), raw)
+        if planes is not None:
+            return planes
+    # The kernel refuses what is cut off or corrupt, and here is said why.
+    return numpy_decode(data, layout, tables, restart_interval)
+
+
+def numpy_decode(
+    data: bytes,
+    layout: ScanLayout,
+    tables: Sequence[tuple[HuffmanTable, HuffmanTable]],
+    restart_interval: int = 0,
+) -> tuple[Coefficients, ...]:
+    """What `decode_scan` is defined as."""
     mcus = layout.mcus[0] * layout.mcus[1]
     block_components = np.repeat(np.arange(len(tables)), [h * v for h, v in layout.factors])
     interval = restart_interval or mcus

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from softjpeg.kernels import scan as kernel
+
 MAX_CODE_LENGTH = 16
 _RESERVED = 256  # Holds the all-ones code, which no symbol may have.
 
@@ -45,6 +47,15 @@ _AC_CHROMA = _standard_ac(
 )
 STANDARD_TABLES = (_DC_LUMA, _AC_LUMA, _DC_CHROMA, _AC_CHROMA)
 """The tables of T.81 K.3 in the order DC luma, AC luma, DC chroma, AC chroma."""
+
+
+def table_bytes(table: HuffmanTable) -> bytes:
+    """BITS and HUFFVAL as a DHT segment holds them.
+
+    >>> table_bytes(HuffmanTable((1,) + (0,) * 15, (7,))).hex()
+    '0100000000000000000000000000000007'
+    """
+    return bytes(table.bits) + bytes(table.values)
 
 
 def code_lengths(table: HuffmanTable) -> npt.NDArray[np.int64]:
@@ -91,6 +102,29 @@ def optimal_table(counts: Any) -> HuffmanTable:
     >>> table.values, code_lengths(table)[[0, 1, 17]].tolist()
     ((1, 0, 17), [2, 1, 3])
     """
+    return optimal_tables(np.asarray(counts)[None])[0][0]
+
+
+def optimal_tables(counts: Any) -> list[tuple[HuffmanTable, int]]:
+    """`optimal_table` of each row of counts (n, 256), and the bits that all its codes take.
+
+    >>> counts = np.zeros((1, 256), dtype=np.int64)
+    >>> counts[0, [0, 1, 17]] = 5, 9, 1
+    >>> [bits for _, bits in optimal_tables(counts)]
+    [22]
+    """
+    compiled = kernel.optimal_tables(counts) if kernel.available() else None
+    if compiled is None:
+        tables = [_optimal_table(row) for row in counts]
+        bits = (int(row @ code_lengths(table)) for row, table in zip(counts, tables, strict=True))
+        return list(zip(tables, bits, strict=True))
+    return [
+        (HuffmanTable(tuple(table[:MAX_CODE_LENGTH]), tuple(table[MAX_CODE_LENGTH:])), bits)
+        for table, bits in zip(*compiled, strict=True)
+    ]
+
+
+def _optimal_table(counts: Any) -> HuffmanTable:
     occurring = np.flatnonzero(counts)
     labels = [*occurring.tolist(), _RESERVED]
     frequencies = [*np.asarray(counts)[occurring].tolist(), 1]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softjpeg.entropy.layout import ScanLayout, sampling_factors, scan_layout
+from softjpeg.kernels import scan as kernel
 
 MAX_AC = 1023
 MIN_DC, MAX_DC = -1024, 1023  # Any two differ by 11 bits at most, the baseline limit.
@@ -68,12 +69,24 @@ def _check_plane(
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name} must hold integers, got {array.dtype}")
     array = array.reshape(-1, *array.shape[lead : lead + 2], 64)[:, : shape[0], : shape[1]]
-    _check_range(f"{name} DC", array[..., :1], MIN_DC, MAX_DC)
-    _check_range(f"{name} AC", array[..., 1:], -MAX_AC, MAX_AC)
-    return array.astype(np.int16)
+    narrow = np.ascontiguousarray(array, dtype=np.int16)
+    if array.size:
+        same = array.dtype == np.int16 or np.array_equal(narrow, array)
+        low_dc, high_dc, low_ac, high_ac = _extremes(narrow if same else array)
+        _check_range(f"{name} DC", (low_dc, high_dc), MIN_DC, MAX_DC)
+        _check_range(f"{name} AC", (low_ac, high_ac), -MAX_AC, MAX_AC)
+    return narrow
 
 
-def _check_range(name: str, values: npt.NDArray[Any], low: int, high: int) -> None:
-    for extreme in (values.min(initial=0), values.max(initial=0)):
+def _extremes(blocks: npt.NDArray[Any]) -> tuple[int, int, int, int]:
+    """The least and the greatest DC, then AC, of blocks (..., 64)."""
+    if blocks.dtype == np.int16 and kernel.available():
+        return kernel.extremes(blocks)
+    dc, ac = blocks[..., :1], blocks[..., 1:]
+    return int(dc.min()), int(dc.max()), int(ac.min()), int(ac.max())
+
+
+def _check_range(name: str, extremes: tuple[int, int], low: int, high: int) -> None:
+    for extreme in extremes:
         if not low <= extreme <= high:
             raise ValueError(f"{name} must be from {low} to {high} in baseline JPEG, got {extreme}")

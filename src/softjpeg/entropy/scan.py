@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from softjpeg.entropy.huffman import STANDARD_TABLES, HuffmanTable, code_lengths, optimal_table
+from softjpeg.entropy.huffman import STANDARD_TABLES, code_lengths, optimal_tables
 from softjpeg.entropy.layout import ScanLayout, to_mcu_order
 from softjpeg.entropy.limits import Coefficients, check_coefficients
+from softjpeg.kernels import scan as kernel
 from softjpeg.tables import ZIGZAG
 
 Ints = npt.NDArray[np.int64]
@@ -126,15 +127,46 @@ def symbol_counts(symbols: Symbols, batch: int = 1, groups: int = 2) -> Ints:
     return np.bincount(keys, minlength=batch * bins).reshape(batch, 2 * groups, 256)
 
 
-def choose_tables(counts: Ints, optimize: bool) -> tuple[HuffmanTable, ...]:
-    """The four tables for one image's counts, shape (4, 256): optimal ones or Annex K's."""
-    return tuple(optimal_table(count) for count in counts) if optimize else STANDARD_TABLES
+def component_counts(
+    planes: Sequence[Coefficients], layout: ScanLayout, restart_interval: int = 0
+) -> Ints:
+    """How often each symbol occurs in each image and component of a batch.
+
+    Args:
+        planes: per component (batch, rows, columns, 64) int16, raster order, as
+            `check_coefficients` returns them.
+        layout: of each image's scan.
+        restart_interval: in MCUs; 0 = off.
+
+    Returns:
+        Shape (batch, components, 2: DC and AC, 256).
+
+    >>> from softjpeg.entropy.layout import scan_layout
+    >>> plane = np.zeros((1, 1, 1, 64), dtype=np.int16)
+    >>> counts = component_counts([plane], scan_layout((8, 8), [(1, 1)]))
+    >>> counts.shape, counts[0, 0, :, 0].tolist()  # One DC of size 0, one EOB.
+    ((1, 1, 2, 256), [1, 1])
+    """
+    if kernel.available():
+        planes = [np.ascontiguousarray(plane) for plane in planes]
+        return kernel.count_symbols(planes, kernel.layout_of(*layout, restart_interval))
+    return numpy_counts(planes, layout, restart_interval)
 
 
-def count_bits(counts: Ints, tables: Sequence[HuffmanTable]) -> int:
-    """Entropy-coded bits of symbols that occur `counts` times, shape (4, 256), under `tables`."""
-    lengths = np.stack([code_lengths(table) for table in tables])
-    return int((counts * (lengths + _EXTRA_BITS)).sum())
+def numpy_counts(
+    planes: Sequence[Coefficients], layout: ScanLayout, restart_interval: int = 0
+) -> Ints:
+    """What `component_counts` is defined as."""
+    components = len(planes)
+    chunk = max(1, _CHUNK_BLOCKS // sum(rows * columns for rows, columns in layout.shapes))
+    counts = [np.zeros((0, components, 2, 256), dtype=np.int64)]
+    for start in range(0, len(planes[0]), chunk):
+        part = [plane[start : start + chunk] for plane in planes]
+        blocks = scan_blocks(part, layout, restart_interval)
+        symbols = scan_symbols(blocks, layout, range(components))
+        own = symbol_counts(symbols, len(part[0]), components)
+        counts.append(own.reshape(-1, components, 2, 256))
+    return np.concatenate(counts)
 
 
 def scan_bits(
@@ -199,11 +231,13 @@ def scan_bits_batch(
 def _bits(
     planes: Sequence[Coefficients], layout: ScanLayout, optimize: bool, restart_interval: int
 ) -> Ints:
-    chunk = max(1, _CHUNK_BLOCKS // sum(rows * columns for rows, columns in layout.shapes))
-    bits = []
-    for start in range(0, len(planes[0]), chunk):
-        part = [plane[start : start + chunk] for plane in planes]
-        symbols = scan_symbols(scan_blocks(part, layout, restart_interval), layout)
-        for counts in symbol_counts(symbols, len(part[0])):
-            bits.append(count_bits(counts, choose_tables(counts, optimize)))
-    return np.array(bits, dtype=np.int64)
+    counts = component_counts(planes, layout, restart_interval)
+    grouped = np.stack([counts[:, 0], counts[:, 1:].sum(axis=1)], axis=1).reshape(-1, 4, 256)
+    bits: Ints = grouped.sum(axis=1) @ _EXTRA_BITS
+    if optimize:
+        codes = [own for _, own in optimal_tables(grouped.reshape(-1, 256))]
+        bits += np.array(codes, dtype=np.int64).reshape(-1, 4).sum(axis=1)
+    else:
+        lengths = np.stack([code_lengths(table) for table in STANDARD_TABLES])
+        bits += (grouped * lengths).sum(axis=(1, 2))
+    return bits

@@ -10,7 +10,9 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from softjpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, code_lengths, optimal_table
+import numpy as np
+
+from softjpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, optimal_tables
 from softjpeg.entropy.scan import Ints
 
 
@@ -37,8 +39,8 @@ def optimal_sharing(counts: Ints, table_of: Sequence[int]) -> TableSharing:
         [component for component, own in enumerate(table_of) if own == number]
         for number in range(max(table_of) + 1)
     ]
-    tables = tuple(optimal_table(counts[group].sum(axis=0)) for group in groups)
-    return TableSharing(tables, tuple(table_of))
+    sums = np.stack([counts[group].sum(axis=0) for group in groups])
+    return TableSharing(tuple(table for table, _ in optimal_tables(sums)), tuple(table_of))
 
 
 def smallest_sharing(counts: Ints) -> TableSharing:
@@ -47,18 +49,23 @@ def smallest_sharing(counts: Ints) -> TableSharing:
     Args:
         counts: shape (components, 256): how often each symbol of one class occurs.
 
-    >>> import numpy as np
     >>> few = np.zeros((3, 256), dtype=np.int64)
     >>> few[0, 0], few[1:, 1] = 9, 9
     >>> smallest_sharing(few).table_of, smallest_sharing(few * 1000).table_of
     ((0, 0, 0), (0, 1, 1))
     """
-    ways = itertools.product((0,), *[(0, 1)] * (len(counts) - 1))
-    return min((optimal_sharing(counts, way) for way in ways), key=lambda way: _bits(way, counts))
+    components = len(counts)
+    # A set of components is a number, whose bit c says whether component c is in it.
+    everything = (1 << components) - 1
+    members = np.arange(everything + 1)[:, None] >> np.arange(components) & 1
+    best = optimal_tables(members @ counts)
+    bits = [8 * (1 + MAX_CODE_LENGTH + len(table.values)) + own for table, own in best]
+    bits[0] = 0  # Nobody's table is not written.
 
-
-def _bits(sharing: TableSharing, counts: Ints) -> int:
-    """Bits of the tables in a DHT segment and of all codes."""
-    header = sum(1 + MAX_CODE_LENGTH + len(table.values) for table in sharing.tables)
-    lengths = [code_lengths(table) for table in sharing.of_components]
-    return 8 * header + sum(int(own @ length) for own, length in zip(counts, lengths, strict=True))
+    ways = [(0, *way) for way in itertools.product((0, 1), repeat=components - 1)]
+    second = [sum(number << component for component, number in enumerate(way)) for way in ways]
+    way, others = min(
+        zip(ways, second, strict=True), key=lambda pair: bits[everything - pair[1]] + bits[pair[1]]
+    )
+    tables = [best[everything - others][0], best[others][0]]
+    return TableSharing(tuple(tables[: max(way) + 1]), way)
