@@ -1,0 +1,1 @@
+"""Measurements: speed (``python -m benchmarks``), and the experiments behind docs/results."""
