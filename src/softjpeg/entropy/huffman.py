@@ -115,7 +115,7 @@ def optimal_tables(counts: Any) -> list[tuple[HuffmanTable, int]]:
     """
     compiled = kernel.optimal_tables(counts) if kernel.available() else None
     if compiled is None:
-        tables = [_optimal_table(row) for row in counts]
+        tables = [python_optimal_table(row) for row in counts]
         bits = (int(row @ code_lengths(table)) for row, table in zip(counts, tables, strict=True))
         return list(zip(tables, bits, strict=True))
     return [
@@ -124,7 +124,8 @@ def optimal_tables(counts: Any) -> list[tuple[HuffmanTable, int]]:
     ]
 
 
-def _optimal_table(counts: Any) -> HuffmanTable:
+def python_optimal_table(counts: Any) -> HuffmanTable:
+    """What `optimal_table` is defined as."""
     occurring = np.flatnonzero(counts)
     labels = [*occurring.tolist(), _RESERVED]
     frequencies = [*np.asarray(counts)[occurring].tolist(), 1]
