@@ -80,8 +80,11 @@ def test_bytes_are_those_of_numpy_and_read_back():
         tables = tables_of(made.counts, bool(rng.integers(2)))
         data = tokens.write_tokens(made, tables)
         assert data == tokens.numpy_bytes(made, [table for pair in tables for table in pair])
-        for read in (decoding.decode_scan, decoding.numpy_decode):
-            for plane, back in zip(planes, read(data, layout, tables, interval), strict=True):
+        raw = [table_bytes(table) for pair in tables for table in pair]
+        compiled = kernel.read_scan(data, kernel.layout_of(*layout, interval), raw)
+        defined = decoding.numpy_decode(data, layout, tables, interval)
+        for plane, *backs in zip(planes, compiled, defined, strict=True):
+            for back in backs:
                 np.testing.assert_array_equal(plane, back)
 
 
@@ -115,6 +118,18 @@ def test_extremes(shape):
     assert kernel.extremes(blocks) == (dc.min(), dc.max(), ac.min(), ac.max())
     blocks.reshape(-1, 64)[-1, [0, 1, 62, 63]] = -32768, 0, 32767, -32768
     assert kernel.extremes(blocks) == (-32768, dc.max(), -32768, 32767)
+
+
+@pytest.mark.parametrize("place", range(64))
+def test_extremes_anywhere(place):
+    block = np.zeros((1, 64), dtype=np.int16)
+    for value in (-7, 9):
+        block[0, place] = value
+        low, high = min(value, 0), max(value, 0)
+        if place == 0:
+            assert kernel.extremes(block) == (value, value, 0, 0)
+        else:
+            assert kernel.extremes(block) == (0, 0, low, high)
 
 
 @pytest.mark.parametrize(("place", "value"), [(0, 2048), (0, -2048), (1, 1024), (63, -1024)])
@@ -301,6 +316,20 @@ def test_the_kernel_alone_refuses_what_is_broken():
     assert kernel.read_scan(data, where, [b"\xff" * 300, raw[1]]) is None
     with pytest.raises(ValueError, match="must be Huffman tables"):
         kernel.pack_tokens(made, [raw[0][:5], b""])
+
+
+@pytest.mark.parametrize(("run", "taken"), [(14, True), (15, False)])
+def test_a_run_that_just_leaves_its_block(run, taken):
+    dc, ac = STANDARD_TABLES[:2]
+    words = [f"{huffman.codes(ac)[s]:0{code_lengths(ac)[s]}b}" for s in (0xF0, run << 4 | 1)]
+    bits = f"{huffman.codes(dc)[0]:02b}" + 3 * words[0] + words[1] + "1"
+    bits += "1" * (-len(bits) % 8)
+    data = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    where = kernel.layout_of(((1, 1),), ((1, 1),), (1, 1), 0)
+    planes = kernel.read_scan(data, where, [table_bytes(dc), table_bytes(ac)])
+    assert (planes is not None) == taken
+    if taken:
+        assert np.flatnonzero(planes[0]).tolist() == [63]
 
 
 @pytest.mark.parametrize("optimize", [False, True])
