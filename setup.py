@@ -1,5 +1,7 @@
 """Builds the C kernels. Where that fails, softjpeg installs all the same, and is slower."""
 
+from pathlib import Path
+
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
@@ -29,6 +31,7 @@ def kernels(name, *sources, flags=()):
     return Extension(
         f"softjpeg.kernels.{name}",
         [f"{SOURCES}/{source}.c" for source in sources],
+        depends=[str(header) for header in Path(SOURCES).glob("*.h")],
         define_macros=[("MODULE", name), ("Py_LIMITED_API", "0x030A0000")],
         py_limited_api=True,
         extra_compile_args=[*FLAGS, *flags],

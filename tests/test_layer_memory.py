@@ -1,10 +1,15 @@
-"""What the JPEG layer keeps for its backward pass: the coefficients, and no window axis."""
+"""What the JPEG layer keeps for its backward pass.
+
+Fused, the image; as pure functions, the coefficients, and no window axis.
+"""
 
 import pytest
 import torch
 
 from softjpeg import JPEGLayer
 from softjpeg.feature_layer import FeatureJPEGLayer
+from softjpeg.kernels import cpu_layer
+from softjpeg.kernels.operator import pure_functions
 
 
 def kept(layer, x):
@@ -28,7 +33,8 @@ def kept(layer, x):
 def test_one_copy_of_the_coefficients(options, image_gradient):
     x = torch.rand(2, 3, 64, 64, requires_grad=image_gradient)
     layer = JPEGLayer(torch.full((8, 8), 4.0), hardness=3.0, train_hardness=True, **options)
-    total, largest = kept(layer, x)
+    with pure_functions():
+        total, largest = kept(layer, x)
     # The coefficients once, plus what does not grow with the image: tables and the 64x64 basis.
     assert total <= x.nbytes + 64 * 64 * 4 + 40 * layer.tables.nbytes
     assert x.nbytes <= total
@@ -39,12 +45,25 @@ def test_one_copy_of_the_coefficients(options, image_gradient):
 def test_one_copy_for_each_round(rounds):
     x = torch.rand(1, 6, 64, 64)
     layer = FeatureJPEGLayer(6, torch.full((8, 8), 0.1), rounds=rounds, per_channel=True, window=5)
-    total, largest = kept(layer, x)
+    with pure_functions():
+        total, largest = kept(layer, x)
     assert total <= rounds * (x.nbytes + 40 * layer.tables[0].nbytes) + 64 * 64 * 4
     assert largest <= x.numel()
 
 
 def test_a_subsampled_layer_keeps_half_an_image():
     x = torch.rand(1, 3, 64, 64)
-    total, _ = kept(JPEGLayer(hardness=3.0, subsampling="4:2:0"), x)
+    with pure_functions():
+        total, _ = kept(JPEGLayer(hardness=3.0, subsampling="4:2:0"), x)
     assert total <= x.nbytes / 2 + 64 * 64 * 4 + 4096 * 4
+
+
+@pytest.mark.skipif(not cpu_layer.available(), reason="the C kernels were not built")
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_fused_it_keeps_the_image_alone(subsampling, rounds):
+    x = torch.rand(2, 3, 64, 64, requires_grad=True)
+    layer = JPEGLayer(subsampling=subsampling, rounds=rounds, train_hardness=True)
+    total, largest = kept(layer, x)
+    assert x.nbytes <= total <= x.nbytes + 40 * layer.tables.nbytes
+    assert largest == x.numel()

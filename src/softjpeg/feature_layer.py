@@ -60,10 +60,10 @@ class FeatureJPEGLayer(TableQuantizer):
         if features.ndim != 4 or features.shape[1] != self.channels:
             shape = tuple(features.shape)
             raise ValueError(f"features must have shape (B, {self.channels}, H, W), got {shape}")
+        if self.fused(features):
+            return self.apply_fused(features, "planes")
         height, width = features.shape[-2:]
         with torch.autocast(features.device.type, enabled=False):
-            if self.fused(features):
-                return self.apply_fused(features, "planes")
             wide = features
             if features.dtype in (torch.float16, torch.bfloat16):
                 wide = features.float()

@@ -66,12 +66,12 @@ class JPEGLayer(TableQuantizer):
         """(B, 3 or 1, H, W) in [0, 1] to what a decoder shows of it."""
         if image.ndim != 4 or image.shape[1] not in (1, 3):
             raise ValueError(f"image must have shape (B, 3 or 1, H, W), got {tuple(image.shape)}")
+        if self.fused(image):
+            layout = "gray" if image.shape[1] == 1 else self.subsampling
+            return self.apply_fused(image, layout, rounding=self.rounding)
         size = (image.shape[-2], image.shape[-1])
         # Half precision has too few bits for coefficients of up to 1024.
         with torch.autocast(image.device.type, enabled=False):
-            if self.fused(image):
-                layout = "gray" if image.shape[1] == 1 else self.subsampling
-                return self.apply_fused(image, layout, rounding=self.rounding)
             wide = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
             z = image_to_coefficients(wide, self.subsampling, rounding=self.rounding)
             shown = coefficients_to_image(

@@ -97,9 +97,6 @@ def supports(image: Tensor, levels: int | None, window: int | None) -> bool:
     """Whether `jpeg_layer` can take such an image here, for the soft quantizer of an index set."""
     if _PURE.get() or switched_off() or image.dtype not in _HALF_OR_SINGLE:
         return False
-    # What maps or differentiates functions looks into them.
-    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-        return False
     if image.device.type == "cuda":
         return _has_triton() and (levels is None or window is not None)
     return image.device.type == "cpu" and cpu_layer.available()

@@ -75,7 +75,7 @@ CLONES static void forward_group(
             for (int c = 0; c < 3; c++) z[c][i][l] = to_channel(c, y, cb, cr, rounding);
         }
     } else if (layer->layout == GRAY) {
-        for (int i = 0; i < 64; i++) EACH_LANE z[0][i][l] = (decoded(z[0][i][l], rounding) + 128) * (1.0f / 255);
+        for (int i = 0; i < 64; i++) EACH_LANE z[0][i][l] = to_unit(z[0][i][l] + 128, rounding);
     }
     for (int c = 0; c < (color ? 3 : 1); c++) put(out, shown->data + c * shown->stride[1], z[c]);
 }

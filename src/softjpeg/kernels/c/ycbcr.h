@@ -21,11 +21,23 @@ INLINE float rounded(float x) { return floorf(x + 0.5f); }
 
 INLINE float clamped(float x) { return x < 0 ? 0 : x > 255 ? 255 : x; }
 
-/* RGB in [0, 1] to component c: Y - 128, or Cb or Cr about 0. */
+/* libjpeg's own weights times 65536: of whole pixels every sum is exact. */
+static const float TO_YCBCR_FIXED[3][3] = {
+    {19595, 38470, 7471},
+    {-11059, -21709, 32768},
+    {32768, -27439, -5329},
+};
+
+/* RGB in [0, 1] to component c: Y - 128, or Cb or Cr about 0; rounded as libjpeg's encoder does. */
 INLINE float to_component(int c, float r, float g, float b, int rounding) {
-    float x = 255 * (TO_YCBCR[c][0] * r + TO_YCBCR[c][1] * g + TO_YCBCR[c][2] * b);
-    float shift = c == 0 ? 0 : 128;
-    return (rounding ? rounded(x + shift) - shift : x) - (c == 0 ? 128 : 0);
+    r *= 255, g *= 255, b *= 255;
+    if (rounding) {
+        /* Chroma half-way between two integers goes down. */
+        float half = c == 0 ? 0.5f : 0.5f - 1.0f / 65536;
+        float fixed = TO_YCBCR_FIXED[c][0] * r + TO_YCBCR_FIXED[c][1] * g + TO_YCBCR_FIXED[c][2] * b;
+        return floorf(fixed * (1.0f / 65536) + half) - (c == 0 ? 128 : 0);
+    }
+    return TO_YCBCR[c][0] * r + TO_YCBCR[c][1] * g + TO_YCBCR[c][2] * b - (c == 0 ? 128 : 0);
 }
 
 /* A decoded sample of any component, level-shifted, as a decoder holds it. */
@@ -33,10 +45,15 @@ INLINE float decoded(float x, int rounding) {
     return rounding ? clamped(rounded(x + 128)) - 128 : x;
 }
 
+/* A sample 0..255 to [0, 1]. Eight bits are divided exactly; a product is faster. */
+INLINE float to_unit(float x, int rounding) {
+    return rounding ? clamped(rounded(x)) / 255 : x * (1.0f / 255);
+}
+
 /* Channel c in [0, 1] of decoded components. */
 INLINE float to_channel(int c, float y, float cb, float cr, int rounding) {
     float x = y + 128 + TO_RGB[c][1] * cb + TO_RGB[c][2] * cr;
-    return (rounding ? clamped(rounded(x)) : x) * (1.0f / 255);
+    return to_unit(x, rounding);
 }
 
 /* The gradient of component c from those of the channels. */

@@ -1,0 +1,193 @@
+"""The fused layer against the pure functions in float64: values and all gradients.
+
+Where the mathematics is ill-conditioned float32 is far off however it is computed: the pure
+functions' own error in float32 is the measure.
+"""
+
+import pytest
+import torch
+
+from softjpeg import FeatureJPEGLayer, JPEGLayer
+from softjpeg.kernels import cpu_layer
+from softjpeg.kernels.operator import jpeg_layer, pure_functions, supports
+
+pytestmark = pytest.mark.skipif(
+    not cpu_layer.available(), reason="the C kernels were not built, or are switched off"
+)
+
+INDEX_SETS = [(None, None), (127, 5), (None, 7), (3, None), (2, 5), (40, None)]
+SIZES = [(1, 1), (7, 9), (17, 33), (40, 56), (5, 3)]
+
+
+def made(layout, rounds, hardness, generator, **settings):
+    """A layer with uneven tables and hardness, and images for it."""
+
+    def table(*shape):
+        return 1 + 20 * torch.rand(rounds, *shape, 8, 8, generator=generator)
+
+    settings = {"rounds": rounds, "train_hardness": True, "hardness": hardness, **settings}
+    if layout == "planes":
+        layer = FeatureJPEGLayer(5, table(5), per_channel=True, **settings)
+    elif layout == "shared plane":
+        layer = FeatureJPEGLayer(5, table(), **settings)
+    else:
+        subsampling = "4:4:4" if layout == "gray" else layout
+        layer = JPEGLayer(table(), table(), subsampling=subsampling, **settings)
+    with torch.no_grad():
+        layer.log_hardness += 0.2 * torch.randn(layer.tables.shape, generator=generator)
+    return layer
+
+
+def images(layout, size, generator, batch=3):
+    channels = {"gray": 1, "planes": 5, "shared plane": 5}.get(layout, 3)
+    scale = 60 if "plane" in layout else 1
+    coarse = torch.rand(batch, channels, *size, generator=generator)
+    return scale * coarse
+
+
+def results(layer, x, weights):
+    """Output and gradients of x, tables and hardness, in float64."""
+    x = x.clone().requires_grad_()
+    layer.zero_grad()
+    y = layer(x)
+    y.backward(weights.to(y.dtype))
+    return [t.double().clone() for t in (y, x.grad, layer.tables.grad, layer.log_hardness.grad)]
+
+
+def compare(layer, x, tolerance=1e-5):
+    assert layer.fused(x)
+    weights = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    fused = results(layer, x, weights)
+    with pure_functions():
+        single = results(layer, x, weights)
+        exact = results(layer.double(), x.double(), weights)
+    layer.float()
+    for name, a, b, truth in zip(("y", "x", "q", "h"), fused, single, exact, strict=True):
+        allowed = tolerance * (1 + truth.abs().amax()) + 8 * (b - truth).abs().amax()
+        assert (a - truth).abs().amax() <= allowed, name
+        if name == "y":
+            assert (a - truth).abs().amax() <= 1e-3 * truth.abs().amax()
+
+
+@pytest.mark.parametrize(("levels", "window"), INDEX_SETS)
+@pytest.mark.parametrize("layout", ["4:4:4", "4:2:2", "4:2:0", "gray", "planes", "shared plane"])
+def test_values_and_gradients(layout, levels, window):
+    generator = torch.Generator().manual_seed(0)
+    for index, size in enumerate(SIZES):
+        hardness = (0.05, 1.0, 2.5, 8.0, 200.0)[index]
+        rounds, zero_dc = 1 + index % 2, index % 3 == 1
+        settings = {"levels": levels, "window": window, "zero_dc": zero_dc}
+        layer = made(layout, rounds, hardness, generator, **settings)
+        compare(layer, images(layout, size, generator))
+
+
+@pytest.mark.parametrize(
+    ("step", "hardness"), [(1e-5, 20.0), (255.0, 0.01), (255.0, 1e4), (0.3, 3.0)]
+)
+def test_extreme_tables(step, hardness):
+    table = torch.full((8, 8), step)
+    for levels, window in ((None, None), (127, 5)):
+        settings = {"hardness": hardness, "levels": levels, "window": window}
+        layer = JPEGLayer(table, table, train_hardness=True, subsampling="4:2:0", **settings)
+        x = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(2))
+        compare(layer, x, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("size", [(16, 16), (19, 37), (3, 3)])
+def test_rounding(subsampling, size):
+    pixels = torch.randint(0, 256, (4, 3, *size), generator=torch.Generator().manual_seed(3))
+    x = pixels / 255
+    layer = JPEGLayer(hardness=30.0, subsampling=subsampling, rounding=True)
+    fused = layer(x)
+    with pure_functions():
+        pure = layer.double()(x.double())
+    assert torch.equal((fused * 255).round() / 255, fused)
+    # A sum that float32 puts on the other side of a half is rounded the other way.
+    assert ((fused - pure).abs() > 1e-4).float().mean() < 0.005
+
+
+def test_rounding_passes_gradients_straight_through():
+    x = torch.rand(1, 3, 16, 16)
+    weights = torch.randn(1, 3, 16, 16)
+    table = torch.full((8, 8), 1e-5)
+    layer = JPEGLayer(table, table, rounding=True, hardness=1e-3, train_hardness=True)
+    # So soft a quantizer is the identity, and the whole layer's gradient one.
+    assert torch.allclose(results(layer, x, weights)[1].float(), weights, atol=1e-5)
+
+
+def test_strides():
+    x = torch.rand(2, 3, 64, 40)
+    layer = JPEGLayer(torch.full((8, 8), 9.0), subsampling="4:2:0", hardness=4.0)
+    y = layer(x)
+    last = x.contiguous(memory_format=torch.channels_last)
+    assert layer(last).is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(layer(last), y)
+    wide = torch.rand(2, 3, 70, 90)
+    wide[:, :, 3:67, 5:85:2] = x
+    assert torch.equal(layer(wide[:, :, 3:67, 5:85:2]), y)
+    one = x[:1, :1, :1, :1].expand(2, 3, 64, 40)
+    assert torch.equal(layer(one), layer(one.contiguous()))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_single(dtype):
+    x = torch.rand(2, 3, 24, 24).to(dtype).requires_grad_()
+    layer = JPEGLayer(torch.full((8, 8), 9.0), hardness=4.0)
+    y = layer(x)
+    y.sum().backward()
+    assert y.dtype == x.grad.dtype == dtype
+    assert torch.equal(y, layer(x.float()).to(dtype))
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_sums_do_not_depend_on_the_threads(subsampling):
+    x = torch.rand(5, 3, 48, 80)
+    layer = JPEGLayer(hardness=4.0, subsampling=subsampling, train_hardness=True)
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            found.append(results(layer, x, torch.ones(x.shape)))
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize(("layout", "kinds"), [("4:2:0", 2), ("gray", 2), ("planes", 3)])
+def test_operator(layout, kinds):
+    x = torch.rand(2, 1 if layout == "gray" else 3, 9, 11, requires_grad=True)
+    tables = torch.full((1, kinds, 8, 8), 3.0, requires_grad=True)
+    arguments = (x, tables, 0.5 * tables.detach(), layout, False, 127, 5, False)
+    checks = ("test_schema", "test_autograd_registration", "test_faketensor")
+    torch.library.opcheck(jpeg_layer, arguments, test_utils=checks)
+
+
+def test_export_has_one_operator():
+    program = torch.export.export(JPEGLayer(hardness=9.0), (torch.rand(1, 3, 16, 16),))
+    names = [str(node.target) for node in program.graph.nodes]
+    assert names.count("softjpeg.jpeg_layer.default") == 1
+    x = torch.rand(1, 3, 16, 16)
+    assert torch.equal(program.module()(x), JPEGLayer(hardness=9.0)(x))
+
+
+def test_an_empty_batch():
+    for layer, x in (
+        (JPEGLayer(), torch.rand(0, 3, 8, 8, requires_grad=True)),
+        (FeatureJPEGLayer(2, per_channel=True), torch.rand(0, 2, 8, 8, requires_grad=True)),
+    ):
+        layer(x).sum().backward()
+        assert layer.tables.grad.abs().sum() == 0
+
+
+def test_what_it_leaves_to_the_pure_functions(monkeypatch):
+    x = torch.rand(1, 3, 8, 8)
+    assert supports(x, None, None)
+    assert not supports(x.double(), None, None)
+    assert not supports(x.to("meta"), None, None)
+    assert not JPEGLayer(quantizer="hard").fused(x)
+    assert not JPEGLayer().double().fused(x)
+    monkeypatch.setenv("SOFTJPEG_KERNELS", "0")
+    assert not supports(x, None, None)
