@@ -44,13 +44,14 @@ def write_page(page: Path, results: Path) -> None:
 
 def goals_text(subjects: Sequence[dict[str, Any]]) -> str:
     """All numbers aimed at, what was measured, and which were missed."""
-    lines = ["| # | what | aim | measured (quartiles) | |", "|---|---|---|---|---|"]
-    goals = [{**goal, "command": s["command"]} for s in subjects for goal in s["goals"]]
+    lines = ["| # | what | aim | measured (quartiles) | | by |", "|---|---|---|---|---|---|"]
+    goals = [{**goal, "by": s["subject"]} for s in subjects for goal in s["goals"]]
     for goal in sorted(goals, key=lambda goal: goal["number"]):
         sign = {">=": "≥", "<=": "≤"}[goal["sign"]]
         verdict = {True: "reached", False: "**missed**", None: "not measured"}[goal["reached"]]
         value = "" if goal["value"] is None else spread(goal["value"])
         words = [str(goal["number"]), goal["claim"], f"{sign} {goal['bound']}", value, verdict]
+        words.append(f"[{goal['by']}](#{goal['by']})")
         lines.append(f"| {' | '.join(words)} |")
     return "\n".join(lines)
 
