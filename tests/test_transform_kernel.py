@@ -9,6 +9,7 @@ from softjpeg.color import merge_planes, split_planes
 from softjpeg.dct import block_dct, block_idct
 from softjpeg.kernels import transform as kernel
 from softjpeg.kernels.transform_operator import Operator, is_fast
+from softjpeg.quantizers import hard_quantize
 from softjpeg.subsampling import SUBSAMPLINGS
 from softjpeg.transform import coefficients_to_image, image_to_coefficients
 
@@ -174,14 +175,24 @@ def test_leading_axes_and_strips():
         assert_close([shown], [pure_image(wanted, (500, 333), subsampling, False)], 1e-5)
 
 
-def test_rounded_to_steps_on_the_way_back():
-    z = image_to_coefficients(pixels(2, 3, 21, 35), "4:2:2", rounding=True)
-    steps = [np.arange(1, 65, dtype=np.float32).reshape(8, 8) + c for c in range(3)]
-    arrays = [x.numpy() for x in z]
-    found = kernel.coefficients_to_image(arrays, (21, 35), (2, 1), rounding=True, steps=steps)
-    quantized = [q * np.round(x / q) for x, q in zip(arrays, steps, strict=True)]
-    wanted = kernel.coefficients_to_image(quantized, (21, 35), (2, 1), rounding=True)
-    assert np.array_equal(found, wanted)
+def test_quantized_on_the_way_back():
+    """Values are those of quantized coefficients, the gradient is that of unquantized ones."""
+    size = (21, 35)
+    z = image_to_coefficients(pixels(2, 3, *size), "4:2:2", rounding=True)
+    steps = [torch.arange(1.0, 65).reshape(8, 8) + c for c in range(3)]
+    quantized = [hard_quantize(x, q) for x, q in zip(z, steps, strict=True)]
+    wanted = coefficients_to_image(quantized, size, "4:2:2", rounding=True)
+    weights = [torch.randn_like(wanted)]
+
+    def shown(leaves):
+        given = [q.to(leaves[0]) for q in steps]
+        return [coefficients_to_image(leaves, size, "4:2:2", rounding=True, steps=given)]
+
+    found, gradients = with_gradients(shown, z, weights)
+    assert torch.equal(found[0], wanted)
+    pure, true = with_gradients(shown, [x.double() for x in z], weights)
+    assert ((pure[0] - wanted).abs() > 1e-4).sum() <= 1e-3 * wanted.numel()
+    assert_close(gradients, true, 2e-6)
 
 
 @pytest.mark.parametrize("rounding", [False, True])

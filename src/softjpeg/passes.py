@@ -219,10 +219,9 @@ def _corrected(state: State, task: Task, control: RateControl) -> list[Belief]:
     """The current belief corrected all the way and half-way."""
     sensitivity, rate = state.current.belief
     losses = torch.tensor(state.losses, dtype=torch.float64)
-    sample = control.sample.float() / 255
     loss_factor, rate_factor = correct(
         (losses * weights(state.scales)).mean(-1),
-        image_to_coefficients(sample, task.subsampling, rounding=True),
+        image_to_coefficients(control.sample, task.subsampling, rounding=True),
         state.current.tables,
         sensitivity,
         control.size,

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.cpmf import sample_index
-from softjpeg.quantizers import hard_quantize
 from softjpeg.scratch import scratch_tensor
 from softjpeg.transform import coefficients_to_image
 
@@ -52,12 +51,11 @@ def recompressed(
     luma, chroma = (t.to(coefficients[0]) for t in tables)
     steps = (luma, chroma, chroma)
     if hardness is None:
-        z = [hard_quantize(c, q) for c, q in zip(coefficients, steps, strict=True)]
-    else:
-        z = [
-            q * sample_index(c.cpu(), q.cpu(), hardness / q.cpu() ** 2, generator=generator).to(q)
-            for c, q in zip(coefficients, steps, strict=True)
-        ]
+        return coefficients_to_image(coefficients, size, subsampling, rounding=True, steps=steps)
+    z = [
+        q * sample_index(c.cpu(), q.cpu(), hardness / q.cpu() ** 2, generator=generator).to(q)
+        for c, q in zip(coefficients, steps, strict=True)
+    ]
     return coefficients_to_image(z, size, subsampling, rounding=True)
 
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from softjpeg.progress import track
 from softjpeg.proxy import Loss, device_of
-from softjpeg.quantizers import hard_quantize
 from softjpeg.transform import coefficients_to_image, image_to_coefficients
 
 _ROUGHNESS = 0.25
@@ -70,7 +69,7 @@ def sensitivity(
 
 def mean_squares(gradients: Sequence[Tensor]) -> Tensor:
     """(3, 8, 8) float64 of `coefficient_gradients`: mean over images and blocks."""
-    return torch.stack([g.double().square().mean((0, 1, 2)).cpu() for g in gradients])
+    return torch.stack([g.double().square_().mean((0, 1, 2)).cpu() for g in gradients])
 
 
 def coefficient_gradients(
@@ -91,14 +90,14 @@ def coefficient_gradients(
         The unquantized coefficients and the gradients, each (B, rows, columns, 8, 8).
     """
     device = device_of(model)
-    whole = image_to_coefficients(images.to(device).float() / 255, subsampling, rounding=True)
-    z = whole
+    whole = image_to_coefficients(images.to(device), subsampling, rounding=True)
+    steps = None
     if tables is not None:
-        luma, chroma = (t.to(z[0]) for t in tables)
-        z = tuple(hard_quantize(c, q) for c, q in zip(z, (luma, chroma, chroma), strict=True))
-    z = tuple(c.detach().requires_grad_() for c in z)
+        luma, chroma = (t.to(whole[0]) for t in tables)
+        steps = (luma, chroma, chroma)
+    z = tuple(c.detach().requires_grad_() for c in whole)
     size = (images.shape[-2], images.shape[-1])
-    outputs = model(coefficients_to_image(z, size, subsampling, rounding=True))
+    outputs = model(coefficients_to_image(z, size, subsampling, rounding=True, steps=steps))
     if loss is None:
         drawn = torch.multinomial(outputs.detach().softmax(-1).cpu(), 1, generator=generator)
         value = F.cross_entropy(outputs, drawn[:, 0].to(device), reduction="sum")

@@ -168,7 +168,7 @@ class Task:
                 self._targets(k, part),
                 generator=generator,
             )
-            if not all(torch.isfinite(g).all() for g in gradients):
+            if not all(map(_is_finite, gradients)):
                 where = self._where(part)
                 raise ValueError(f"{self._prefix(k)}the gradient is not finite {where}")
             yield z, gradients
@@ -183,7 +183,7 @@ class Task:
         generator: torch.Generator | None,
     ) -> list[list[float]]:
         device = device_of(self.models[0])
-        batch = self.images[part].to(device).float() / 255
+        batch = self.images[part].to(device)
         z = image_to_coefficients(batch, self.subsampling, rounding=True)
         size = (batch.shape[-2], batch.shape[-1])
         rows = []
@@ -209,6 +209,11 @@ class Task:
 
     def _where(self, part: slice) -> str:
         return f"on compressed images {part.start} to {min(part.stop, len(self.images)) - 1}"
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # NaN is passed on by minimum and maximum; nothing of the tensor's size is made.
+    return all(bool(torch.isfinite(bound)) for bound in tensor.aminmax())
 
 
 class _Checked(nn.Module):

@@ -14,6 +14,7 @@ from softjpeg.color import merge_planes, split_planes
 from softjpeg.dct import block_dct, block_idct
 from softjpeg.kernels.transform import coefficient_shapes
 from softjpeg.kernels.transform_operator import Operator, is_fast
+from softjpeg.straight_through import straight_through
 from softjpeg.subsampling import luma_factors
 
 
@@ -50,14 +51,17 @@ def coefficients_to_image(
     subsampling: str,
     *,
     rounding: bool = False,
+    steps: Sequence[Tensor] | None = None,
 ) -> Tensor:
     """Inverse of `image_to_coefficients`: what a decoder shows.
 
     Args:
-        coefficients: (Y, Cb, Cr) or (Y,), dequantized.
+        coefficients: (Y, Cb, Cr) or (Y,).
         size: (height, width) of the image.
         subsampling: as the coefficients were made.
         rounding: round and clamp as libjpeg's decoder does, straight-through.
+        steps: per component (8, 8) > 0: coefficients are rounded to these first, straight-through
+            to the coefficients alone.
 
     Returns:
         (..., 3 or 1, H, W) float, nominally [0, 1].
@@ -68,11 +72,22 @@ def coefficients_to_image(
     >>> torch.allclose(x, y, atol=1e-4)
     True
     """
-    if _are_whole(coefficients, size, subsampling) and is_fast(*coefficients):
+    if _are_whole(coefficients, size, subsampling) and is_fast(*coefficients, *(steps or ())):
         lead, channels = coefficients[0].shape[:-4], len(coefficients)
-        operator = Operator(False, (size[0], size[1]), _factors(channels, subsampling), rounding)
+        operator = Operator(
+            False,
+            (size[0], size[1]),
+            _factors(channels, subsampling),
+            rounding,
+            steps=None if steps is None else tuple(steps),
+        )
         (image,) = operator(*(z.reshape(-1, *z.shape[-4:]) for z in coefficients))
         return image.reshape(*lead, channels, *size)
+    if steps is not None:
+        coefficients = [
+            straight_through(q.detach() * torch.round(c / q), c)
+            for c, q in zip(coefficients, steps, strict=True)
+        ]
     planes = [block_idct(c) for c in coefficients]
     return merge_planes(planes, size, subsampling, rounding=rounding) / 255
 

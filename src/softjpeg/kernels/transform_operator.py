@@ -25,6 +25,8 @@ class Operator(NamedTuple):
     """Without rounding and level shift: what is left of a derivative's own derivative."""
     adjoint: bool = False
     """Of the function that maps the other way."""
+    steps: tuple[Tensor, ...] | None = None
+    """Per component (8, 8): coefficients are first rounded to these, straight-through."""
 
     def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """The image (B, 3 or 1, H, W), or (Y, Cb, Cr) or (Y,), each (B, rows, columns, 8, 8)."""
@@ -45,18 +47,17 @@ class Operator(NamedTuple):
         elif self.adjoint:
             made = [transform.image_gradient(arrays, self.size, self.factors)]
         else:
-            made = [
-                transform.coefficients_to_image(
-                    arrays, self.size, self.factors, rounding=rounding, linear=self.linear
-                )
-            ]
+            steps = None if self.steps is None else [q.detach().numpy() for q in self.steps]
+            image = transform.coefficients_to_image(
+                arrays, self.size, self.factors, rounding=rounding, steps=steps, linear=self.linear
+            )
+            made = [image]
         return tuple(map(torch.from_numpy, made))
 
     def transposed(self) -> Operator:
         """What takes a gradient back through this one."""
-        return self._replace(
-            to_coefficients=not self.to_coefficients, adjoint=not self.adjoint, linear=True
-        )
+        to_coefficients, adjoint = not self.to_coefficients, not self.adjoint
+        return Operator(to_coefficients, self.size, self.factors, False, True, adjoint)
 
 
 def is_fast(*tensors: Tensor) -> bool:

@@ -66,18 +66,21 @@ INLINE void upsample_row(
     }
 }
 
+/* A channel's sample in [0, 1]; a whole one as exactly as division makes it. */
 INLINE float shown(float x, int rounding) {
-    x = rounding ? floorf(x + 0.5f) : x;
-    return (rounding ? x < 0 ? 0 : x > 255 ? 255 : x : x) / 255;
+    if (!rounding) return x * (1 / 255.0f);
+    x = floorf(x + 0.5f);
+    x = x > 0 ? x : 0;
+    return (x < 255 ? x : 255) / 255;
 }
 
 INLINE void write_row(
-    const Transform *t, const float *y, const float *cb, const float *cr, float *restrict r,
-    float *restrict g, float *restrict b, int64_t step) {
-    for (int64_t x = 0; x < t->width; x++) {
-        r[x * step] = shown(y[x] + CR_TO_R * cr[x], t->rounding);
-        g[x * step] = shown(y[x] + CB_TO_G * cb[x] + CR_TO_G * cr[x], t->rounding);
-        b[x * step] = shown(y[x] + CB_TO_B * cb[x], t->rounding);
+    int64_t width, int rounding, const float *y, const float *cb, const float *cr,
+    float *restrict r, float *restrict g, float *restrict b, int64_t step) {
+    for (int64_t x = 0; x < width; x++) {
+        r[x * step] = shown(y[x] + CR_TO_R * cr[x], rounding);
+        g[x * step] = shown(y[x] + CB_TO_G * cb[x] + CR_TO_G * cr[x], rounding);
+        b[x * step] = shown(y[x] + CB_TO_B * cb[x], rounding);
     }
 }
 
@@ -102,10 +105,12 @@ CLONES static void planes_to_image(
             }
         }
         float *g = to + t->stride[1], *b = to + 2 * t->stride[1];
-        if (step == 1)
-            write_row(t, luma, chroma[0], chroma[1], to, g, b, 1);
+        if (step == 1 && t->rounding)
+            write_row(t->width, 1, luma, chroma[0], chroma[1], to, g, b, 1);
+        else if (step == 1)
+            write_row(t->width, 0, luma, chroma[0], chroma[1], to, g, b, 1);
         else
-            write_row(t, luma, chroma[0], chroma[1], to, g, b, step);
+            write_row(t->width, t->rounding, luma, chroma[0], chroma[1], to, g, b, step);
     }
 }
 
@@ -159,6 +164,8 @@ CLONES static void scatter_gradient(
         const float *g = from + t->stride[1], *b = from + 2 * t->stride[1];
         if (step == 1)
             read_gradient(t, from, g, b, luma, cb, cr, 1);
+        else if (step == 3) /* channels last */
+            read_gradient(t, from, g, b, luma, cb, cr, 3);
         else
             read_gradient(t, from, g, b, luma, cb, cr, step);
         if (t->h == 1) continue;
