@@ -13,6 +13,7 @@
 typedef struct {
     int count;               /* lanes in use; the others repeat the last of them */
     int whole;               /* no lane reaches past an edge */
+    int64_t step;            /* between columns, where every lane has all of its own; else 0 */
     int64_t row[LANES][8];   /* element offsets of each lane's rows */
     int64_t column[LANES][8];
     int rows[LANES], columns[LANES]; /* that lie within the plane */
@@ -43,19 +44,46 @@ static inline void finish(Blocks *b, int count) {
         memcpy(b->row[l], b->row[count - 1], sizeof b->row[l]);
         memcpy(b->column[l], b->column[count - 1], sizeof b->column[l]);
     }
-    for (int l = 0; l < count; l++) b->whole &= b->rows[l] == 8 && b->columns[l] == 8;
+    b->step = b->column[0][1] - b->column[0][0];
+    for (int l = 0; l < count; l++) {
+        b->whole &= b->rows[l] == 8 && b->columns[l] == 8;
+        if (b->columns[l] < 8 || b->column[l][7] - b->column[l][0] != 7 * b->step) b->step = 0;
+    }
 }
 
 INLINE void get(const Blocks *b, const float *plane, Lanes x[64]) {
-    for (int i = 0; i < 8; i++)
-        for (int j = 0; j < 8; j++) EACH_LANE x[8 * i + j][l] = plane[b->row[l][i] + b->column[l][j]];
+    for (int i = 0; i < 8; i++) {
+        float groups[8 * LANES];
+        if (b->step == 1) {
+            for (int l = 0; l < LANES; l++) memcpy(groups + 8 * l, plane + b->row[l][i] + b->column[l][0], 32);
+        } else if (b->step) {
+            for (int l = 0; l < LANES; l++) {
+                const float *from = plane + b->row[l][i] + b->column[l][0];
+                for (int j = 0; j < 8; j++) groups[8 * l + j] = from[j * b->step];
+            }
+        } else {
+            for (int l = 0; l < LANES; l++)
+                for (int j = 0; j < 8; j++) groups[8 * l + j] = plane[b->row[l][i] + b->column[l][j]];
+        }
+        from_groups(groups, x + 8 * i);
+    }
 }
 
 INLINE void put(const Blocks *b, float *plane, Lanes x[64]) {
-    for (int l = 0; l < b->count; l++)
-        for (int i = 0; i < (b->whole ? 8 : b->rows[l]); i++)
-            for (int j = 0; j < (b->whole ? 8 : b->columns[l]); j++)
-                plane[b->row[l][i] + b->column[l][j]] = x[8 * i + j][l];
+    for (int i = 0; i < 8; i++) {
+        float groups[8 * LANES];
+        to_groups(groups, x + 8 * i);
+        for (int l = 0; l < b->count; l++) {
+            if (i >= b->rows[l]) continue;
+            float *to = plane + b->row[l][i] + b->column[l][0];
+            if (b->step == 1)
+                memcpy(to, groups + 8 * l, 32);
+            else if (b->step)
+                for (int j = 0; j < 8; j++) to[j * b->step] = groups[8 * l + j];
+            else
+                for (int j = 0; j < b->columns[l]; j++) plane[b->row[l][i] + b->column[l][j]] = groups[8 * l + j];
+        }
+    }
 }
 
 INLINE void add(const Blocks *b, float *plane, Lanes x[64]) {

@@ -16,4 +16,23 @@ typedef float Lanes[LANES];
 /* What a clone calls must be part of it. */
 #define INLINE static inline __attribute__((always_inline))
 
+/* Eight vectors from LANES groups of eight, and back: loops that become shuffles. */
+INLINE void from_groups(const float *groups, Lanes x[8]) {
+    EACH_LANE {
+        x[0][l] = groups[8 * l], x[1][l] = groups[8 * l + 1];
+        x[2][l] = groups[8 * l + 2], x[3][l] = groups[8 * l + 3];
+        x[4][l] = groups[8 * l + 4], x[5][l] = groups[8 * l + 5];
+        x[6][l] = groups[8 * l + 6], x[7][l] = groups[8 * l + 7];
+    }
+}
+
+INLINE void to_groups(float *groups, Lanes x[8]) {
+    EACH_LANE {
+        groups[8 * l] = x[0][l], groups[8 * l + 1] = x[1][l];
+        groups[8 * l + 2] = x[2][l], groups[8 * l + 3] = x[3][l];
+        groups[8 * l + 4] = x[4][l], groups[8 * l + 5] = x[5][l];
+        groups[8 * l + 6] = x[6][l], groups[8 * l + 7] = x[7][l];
+    }
+}
+
 #endif
