@@ -1,7 +1,8 @@
 /* The bytes of a sequential scan to blocks (T.81 F.2). Whatever is wrong ends in -1. */
 #include "scan.h"
 
-#define FAST 9 /* Bits that a table of 2 KiB looks up at once. */
+#define FAST 10 /* Bits that a table of 4 KiB looks up at once. */
+#define AT_ONCE 4 /* Symbols of as many bits that fit between two refills, of 56 at least. */
 #define MAX_BLOCK_BYTES 256 /* No symbol with its extra bits takes more than 31 bits. */
 
 /* What follows from the next FAST bits. */
@@ -55,7 +56,6 @@ typedef struct {
 } Reader;
 
 INLINE void refill(Reader *in) {
-    if (in->bits > 32) return;
     uint64_t more;
     memcpy(&more, in->next, 8);
     in->word |= big_endian(more) >> in->bits;
@@ -105,12 +105,23 @@ INLINE int read_block(Reader *in, const Decoder *dc, const Decoder *ac, int16_t 
     if (read_symbol(in, dc, difference) < 0) return -1;
     memset(block, 0, 64 * sizeof *block);
     for (int place = 0, value; place < 63;) {
-        int symbol = read_symbol(in, ac, &value);
-        if (symbol == EOB) break;
-        /* ZRL is a run of 15 before a 0. */
-        place += (symbol >> 4) + 1;
-        if (symbol < 0 || place > 63) return -1;
-        block[RASTER[place]] = (int16_t)value;
+        refill(in);
+        for (int most = AT_ONCE; most && place < 63; most--) {
+            Entry entry = ac->fast[in->word >> (64 - FAST)];
+            if (!entry.value) {
+                int symbol = read_symbol(in, ac, &value);
+                if (symbol == EOB) return 0;
+                /* ZRL is a run of 15 before a 0. */
+                place += (symbol >> 4) + 1;
+                if (symbol < 0 || place > 63) return -1;
+                block[RASTER[place]] = (int16_t)value;
+                break;
+            }
+            skip(in, entry.length);
+            place += (entry.symbol >> 4) + 1;
+            if (place > 63) return -1;
+            block[RASTER[place]] = entry.value;
+        }
     }
     return 0;
 }
