@@ -57,6 +57,7 @@ def test_trellis_is_the_best_of_all_choices(seed: int, rate_weight: float) -> No
     # Places near, 16 and more zeros apart, and the last of all.
     live = ZIGZAG[[1, 2, 5, 23, 24, 45, 63]]
     z[live] = rng.uniform(-2.6, 2.6, len(live)) * q[live]
+    z = z.astype(np.float32).astype(np.float64)
     tensors = [torch.from_numpy(x.reshape(8, 8)) for x in (z, q, weights)]
     found = decide_blocks(tensors[0][None], tensors[1], tensors[2], rate_weight, LENGTHS)
     found = found.numpy().reshape(64)
@@ -180,7 +181,8 @@ def test_compensated_uses_the_corrections() -> None:
     form = model(correlation=correlation)
     z = [torch.full((1, 1, 8, 8), v) for v in (10.0, 4.0, 0.0)]
     steps = [torch.full((8, 8), q) for q in (1.0, 100.0, 100.0)]
-    indices = compensated(z, steps, form, lambda c, x: torch.round(x / steps[c]).long())
+    corrections = [torch.from_numpy(c).float() for c in form.corrections()]
+    indices = compensated(z, steps, corrections, lambda c, x: torch.round(x / steps[c]).long())
     # Cb becomes 0, an error of 4, and luma takes 0.9 of it.
     assert indices[1].unique().tolist() == [0]
     assert indices[0].unique().tolist() == [14]

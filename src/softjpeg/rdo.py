@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from softjpeg.distortion import Distortion
-from softjpeg.entropy.huffman import code_lengths, optimal_table
-from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC, check_coefficients
-from softjpeg.entropy.scan import scan_blocks, scan_symbols, symbol_counts
+from softjpeg.entropy.huffman import code_lengths, optimal_tables
+from softjpeg.entropy.layout import sampling_factors, scan_layout
+from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
+from softjpeg.entropy.scan import component_counts
 from softjpeg.preset import Preset
 from softjpeg.trellis import decide_blocks
 
@@ -39,7 +40,7 @@ def rdo_indices(
         size: (height, width) of the image in pixels.
 
     Returns:
-        Integers of the shapes of the coefficients.
+        int16 of the shapes of the coefficients.
 
     Raises:
         ValueError: the preset has no `distortion`.
@@ -47,19 +48,26 @@ def rdo_indices(
     model = preset.distortion
     if model is None:
         raise ValueError('the preset has no distortion, which mode "rdo" needs')
-    if preset.subsampling != "4:4:4" or len(coefficients) == 1:
+    if preset.subsampling != "4:4:4":
         model = replace(model, correlation=np.zeros_like(model.correlation))
     coefficients = [z.cpu() for z in coefficients]
     steps = [torch.from_numpy(t).float() for t in (preset.luma, preset.chroma, preset.chroma)]
 
+    corrections = _corrections(model) if len(coefficients) == 3 else None
+
     def arranged(quantize: Quantize) -> list[Tensor]:
-        return compensated(coefficients, steps, model, quantize)
+        return compensated(coefficients, steps, corrections, quantize)
 
     if model.rate_weight == 0:
         return arranged(rounded(steps))
-    weights = _weights(coefficients, model)
     return in_turn(
-        arranged, steps, weights, model.rate_weight, size=size, subsampling=preset.subsampling
+        arranged,
+        steps,
+        [torch.from_numpy(s) for s in model.conditional()],
+        model.rate_weight,
+        size=size,
+        subsampling=preset.subsampling,
+        block_weights=_block_weights(coefficients, model),
     )
 
 
@@ -71,6 +79,7 @@ def in_turn(
     *,
     size: tuple[int, int],
     subsampling: str,
+    block_weights: Sequence[Tensor | None] = (None, None, None),
 ) -> list[Tensor]:
     """Huffman codes of plain rounding, the best indices under them, and both once more.
 
@@ -81,76 +90,89 @@ def in_turn(
         rate_weight: λ ≥ 0, of a bit.
         size: (height, width) of the image in pixels.
         subsampling: of the components.
+        block_weights: (...,) of each component's blocks, ≥ 0, that its weights are multiplied by.
     """
     indices = arranged(rounded(steps))
     for _ in range(_ROUNDS):
         lengths = ac_code_lengths(indices, size, subsampling)
 
         def decide(component: int, z: Tensor, lengths: Sequence[Tensor] = lengths) -> Tensor:
-            flat, weight = z.reshape(-1, 8, 8), weights[component].reshape(-1, 8, 8)
-            code = lengths[min(component, 1)]
-            decided = decide_blocks(flat, steps[component], weight, rate_weight, code)
-            return decided.reshape(z.shape)
+            weight, factors = weights[component], block_weights[component]
+            return decide_blocks(
+                z.reshape(-1, 8, 8),
+                steps[component],
+                weight.reshape(-1, 8, 8),
+                rate_weight,
+                lengths[min(component, 1)],
+                block_weights=None if factors is None else factors.reshape(-1),
+            ).reshape(z.shape)
 
         indices = arranged(decide)
     return indices
 
 
 def rounded(steps: Sequence[Tensor]) -> Quantize:
-    """Plain rounding to multiples of each component's steps."""
-    return lambda component, z: torch.round(z / steps[component]).long()
+    """Plain rounding to multiples of each component's steps, as far as baseline JPEG can hold."""
+
+    def quantize(component: int, z: Tensor) -> Tensor:
+        indices = torch.round(z / steps[component])
+        # A value that makes up for errors may lie beyond what an image has.
+        dc = indices[..., 0, 0].clamp(MIN_DC, MAX_DC)
+        indices = indices.clamp_(-MAX_AC, MAX_AC).short()
+        indices[..., 0, 0] = dc
+        return indices
+
+    return quantize
 
 
 def compensated(
-    coefficients: Sequence[Tensor], steps: Sequence[Tensor], model: Distortion, quantize: Quantize
+    coefficients: Sequence[Tensor],
+    steps: Sequence[Tensor],
+    corrections: Sequence[Tensor] | None,
+    quantize: Quantize,
 ) -> list[Tensor]:
     """Quantize Cb, Cr and Y in this order, each making up for the errors before it.
 
     Args:
         coefficients: (Y, Cb, Cr) or (Y,), each (..., 8, 8).
         steps: (8, 8) of each component.
-        model: says what makes up for what.
+        corrections: of `Distortion.corrections`; None where nothing makes up for anything.
         quantize: decides the indices of a component.
 
     Returns:
         Indices of each component.
     """
-    if len(coefficients) == 1 or not model.correlation.any():
+    if corrections is None:
         return [quantize(c, z) for c, z in enumerate(coefficients)]
     y, cb, cr = coefficients
-
-    def limited(component: int, z: Tensor) -> Tensor:
-        # A value that makes up for errors may lie beyond what an image has.
-        indices = quantize(component, z).flatten(-2)
-        dc, ac = indices[..., :1].clamp(MIN_DC, MAX_DC), indices[..., 1:].clamp(-MAX_AC, MAX_AC)
-        return torch.cat([dc, ac], -1).reshape(z.shape)
-
-    cr_for_cb, y_for_cb, y_for_cr = (torch.from_numpy(c).to(y) for c in model.corrections())
-    cb_indices = limited(1, cb)
+    cr_for_cb, y_for_cb, y_for_cr = corrections
+    cb_indices = quantize(1, cb)
     cb_error = cb - cb_indices * steps[1]
-    cr_indices = limited(2, cr + cr_for_cb * cb_error)
+    cr_indices = quantize(2, cr + cr_for_cb * cb_error)
     cr_error = cr - cr_indices * steps[2]
-    return [limited(0, y + y_for_cb * cb_error + y_for_cr * cr_error), cb_indices, cr_indices]
+    return [quantize(0, y + y_for_cb * cb_error + y_for_cr * cr_error), cb_indices, cr_indices]
 
 
-def _weights(coefficients: Sequence[Tensor], model: Distortion) -> list[Tensor]:
-    """½ w_b s_m of every block and frequency; a chroma block counts as the luma around it."""
-    luma = torch.from_numpy(model.block_weights(coefficients[0].double().numpy()))
-    sensitivity = torch.from_numpy(model.conditional())
-    weights = []
-    for z, s in zip(coefficients, sensitivity, strict=False):
-        shape = (z.shape[0], z.shape[1])
-        near = adaptive_avg_pool2d(luma[None, None], shape)[0, 0]
-        weights.append(0.5 * near[..., None, None] * s)
-    return weights
+def _corrections(model: Distortion) -> list[Tensor] | None:
+    if not model.correlation.any():
+        return None
+    return [torch.from_numpy(c).float() for c in model.corrections()]
+
+
+def _block_weights(coefficients: Sequence[Tensor], model: Distortion) -> list[Tensor]:
+    """½ w_b of every block; a chroma block counts as the luma around it."""
+    luma = 0.5 * torch.from_numpy(model.block_weights(coefficients[0].double().numpy()))
+    shapes = [(z.shape[0], z.shape[1]) for z in coefficients]
+    return [adaptive_avg_pool2d(luma[None, None], shape)[0, 0] for shape in shapes]
 
 
 def ac_code_lengths(
     indices: Sequence[Tensor], size: tuple[int, int], subsampling: str
 ) -> tuple[Tensor, Tensor]:
     """Lengths of the optimal AC codes of luma and of chroma for one image, (256,) each."""
-    blocks = [i.to(torch.int32).numpy()[None] for i in indices]
-    planes, layout = check_coefficients(blocks, size=size, subsampling=subsampling, batched=True)
-    counts = symbol_counts(scan_symbols(scan_blocks(planes, layout), layout))[0]
-    luma, chroma = (torch.from_numpy(code_lengths(optimal_table(counts[i]))) for i in (1, 3))
+    planes = [i.numpy().reshape(1, *i.shape[:2], 64) for i in indices]
+    layout = scan_layout(size, sampling_factors(subsampling, len(indices)))
+    counts = component_counts(planes, layout)[0, :, 1]
+    tables = optimal_tables(np.stack([counts[0], counts[1:].sum(0)]))
+    luma, chroma = (torch.from_numpy(code_lengths(table)) for table, _ in tables)
     return luma, chroma
