@@ -58,6 +58,11 @@ def table_bytes(table: HuffmanTable) -> bytes:
     return bytes(table.bits) + bytes(table.values)
 
 
+def table_of_bytes(data: bytes) -> HuffmanTable:
+    """Inverse of `table_bytes`."""
+    return HuffmanTable(tuple(data[:MAX_CODE_LENGTH]), tuple(data[MAX_CODE_LENGTH:]))
+
+
 def code_lengths(table: HuffmanTable) -> npt.NDArray[np.int64]:
     """Length in bits of every symbol's code, shape (256,) int64; 0 for a symbol without a code.
 
@@ -113,15 +118,17 @@ def optimal_tables(counts: Any) -> list[tuple[HuffmanTable, int]]:
     >>> [bits for _, bits in optimal_tables(counts)]
     [22]
     """
+    return [(table_of_bytes(table), bits) for table, bits in optimal_codes(counts)]
+
+
+def optimal_codes(counts: Any) -> list[tuple[bytes, int]]:
+    """`optimal_tables` with each table as `table_bytes`."""
     compiled = kernel.optimal_tables(counts) if kernel.available() else None
-    if compiled is None:
-        tables = [python_optimal_table(row) for row in counts]
-        bits = (int(row @ code_lengths(table)) for row, table in zip(counts, tables, strict=True))
-        return list(zip(tables, bits, strict=True))
-    return [
-        (HuffmanTable(tuple(table[:MAX_CODE_LENGTH]), tuple(table[MAX_CODE_LENGTH:])), bits)
-        for table, bits in zip(*compiled, strict=True)
-    ]
+    if compiled is not None:
+        return compiled
+    tables = [python_optimal_table(row) for row in counts]
+    bits = [int(row @ code_lengths(table)) for row, table in zip(counts, tables, strict=True)]
+    return list(zip(map(table_bytes, tables), bits, strict=True))
 
 
 def python_optimal_table(counts: Any) -> HuffmanTable:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from softjpeg.entropy.huffman import STANDARD_TABLES, code_lengths, optimal_tables
+from softjpeg.entropy.huffman import STANDARD_TABLES, code_lengths, optimal_codes
 from softjpeg.entropy.layout import ScanLayout, to_mcu_order
 from softjpeg.entropy.limits import Coefficients, check_coefficients
 from softjpeg.kernels import scan as kernel
@@ -148,7 +148,7 @@ def component_counts(
     ((1, 1, 2, 256), [1, 1])
     """
     if kernel.available():
-        planes = [np.ascontiguousarray(plane) for plane in planes]
+        planes = [np.ascontiguousarray(plane, dtype=np.int16) for plane in planes]
         return kernel.count_symbols(planes, kernel.layout_of(*layout, restart_interval))
     return numpy_counts(planes, layout, restart_interval)
 
@@ -235,7 +235,7 @@ def _bits(
     grouped = np.stack([counts[:, 0], counts[:, 1:].sum(axis=1)], axis=1).reshape(-1, 4, 256)
     bits: Ints = grouped.sum(axis=1) @ _EXTRA_BITS
     if optimize:
-        codes = [own for _, own in optimal_tables(grouped.reshape(-1, 256))]
+        codes = [own for _, own in optimal_codes(grouped.reshape(-1, 256))]
         bits += np.array(codes, dtype=np.int64).reshape(-1, 4).sum(axis=1)
     else:
         lengths = np.stack([code_lengths(table) for table in STANDARD_TABLES])

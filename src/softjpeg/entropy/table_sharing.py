@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from softjpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, optimal_tables
+from softjpeg.entropy.huffman import HuffmanTable, optimal_codes, optimal_tables, table_of_bytes
 from softjpeg.entropy.scan import Ints
 
 
@@ -58,8 +58,8 @@ def smallest_sharing(counts: Ints) -> TableSharing:
     # A set of components is a number, whose bit c says whether component c is in it.
     everything = (1 << components) - 1
     members = np.arange(everything + 1)[:, None] >> np.arange(components) & 1
-    best = optimal_tables(members @ counts)
-    bits = [8 * (1 + MAX_CODE_LENGTH + len(table.values)) + own for table, own in best]
+    best = optimal_codes(members @ counts)
+    bits = [8 * (1 + len(table)) + own for table, own in best]  # A byte names the table.
     bits[0] = 0  # Nobody's table is not written.
 
     ways = [(0, *way) for way in itertools.product((0, 1), repeat=components - 1)]
@@ -67,5 +67,5 @@ def smallest_sharing(counts: Ints) -> TableSharing:
     way, others = min(
         zip(ways, second, strict=True), key=lambda pair: bits[everything - pair[1]] + bits[pair[1]]
     )
-    tables = [best[everything - others][0], best[others][0]]
-    return TableSharing(tuple(tables[: max(way) + 1]), way)
+    tables = [best[everything - others][0], best[others][0]][: max(way) + 1]
+    return TableSharing(tuple(map(table_of_bytes, tables)), way)

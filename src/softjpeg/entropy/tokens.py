@@ -36,7 +36,7 @@ def scan_tokens(
     [('0x3', 5), ('0x101', 0), ('0x100', 0)]
     """
     if kernel.available():
-        planes = [np.ascontiguousarray(plane) for plane in planes]
+        planes = [np.ascontiguousarray(plane, dtype=np.int16) for plane in planes]
         return kernel.make_tokens(planes, kernel.layout_of(*layout, restart_interval))
     return numpy_tokens(planes, layout, restart_interval)
 

@@ -193,8 +193,8 @@ def read_scan(
     return None if failed else planes
 
 
-def optimal_tables(counts: Counts) -> tuple[list[bytes], list[int]] | None:
-    """Optimal Huffman tables for rows of 256 counts, and the bits that all their codes take.
+def optimal_tables(counts: Counts) -> list[tuple[bytes, int]] | None:
+    """The optimal Huffman table of each row of 256 counts, and the bits that all its codes take.
 
     Returns:
         The tables as a DHT segment holds them; None where counts are negative or above 2^45.
@@ -206,7 +206,7 @@ def optimal_tables(counts: Counts) -> tuple[list[bytes], list[int]] | None:
     if _coder().huffman_optimal(counts.ctypes.data, rows, tables, sizes, bits) < 0:
         return None
     raw, starts = tables.raw, range(0, rows * _MAX_TABLE, _MAX_TABLE)
-    return [raw[at : at + size] for at, size in zip(starts, sizes, strict=True)], list(bits)
+    return [(raw[at : at + size], own) for at, size, own in zip(starts, sizes, bits, strict=True)]
 
 
 @functools.cache
