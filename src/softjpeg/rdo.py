@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from softjpeg.distortion import Distortion
-from softjpeg.entropy.huffman import code_lengths, optimal_tables
+from softjpeg.entropy.huffman import code_lengths, optimal_table
 from softjpeg.entropy.layout import sampling_factors, scan_layout
 from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
 from softjpeg.entropy.scan import component_counts
@@ -173,6 +173,6 @@ def ac_code_lengths(
     planes = [i.numpy().reshape(1, *i.shape[:2], 64) for i in indices]
     layout = scan_layout(size, sampling_factors(subsampling, len(indices)))
     counts = component_counts(planes, layout)[0, :, 1]
-    tables = optimal_tables(np.stack([counts[0], counts[1:].sum(0)]))
-    luma, chroma = (torch.from_numpy(code_lengths(table)) for table, _ in tables)
+    groups = counts[0], counts[1:].sum(0)
+    luma, chroma = (torch.from_numpy(code_lengths(optimal_table(group))) for group in groups)
     return luma, chroma

@@ -79,8 +79,8 @@ def encode(
         raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
     picture = to_pillow_image(image, gray)
     preset = preset if isinstance(preset, Preset) else preset(picture)
-    if mode == "hard" and optimize and header == "jfif" and not progressive:
-        data = _pillow_file(picture, preset)
+    if mode == "hard" and header == "jfif" and not progressive:
+        data = _pillow_file(picture, preset, optimize)
     else:
         data = encode_coefficients(
             _indices(picture, preset, mode, seed),
@@ -165,15 +165,15 @@ def _to_tensor(pixels: np.ndarray[Any, Any]) -> Tensor:
     return torch.from_numpy(pixels if pixels.ndim == 3 else pixels[..., None]).permute(2, 0, 1)
 
 
-def _pillow_file(picture: Image.Image, preset: Preset, optimize: bool = True) -> bytes:
-    buffer = io.BytesIO()
+def _pillow_file(picture: Image.Image, preset: Preset, optimize: bool) -> bytes:
+    buffer, gray = io.BytesIO(), picture.mode == "L"
     try:
         # No quality beside the tables: Pillow would scale them by it.
         picture.save(
             buffer,
             "jpeg",
-            qtables=to_pillow(preset.luma, None if picture.mode == "L" else preset.chroma),
-            subsampling=_PILLOW_SUBSAMPLING[preset.subsampling],
+            qtables=to_pillow(preset.luma, None if gray else preset.chroma),
+            subsampling=0 if gray else _PILLOW_SUBSAMPLING[preset.subsampling],
             optimize=optimize,
             comment=b"",  # Else Pillow copies the one that the image came with.
         )
