@@ -23,6 +23,9 @@ INLINE uint64_t random_bits(uint64_t seed, uint64_t n) {
    denormal numbers, which are slow. */
 INLINE float seen(float p) { return p < 1e-12f ? 0.0f : p; }
 
+/* NaN is 0: values that are no coefficients, too far from any index to tell which is nearest. */
+INLINE float not_above_zero(float x) { return x < 0 ? x : 0; }
+
 /* One block. P(c + k) = P(c + k - 1) a falling[k] and P(c - k) = P(c - k + 1) b falling[k]:
    a = exp(-h(1 - 2r)), b = exp(-h(1 + 2r)), falling[k] = exp(-2h(k - 1)), r = z/q - c. */
 INLINE void draw(
@@ -33,8 +36,8 @@ INLINE void draw(
         const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
         nearest[i] = (z[i] / q[i] + magic) - magic;
         float h = hardness[i], r = (z[i] - nearest[i] * q[i]) / q[i];
-        a[i] = seen(weight(h * (2 * r - 1)));
-        b[i] = seen(weight(h * (-2 * r - 1)));
+        a[i] = seen(weight(not_above_zero(h * (2 * r - 1))));
+        b[i] = seen(weight(not_above_zero(h * (-2 * r - 1))));
         p[reach][i] = 1;
     }
     for (int k = 1; k <= reach; k++) {
