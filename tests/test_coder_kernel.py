@@ -72,6 +72,9 @@ def test_symbols_are_those_of_numpy():
         got = tokens.scan_tokens(planes, layout, interval)
         for ours, theirs in zip(got, expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)
+        uncounted = tokens.scan_tokens(planes, layout, interval, count=False)
+        np.testing.assert_array_equal(uncounted.tokens, expected.tokens)
+        assert not uncounted.counts.any()
 
 
 def test_bytes_are_those_of_numpy_and_read_back():

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from softjpeg.entropy.huffman import HuffmanTable
-from softjpeg.tables import to_zigzag
+import numpy as np
+
+from softjpeg.entropy.huffman import HuffmanTable, table_bytes
+from softjpeg.tables import ZIGZAG, validate_table
 
 SOF0, DHT, SOI, EOI, SOS, DQT, DRI, APP0 = 0xC0, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xE0
 
@@ -156,7 +158,10 @@ def jfif() -> bytes:
 
 def quantization_tables(tables: Iterable[tuple[int, Any]]) -> bytes:
     """DQT with 8-bit tables: for each its destination, and (8, 8) of 1..255 in raster order."""
-    payload = b"".join(bytes([destination, *to_zigzag(table)]) for destination, table in tables)
+    payload = b""
+    for destination, table in tables:
+        steps = validate_table("table", table).reshape(64)[ZIGZAG]
+        payload += bytes([destination]) + steps.astype(np.uint8).tobytes()
     return _build(DQT, payload)
 
 
@@ -179,7 +184,7 @@ def huffman_tables(tables: Iterable[tuple[bool, int, HuffmanTable]]) -> bytes:
     return _build(
         DHT,
         b"".join(
-            bytes([is_ac << 4 | destination, *table.bits, *table.values])
+            bytes([is_ac << 4 | destination]) + table_bytes(table)
             for is_ac, destination, table in tables
         ),
     )

@@ -89,7 +89,7 @@ def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") ->
     if header not in HEADERS:
         raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
     compact = header == "compact"
-    tokens, layout = frame_tokens(frame)
+    tokens, layout = frame_tokens(frame, count=optimize)
     dc, ac = _huffman_tables(tokens.counts, optimize, compact)
     dqt, table_of = distinct_tables(frame.tables, compact)
     dqt_segments = [list(enumerate(dqt))] if compact else [[entry] for entry in enumerate(dqt)]
@@ -115,7 +115,7 @@ def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") ->
     )
 
 
-def frame_tokens(frame: Frame) -> tuple[Tokens, ScanLayout]:
+def frame_tokens(frame: Frame, *, count: bool = True) -> tuple[Tokens, ScanLayout]:
     """The symbols of a frame in one scan, each component with tables of its own; their layout."""
     layout = scan_layout(frame.size, frame.factors)
     if layout.blocks_per_mcu > _MAX_BLOCKS_PER_MCU:
@@ -124,7 +124,7 @@ def frame_tokens(frame: Frame) -> tuple[Tokens, ScanLayout]:
             f"scan of several components has at most {_MAX_BLOCKS_PER_MCU}"
         )
     planes = [plane.reshape(*plane.shape[:2], 64) for plane in frame.planes]
-    return scan_tokens(planes, layout, frame.restart_interval), layout
+    return scan_tokens(planes, layout, frame.restart_interval, count=count), layout
 
 
 def write_scan(frame: Frame, tokens: Tokens, dc: TableSharing, ac: TableSharing) -> bytes:

@@ -16,7 +16,11 @@ from softjpeg.kernels.scan import Tokens
 
 
 def scan_tokens(
-    planes: Sequence[Coefficients], layout: ScanLayout, restart_interval: int = 0
+    planes: Sequence[Coefficients],
+    layout: ScanLayout,
+    restart_interval: int = 0,
+    *,
+    count: bool = True,
 ) -> Tokens:
     """The symbols of one scan, each component with tables of its own.
 
@@ -24,6 +28,7 @@ def scan_tokens(
         planes: per component (rows, columns, 64) int16, raster order.
         layout: of the scan.
         restart_interval: in MCUs; 0 = off.
+        count: the symbols too, which takes longer.
 
     Raises:
         ValueError: a value that baseline JPEG has no symbol for.
@@ -37,7 +42,7 @@ def scan_tokens(
     """
     if kernel.available():
         planes = [np.ascontiguousarray(plane, dtype=np.int16) for plane in planes]
-        return kernel.make_tokens(planes, kernel.layout_of(*layout, restart_interval))
+        return kernel.make_tokens(planes, kernel.layout_of(*layout, restart_interval), count)
     return numpy_tokens(planes, layout, restart_interval)
 
 

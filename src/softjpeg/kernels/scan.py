@@ -50,7 +50,7 @@ class Tokens(NamedTuple):
     starts: npt.NDArray[np.int64]
     """Index of the first token of each restart interval, and n."""
     counts: Counts
-    """Shape (components, 2: DC and AC, 256): how often each symbol occurs."""
+    """Shape (components, 2: DC and AC, 256): how often each symbol occurs; 0 if not counted."""
 
 
 def available() -> bool:
@@ -106,12 +106,13 @@ def count_symbols(planes: Planes, layout: Layout) -> Counts:
     return counts
 
 
-def make_tokens(planes: Planes, layout: Layout) -> Tokens:
+def make_tokens(planes: Planes, layout: Layout, count: bool = True) -> Tokens:
     """The symbols of one scan.
 
     Args:
         planes: per component (rows, columns, 64), contiguous, raster order.
         layout: of the scan.
+        count: the symbols too.
 
     Raises:
         ValueError: a value beyond baseline.
@@ -124,7 +125,7 @@ def make_tokens(planes: Planes, layout: Layout) -> Tokens:
         _addresses(planes),
         tokens.ctypes.data,
         starts.ctypes.data,
-        counts.ctypes.data,
+        counts.ctypes.data if count else None,
     )
     _refuse(total)
     return Tokens(tokens[:total], starts, counts)

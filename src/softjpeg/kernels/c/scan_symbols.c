@@ -39,16 +39,16 @@ INLINE uint64_t nonzero_zigzag(const int16_t *block) {
     return zigzag;
 }
 
-/* What becomes of symbols: they are counted, and kept or not, which the compiler knows. */
+/* What becomes of symbols, which the compiler knows: they are kept, counted or both. */
 typedef struct {
     uint32_t *tokens;
     int64_t *counts;
-    int keep;
+    int keep, count;
 } Sink;
 
 INLINE void send(Sink *to, uint32_t symbol, uint32_t bits) {
     if (to->keep) *to->tokens++ = symbol << 16 | bits;
-    to->counts[symbol]++;
+    if (to->count) to->counts[symbol]++;
 }
 
 /* T.81 F.1.2.1: a negative value sends the low bits of itself less one. */
@@ -113,10 +113,11 @@ INLINE int64_t send_scan(const Layout *layout, const int16_t *const *planes, Sin
 }
 
 /* `tokens` has room for 64 of each block, dummy blocks included; `starts` for the first one of each
-   restart interval and for their end; `counts` (components, 2, 256) are added to. */
+   restart interval and for their end; `counts` (components, 2, 256) are added to, or NULL. */
 CLONES int64_t scan_tokens(const Layout *layout, const int16_t *const *planes, uint32_t *tokens,
                            int64_t *starts, int64_t *counts) {
-    return send_scan(layout, planes, (Sink){tokens, counts, 1}, starts);
+    if (!counts) return send_scan(layout, planes, (Sink){tokens, NULL, 1, 0}, starts);
+    return send_scan(layout, planes, (Sink){tokens, counts, 1, 1}, starts);
 }
 
 /* Counts of planes (images, rows, columns, 64) alone: (images, components, 2, 256). */
@@ -126,7 +127,7 @@ CLONES int64_t scan_counts(const Layout *layout, const int16_t *const *planes, i
     for (int64_t image = 0; image < images; image++, counts += layout->components * 512) {
         for (int c = 0; c < layout->components; c++)
             own[c] = planes[c] + image * layout->of[c].rows * layout->of[c].columns * 64;
-        if (send_scan(layout, own, (Sink){NULL, counts, 0}, NULL) < 0) return -1;
+        if (send_scan(layout, own, (Sink){NULL, counts, 0, 1}, NULL) < 0) return -1;
     }
     return 0;
 }
