@@ -22,12 +22,13 @@ from softjpeg.kernels.triton_quantizer import derivatives, quantize
 
 @functools.cache
 def parity_basis(device: torch.device) -> Tensor:
-    """The basis by classes: [vertical parity, horizontal parity, frequency, sample].
+    """The basis by classes: [part, vertical parity, horizontal parity, frequency, sample].
 
     Returns:
-        (2, 2, 16, 16) float32: frequencies 2a + parity by a, b < 4; samples by i, j < 4.
+        (2, 2, 2, 16, 16) float32, two parts that TF32 holds and whose sum is the basis: frequencies
+        2a + parity by a, b < 4; samples by i, j < 4.
 
-    >>> parity_basis(torch.device("cpu"))[0, 0, 0, 0].item()
+    >>> parity_basis(torch.device("cpu")).sum(0)[0, 0, 0, 0].item()
     0.125
     """
     with torch.inference_mode(False):
@@ -36,7 +37,13 @@ def parity_basis(device: torch.device) -> Tensor:
         c[0] /= math.sqrt(2)
         halves = c.reshape(4, 2, 4).transpose(0, 1)
         basis = torch.einsum("vai,hbj->vhabij", halves, halves).reshape(2, 2, 16, 16)
-        return basis.to(device=device, dtype=torch.float32).contiguous()
+        high = _tf32(basis)
+        return torch.stack([high, _tf32(basis - high)]).to(device)
+
+
+def _tf32(x: Tensor) -> Tensor:
+    """Rounded to TF32's 11 significant bits, as float32."""
+    return ((x.float().view(torch.int32) + 4096) & -8192).view(torch.float32)
 
 
 @triton.jit
@@ -121,24 +128,28 @@ def differentiate_class(
 
 
 @triton.jit
-def _product(x, matrix, M: tl.constexpr):
-    # Three products of TF32 on tensor cores are as exact as float32.
-    if M.nvidia:
-        return tl.dot(x, matrix, input_precision="tf32x3")
-    else:
-        return tl.dot(x, matrix, input_precision="ieee")
-
-
-@triton.jit
 def _matrix(basis, V: tl.constexpr, H: tl.constexpr):
     p = tl.arange(0, 16)
-    return tl.load(basis + (2 * V + H) * 256 + p[:, None] * 16 + p[None, :])
+    at = basis + (2 * V + H) * 256 + p[:, None] * 16 + p[None, :]
+    return tl.load(at), tl.load(at + 1024)
 
 
 @triton.jit
 def _dct(x, matrix, V: tl.constexpr, H: tl.constexpr, M: tl.constexpr):
-    z = _product(x, tl.trans(matrix), M)
-    return _without_dc(z, V, H, M)
+    high, low = matrix
+    return _without_dc(_product(x, (tl.trans(high), tl.trans(low)), M), V, H, M)
+
+
+@triton.jit
+def _product(x, matrix, M: tl.constexpr):
+    """Three products of TF32 on tensor cores, together as exact as one of float32."""
+    PRECISION: tl.constexpr = "tf32" if M.nvidia else "ieee"
+    high, low = matrix
+    # Triton's own "tf32x3" does the same in twice the instructions: it looks for infinities.
+    most = ((x.to(tl.int32, bitcast=True) + 4096) & -8192).to(tl.float32, bitcast=True)
+    product = tl.dot(x - most, high, input_precision=PRECISION)
+    product = tl.dot(most, low, product, input_precision=PRECISION)
+    return tl.dot(most, high, product, input_precision=PRECISION)
 
 
 @triton.jit

@@ -31,7 +31,7 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _TILE = 32
 """Blocks of a program."""
 # Sums of products are meant to be fused: a kernel that needs one rounded says so.
-_OPTIONS = {"num_warps": 4, "enable_fp_fusion": True}
+_OPTIONS = {"num_warps": 2, "enable_fp_fusion": True}
 
 
 def forward(
