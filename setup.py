@@ -43,8 +43,8 @@ def kernels(name, *sources, flags=()):
 setup(
     cmdclass={"build_ext": BuildKernels},
     ext_modules=[
-        kernels("_coder", "module", "scan"),
-        kernels("_decisions", "module", "transform", "sampling", "trellis"),
+        kernels("_coder", "module", "scan_huffman", "scan_symbols", "scan_write", "scan_read"),
+        kernels("_decisions", "module", "transform", "soft_histogram", "sampling", "trellis"),
         # PyTorch shares its threads with whatever uses the same OpenMP.
         kernels(
             *("_layer", "module", "layer", "subsampled_layer", "quantize_rounds"), flags=[OPENMP]

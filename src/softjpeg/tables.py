@@ -113,7 +113,8 @@ def to_zigzag(table: Any) -> list[int]:
     >>> to_zigzag(np.arange(1, 65).reshape(8, 8))[:6]
     [1, 2, 9, 17, 10, 3]
     """
-    return [int(value) for value in validate_table("table", table).reshape(64)[ZIGZAG]]
+    entries: list[int] = validate_table("table", table).reshape(64)[ZIGZAG].tolist()
+    return entries
 
 
 def from_zigzag(values: Sequence[int]) -> Table:
