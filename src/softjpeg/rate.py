@@ -8,12 +8,14 @@ knows nothing of Huffman's 1-bit floor, zero runs and end-of-block codes: `scan_
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from softjpeg.cpmf import cpmf
 from softjpeg.entropy import scan_bits, scan_bits_batch
+from softjpeg.soft_histogram import SoftHistogram
+from softjpeg.soft_quantizer import check_index_set, reach
 
 __all__ = ["entropy_bits", "frequency_entropy", "predict_dc", "scan_bits", "scan_bits_batch"]
 
@@ -35,25 +37,51 @@ def frequency_entropy(
         levels, window: the index set, as in `cpmf`.
 
     Returns:
-        (8, 8) bits per coefficient ≥ 0, differentiable in z, q and α.
+        (8, 8) bits per coefficient ≥ 0, differentiable once in z, q and α. Memory is that of z.
+
+    Raises:
+        ValueError: z is not finite, q is not positive, or an impossible index set.
 
     >>> z = torch.tensor([0.0, 10.0]).reshape(2, 1, 1).expand(2, 8, 8)
     >>> q = torch.full((8, 8), 10.0)
     >>> frequency_entropy(z, q, 50 / q**2)[0, 0].item()
     1.0
     """
-    blocks = z.reshape(-1, 8, 8)
-    indices, probabilities = cpmf(blocks, q, alpha, levels=levels, window=window)
-    low = int(indices.min())
-    span = int(indices.max()) - low + 1
-    frequency = torch.arange(64, device=z.device).reshape(8, 8, 1)
-    bins = frequency * span + (indices - low).long()
-    with torch.no_grad():
-        marginal = torch.zeros(64 * span, dtype=z.dtype, device=z.device)
-        marginal.scatter_add_(0, bins.flatten(), probabilities.flatten())
-        cost = -torch.log2((marginal / len(blocks)).clamp_min(torch.finfo(z.dtype).tiny))
-    # ΣdP_m(i) = 0, so holding the cost of an index constant leaves value and gradient exact.
-    return (probabilities * cost[bins]).sum(-1).mean(0)
+    check_index_set(levels, window)
+    half = window // 2 if window is not None else reach(alpha * q**2)
+    entropy: Tensor = _Entropy.apply(z, q, alpha, half, levels)  # type: ignore[no-untyped-call]
+    return entropy
+
+
+class _Entropy(torch.autograd.Function):
+    """Keeps z, q, α and the cost ``-log₂ P_m(i)`` of every index: no index of a block."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, z: Tensor, q: Tensor, alpha: Tensor, half: int, levels: int | None
+    ) -> Tensor:
+        blocks, steps, sharpness = z.reshape(-1, 64), q.expand(8, 8), alpha.expand(8, 8)
+        found = SoftHistogram.of(blocks, steps.flatten(), sharpness.flatten(), half, levels)
+        marginal = found.marginal() / len(blocks)
+        cost = -torch.log2(marginal.clamp_min(torch.finfo(z.dtype).tiny))
+        ctx.save_for_backward(z, q, alpha, cost.to(z.dtype))
+        ctx.index_set = half, levels
+        return (marginal * cost).sum(1).reshape(8, 8).to(z.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        z, q, alpha, cost = ctx.saved_tensors
+        blocks, steps, sharpness = z.reshape(-1, 64), q.expand(8, 8), alpha.expand(8, 8)
+        found = SoftHistogram.of(blocks, steps.flatten(), sharpness.flatten(), *ctx.index_set)
+        # ΣdP_m(i) = 0: the cost of an index may be held constant.
+        scale = grad.flatten() / len(blocks)
+        to_z, *to_tables = found.gradient(cost, scale, of_z=ctx.needs_input_grad[0])
+        fitted = (
+            g.reshape(8, 8).sum_to_size(t.shape).to(t.dtype)
+            for g, t in zip(to_tables, (q, alpha), strict=True)
+        )
+        return None if to_z is None else to_z.reshape(z.shape), *fitted, None, None
 
 
 def predict_dc(z: Tensor) -> Tensor:

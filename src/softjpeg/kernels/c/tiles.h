@@ -1,20 +1,11 @@
-/* Blocks between a plane of samples, 64 coefficients in a row, and side by side.
-
-   Blocks are numbered in raster order; LANES of them may go on into the next row of blocks. */
+/* Blocks of 64 values, one after the other and side by side. */
 #ifndef SOFTJPEG_TILES_H
 #define SOFTJPEG_TILES_H
 
-#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "dct.h"
-
-typedef struct {
-    float *samples;
-    int64_t stride;        /* of its rows, in samples; at least 8 columns */
-    int64_t rows, columns; /* in blocks */
-} Plane;
+#include "lanes.h"
 
 /* Eight rows of LANES samples from LANES groups of eight, and back: loops that become shuffles. */
 INLINE void from_tile(const float *tile, Lanes x[8]) {
@@ -35,62 +26,24 @@ INLINE void to_tile(float *tile, Lanes x[8]) {
     }
 }
 
-/* Where each of `count` blocks from `first` on begins in a plane; lanes not used repeat the last. */
-INLINE void locate(const Plane *plane, int64_t first, int count, float *at[LANES]) {
-    int64_t row = first / plane->columns, column = first % plane->columns;
-    for (int l = 0; l < LANES; l++) {
-        at[l] = plane->samples + 8 * (row * plane->stride + column);
-        if (l + 1 < count && ++column == plane->columns) column = 0, row++;
+/* `count` blocks of 64 values from `first` on; lanes not used repeat the last of them. */
+INLINE void load_blocks(const float *values, int64_t first, int count, Lanes x[64]) {
+    float tile[8 * LANES];
+    for (int i = 0; i < 8; i++) {
+        for (int l = 0; l < LANES; l++) {
+            int64_t block = first + (l < count ? l : count - 1);
+            memcpy(tile + 8 * l, values + 64 * block + 8 * i, 32);
+        }
+        from_tile(tile, x + 8 * i);
     }
 }
 
-INLINE int lanes_from(const Plane *plane, int64_t first) {
-    int64_t left = plane->rows * plane->columns - first;
-    return left < LANES ? (int)left : LANES;
-}
-
-/* The coefficients of a plane, (rows, columns, 8, 8). */
-CLONES static void plane_to_coefficients(const Plane *plane, float *coefficients) {
-    for (int64_t first = 0; first < plane->rows * plane->columns; first += LANES) {
-        int count = lanes_from(plane, first);
-        float *at[LANES], tile[8 * LANES];
-        Lanes x[64];
-        locate(plane, first, count, at);
-        for (int i = 0; i < 8; i++) {
-            for (int l = 0; l < LANES; l++) memcpy(tile + 8 * l, at[l] + i * plane->stride, 32);
-            from_tile(tile, x + 8 * i);
-        }
-        block_dct(x);
-        for (int i = 0; i < 8; i++) {
-            to_tile(tile, x + 8 * i);
-            for (int l = 0; l < count; l++)
-                memcpy(coefficients + 64 * (first + l) + 8 * i, tile + 8 * l, 32);
-        }
-    }
-}
-
-/* A plane from its coefficients; where `steps` (64) are given these are first rounded to them. */
-CLONES static void coefficients_to_plane(
-    const float *coefficients, const float *steps, const Plane *plane) {
-    for (int64_t first = 0; first < plane->rows * plane->columns; first += LANES) {
-        int count = lanes_from(plane, first);
-        float *at[LANES], tile[8 * LANES];
-        Lanes x[64];
-        locate(plane, first, count, at);
-        for (int i = 0; i < 8; i++) {
-            for (int l = 0; l < LANES; l++) {
-                int64_t block = first + (l < count ? l : count - 1);
-                memcpy(tile + 8 * l, coefficients + 64 * block + 8 * i, 32);
-            }
-            from_tile(tile, x + 8 * i);
-        }
-        if (steps)
-            for (int m = 0; m < 64; m++) EACH_LANE x[m][l] = steps[m] * rintf(x[m][l] / steps[m]);
-        block_idct(x);
-        for (int i = 0; i < 8; i++) {
-            to_tile(tile, x + 8 * i);
-            for (int l = 0; l < count; l++) memcpy(at[l] + i * plane->stride, tile + 8 * l, 32);
-        }
+INLINE void store_blocks(float *values, int64_t first, int count, Lanes x[64]) {
+    float tile[8 * LANES];
+    for (int i = 0; i < 8; i++) {
+        to_tile(tile, x + 8 * i);
+        for (int l = 0; l < count; l++)
+            memcpy(values + 64 * (first + l) + 8 * i, tile + 8 * l, 32);
     }
 }
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "tiles.h"
+#include "planes.h"
 
 enum { OUT_OF_MEMORY = -1 };
 

@@ -1,0 +1,101 @@
+"""The entropy's histogram without a window tensor, against the sum over all of it in float64."""
+
+import itertools
+
+import pytest
+import torch
+
+from softjpeg.cpmf import cpmf
+from softjpeg.kernels import soft_histogram as kernel
+from softjpeg.rate import frequency_entropy
+
+OPTIONS = [{}, {"window": 3}, {"window": 5, "levels": 3}, {"levels": 1}, {"levels": 40}]
+
+
+def window_entropy(z, q, alpha, **options):
+    """The definition, with every index of every block at once."""
+    blocks = z.reshape(-1, 8, 8)
+    indices, p = cpmf(blocks, q, alpha, **options)
+    low, high = int(indices.min()), int(indices.max())
+    total = torch.zeros(8, 8, dtype=z.dtype)
+    for index in range(low, high + 1):
+        marginal = (p * (indices == index)).sum(-1).mean(0)
+        total = total - marginal * marginal.clamp_min(1e-300).log2()
+    return total
+
+
+def arguments(count, hardness, spread=12.0):
+    generator = torch.Generator().manual_seed(count)
+    z = torch.randn(count, 8, 8, generator=generator) * spread / torch.arange(1, 65).reshape(8, 8)
+    q = torch.rand(8, 8, generator=generator) * 20 + 0.5
+    return z, q, hardness * (0.5 + torch.rand(8, 8, generator=generator)) / q**2
+
+
+def with_gradients(function, tensors, weights, **options):
+    leaves = [t.detach().clone().requires_grad_() for t in tensors]
+    value = function(*leaves, **options)
+    return value.detach(), torch.autograd.grad((value * weights.to(value)).sum(), leaves)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("hardness", [0.05, 1.0, 20.0, 1e5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_value_and_gradients_are_the_definitions(options, hardness, dtype):
+    """float32 is the kernel, where it was built; float64 is the loop over offsets."""
+    weights = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    for count in (1, 21):
+        exact = [t.double() for t in arguments(count, hardness)]
+        given = [t.to(dtype) for t in exact]
+        wanted, true = with_gradients(window_entropy, exact, weights, **options)
+        found, gradients = with_gradients(frequency_entropy, given, weights, **options)
+        tolerance = 1e-10 if dtype == torch.float64 else 3e-5
+        assert found.dtype == dtype
+        assert torch.allclose(found.double(), wanted, rtol=tolerance, atol=tolerance)
+        for a, b in zip(gradients, true, strict=True):
+            assert a.dtype == dtype
+            assert (a - b).abs().max() <= 5 * tolerance * b.abs().max().clamp_min(1e-3)
+
+
+@pytest.mark.skipif(not kernel.is_built(), reason="the kernels were not built")
+def test_the_kernel_is_the_loop(monkeypatch):
+    for hardness, options in itertools.product((0.05, 20.0, 1e5), OPTIONS):
+        given, weights = arguments(150, hardness, 3000.0), torch.ones(8, 8)
+        fast = with_gradients(frequency_entropy, given, weights, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr("softjpeg.kernels.soft_histogram.is_built", lambda: False)
+            slow = with_gradients(frequency_entropy, given, weights, **options)
+        assert torch.allclose(fast[0], slow[0], rtol=1e-4, atol=1e-5)
+        for a, b in zip(fast[1], slow[1], strict=True):
+            assert (a - b).abs().max() <= 1e-4 * b.abs().max() + 1e-6
+
+
+def test_nothing_larger_than_the_coefficients_is_kept():
+    z, q, alpha = (t.requires_grad_() for t in arguments(2000, 5.0))
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.data_ptr()] = tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        frequency_entropy(z, q, alpha).sum().backward()
+    assert sum(kept.values()) < 1.2 * z.numel()
+
+
+def test_blocks_of_any_strides():
+    z, q, alpha = arguments(60, 5.0)
+    turned = z.reshape(3, 20, 8, 8).transpose(0, 1)
+    assert torch.allclose(frequency_entropy(turned, q, alpha), frequency_entropy(z, q, alpha))
+    twice = frequency_entropy(z[::2].transpose(-1, -2), q.T, alpha.T)
+    assert torch.allclose(twice, frequency_entropy(z[::2].clone(), q, alpha).T)
+
+
+def test_refusals():
+    z, q, alpha = arguments(4, 5.0)
+    with pytest.raises(ValueError, match="q must be positive, got -1"):
+        frequency_entropy(z, q - q[0, 0] - 1, alpha)
+    z[2, 3, 4] = torch.inf
+    with pytest.raises(ValueError, match="z must be finite"):
+        frequency_entropy(z, q, alpha)
+    with pytest.raises(ValueError, match="levels must be at least 1 or None, got 0"):
+        frequency_entropy(z, q, alpha, levels=0)
