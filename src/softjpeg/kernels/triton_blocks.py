@@ -5,7 +5,7 @@ them. Sums and differences of the four part the frequencies by the parities of r
 each of these classes is a product with a (16, 16) basis: 16 multiplications per coefficient, where
 the (64, 64) basis takes 64, and 4 KB of basis where that takes 16.
 """
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ A chroma sample stands for V rows (2 at 4:2:0, 1 at 4:2:2) and two columns of pi
 (pointers to the first red pixel of each block's image, channel stride, stride down, right); ``at``
 is (row, column) of blocks and (height, width) of the image.
 """
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 
 from __future__ import annotations
 

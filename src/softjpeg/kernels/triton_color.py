@@ -4,7 +4,7 @@ Each pixel is read once and written once; backward, input and gradient are read,
 Chroma is held around 0, so only luma is shifted. The scale 255 cancels out of the image's gradient,
 and whoever adds up the sums of table gradients divides them by it.
 """
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 
 from __future__ import annotations
 

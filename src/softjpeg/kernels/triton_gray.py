@@ -2,7 +2,7 @@
 
 Each sample is read once and written once; backward, input and gradient are read, one is written.
 """
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 
 from __future__ import annotations
 

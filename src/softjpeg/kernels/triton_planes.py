@@ -3,7 +3,7 @@
 ``at`` is (row, column, height, width): of N blocks, (N, 1), and of the plane in samples. ``here``
 is (pointers to the first samples of the blocks, stride down, stride right).
 """
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 
 from __future__ import annotations
 

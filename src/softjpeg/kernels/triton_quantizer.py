@@ -5,7 +5,7 @@ A tile is (N, 16) float32, a row of (1, 16) steps q and sharpnesses α beside it
 About the nearest index c, with ``r = z - cq``, the weights ``w_k = exp(αqk(2r - kq))`` follow from
 two exponentials: ``w₁`` upward, ``w₋₁`` downward, and ``w_{k+1} = w_k·w₁·e^{-2hk}``.
 """
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 
 from __future__ import annotations
 

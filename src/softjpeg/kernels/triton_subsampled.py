@@ -9,7 +9,7 @@ and write and read the chroma planes between: at 4:2:0, of bytes per float32 pix
 
 What the second kernel reads again is in the L2 cache where a batch is not much larger than that.
 """
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 
 from __future__ import annotations
 
