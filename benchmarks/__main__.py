@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import importlib
 import json
+import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -105,10 +106,12 @@ def environment() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             installed.append(f"{package} {version(package)}")
     kernels = [name for name in ("_layer", "_decisions", "_coder") if library(name) is not None]
+    openmp = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("OMP_")]
     return {
         **of_machine(),
         "peers": ", ".join(installed),
-        "C kernels": ", ".join(kernels) or "none",
+        "C kernels": f"C kernels: {', '.join(kernels) or 'not built'}",
+        "OpenMP": ", ".join(sorted(openmp)) or "none",
     }
 
 

@@ -173,7 +173,7 @@ def test_files_from_the_command(tmp_path, monkeypatch, capsys):
     assert kept["command"] == "python -m benchmarks files --quick --threads 1"
     assert kept["threads"] == 1
     assert "torch" in kept["environment"]["versions"]
-    assert [g["number"] for g in kept["goals"]] == [5] * 4
+    assert [g["number"] for g in kept["goals"]] == [5] * 5
     for table in kept["tables"]:
         for row in table["rows"]:
             assert row["name"] in shown

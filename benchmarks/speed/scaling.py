@@ -2,7 +2,7 @@
 
 Every point is a process of its own, forked where PyTorch is loaded already: its peak memory is
 what forward and backward needed beyond the image and the gradient of the output: at least the
-output and the gradient of the image.
+output and the gradient of the image (0 where the process had as much at hand).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import multiprocessing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.speed.pure import pure
 from benchmarks.speed.subject import Options, Result, smooth_images, threads
 from benchmarks.speed.timing import bytes_kept, quartiles, take_turns
 
@@ -24,6 +25,7 @@ class Point(NamedTuple):
     threads: int = 1
     rounds: int = 1
     subsampling: str = "4:4:4"
+    kernels: bool = True
 
 
 def points(options: Options) -> dict[str, dict[str, Point]]:
@@ -40,7 +42,8 @@ def points(options: Options) -> dict[str, dict[str, Point]]:
         "threads, 8 images 224x224": {str(n): Point(threads=n) for n in counts},
         "rounds, 8 images 224x224": {str(n): Point(rounds=n) for n in (1, 2, 3, 5)},
         "subsampling, 8 images 224x224": {
-            s: Point(subsampling=s) for s in ("4:4:4", "4:2:2", "4:2:0")
+            **{s: Point(subsampling=s) for s in ("4:4:4", "4:2:2", "4:2:0")},
+            "4:4:4, pure functions": Point(kernels=False),
         },
     }
 
@@ -66,6 +69,8 @@ def measure(point: Point, turns: int) -> dict[str, Any]:
         # The first call of all loads what later ones share.
         ModulePeer(layer, images[:1, :, :8, :8])()
         step, size = ModulePeer(layer, images), images.numel() * images.element_size()
+        if not point.kernels:
+            step.forward = pure(step.forward)
         before = _memory("VmRSS")
         step()
         peak = _memory("VmHWM") - before
@@ -83,7 +88,8 @@ def measure(point: Point, turns: int) -> dict[str, Any]:
 def run(options: Options) -> Result:
     """Measure."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "softjpeg.layer", "softjpeg.feature_layer"])
+    # The compiler is what the first operator of a process imports.
+    context.set_forkserver_preload(["torch._dynamo", "softjpeg.layer", "softjpeg.feature_layer"])
     tables = []
     for title, named in points(options).items():
         rows = []

@@ -38,7 +38,7 @@ def run(options: Options) -> Result:
     times: Times = {name: [] for name in (*PROGRAMS, *LINES)}
     # The first round warms caches up.
     with tempfile.TemporaryDirectory() as cache:
-        for kept in [False] * (not options.quick) + [True] * (2 if options.quick else 11):
+        for kept in [False] * (not options.quick) + [True] * (2 if options.quick else 7):
             found = {name: _process(words, cache)[0] for name, words in PROGRAMS.items()}
             stamps = json.loads(_process(["-c", STAMPED, *LINES], cache)[1])
             for name, before, after in zip(LINES, stamps, stamps[1:], strict=False):
