@@ -41,12 +41,12 @@ def cpmf(
     half = window // 2 if window is not None else reach(alpha * q**2)
     c, _ = nearest_index(z.detach(), q.detach(), levels)
     offsets = torch.arange(-half, half + 1, dtype=z.dtype, device=z.device)
-    indices = c[..., None] + offsets
-    q, alpha = q.expand_as(z)[..., None], alpha.expand_as(z)[..., None]
-    logits = -alpha * (z[..., None] - indices * q) ** 2
+    # Sums over a short last axis are slow: the window comes first until the end.
+    indices = c + offsets.reshape(-1, *[1] * z.ndim)
+    logits = -alpha * (z - indices * q) ** 2
     if levels is not None:
         logits = logits.masked_fill(indices.abs() > levels, -torch.inf)
-    return indices, torch.softmax(logits, dim=-1)
+    return indices.movedim(0, -1), torch.softmax(logits, dim=0).movedim(0, -1)
 
 
 def sample_index(

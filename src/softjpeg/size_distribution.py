@@ -80,6 +80,9 @@ def differenced(sizes: SizeDistribution, shift: float) -> SizeDistribution:
     def apply(z: Tensor, q: Tensor, alpha: Tensor) -> Tensor:
         with torch.no_grad():
             value = sizes(z, q, alpha)
+        if not torch.is_grad_enabled():
+            return value
+        with torch.no_grad():
             up, down = (
                 sizes(z, q * math.exp(step), alpha * math.exp(-2 * step))
                 for step in (shift, -shift)
