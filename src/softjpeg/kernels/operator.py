@@ -8,11 +8,11 @@ on CUDA (`triton_layer`). Nothing but its inputs is kept for the backward pass. 
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,7 +20,20 @@ from torch import Tensor
 from softjpeg.kernels import cpu_layer
 from softjpeg.kernels.library import switched_off
 
+
+class Settings(NamedTuple):
+    """What the backends are told besides tensors; see `softjpeg.kernels.cpu_layer.forward`."""
+
+    layout: str
+    rounding: bool
+    levels: int | None
+    window: int | None
+    zero_dc: bool
+
+
 _HALF_OR_SINGLE = (torch.float32, torch.float16, torch.bfloat16)
+_TRITON = (3, 9)
+"""The first version that the kernels have been run with."""
 _PURE = ContextVar("pure", default=False)
 
 
@@ -41,8 +54,9 @@ def jpeg_layer(
     >>> tuple(jpeg_layer(x, tables, tables, "4:2:0", False, None, None, False).shape)
     (1, 3, 9, 9)
     """
-    settings = _settings(layout, rounding, levels, window, zero_dc)
-    return _backend(image).forward(image, steps, alphas, **settings)  # type: ignore[no-any-return]
+    settings = Settings(layout, rounding, levels, window, zero_dc)._asdict()
+    shown: Tensor = _backend(image).forward(image, steps.float(), alphas.float(), **settings)
+    return shown
 
 
 @torch.library.custom_op("softjpeg::jpeg_layer_backward", mutates_args=())
@@ -58,11 +72,10 @@ def _gradients(
     zero_dc: bool,
     of_image: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    settings = _settings(layout, rounding, levels, window, zero_dc)
-    settings["of_image"] = of_image
-    return _backend(image).backward(  # type: ignore[no-any-return]
-        gradient, image, steps, alphas, **settings
-    )
+    settings = Settings(layout, rounding, levels, window, zero_dc)._asdict()
+    tables = steps.float(), alphas.float()
+    found = _backend(image).backward(gradient, image, *tables, of_image=of_image, **settings)
+    return found[0], found[1].to(steps.dtype), found[2].to(alphas.dtype)
 
 
 @jpeg_layer.register_fake
@@ -112,18 +125,6 @@ def pure_functions() -> Iterator[None]:
         _PURE.reset(token)
 
 
-def _settings(
-    layout: str, rounding: bool, levels: int | None, window: int | None, zero_dc: bool
-) -> dict[str, Any]:
-    return {
-        "layout": layout,
-        "rounding": rounding,
-        "levels": levels,
-        "window": window,
-        "zero_dc": zero_dc,
-    }
-
-
 def _backend(image: Tensor) -> Any:
     if image.device.type == "cuda":
         from softjpeg.kernels import triton_layer
@@ -134,4 +135,8 @@ def _backend(image: Tensor) -> Any:
 
 @functools.cache
 def _has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
+    try:
+        major, minor = importlib.metadata.version("triton").split(".")[:2]
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return (int(major), int(minor)) >= _TRITON

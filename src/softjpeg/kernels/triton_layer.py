@@ -102,12 +102,14 @@ def backward(
     levels: int | None = None,
     window: int | None = None,
     zero_dc: bool = False,
+    of_image: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of what `forward` was given, from the one of its result; rounding passes it on.
 
     Args:
         grad: (B, C, H, W) of any dtype of images, any strides.
         image, steps, alphas, layout, rounding, levels, window, zero_dc: as given to `forward`.
+        of_image: whether the first is asked for; else it is empty.
 
     Returns:
         Those of image (its dtype), steps (at fixed α) and alphas (at fixed q), both float32.
@@ -155,6 +157,7 @@ def backward(
             )  # fmt: skip
             found = sums.sum(0)
     by_steps, by_alphas = _by_round(found, steps.shape[1], layout).unbind(2)
+    out = out if of_image else out.new_empty(0)
     return out, by_steps.reshape(steps.shape), by_alphas.reshape(alphas.shape)
 
 

@@ -12,7 +12,7 @@ INLINE float weight(float x) {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     float bounded = x > -40.0f ? x : -40.0f;
     float n = bounded * 1.44269504f + magic;
-    int32_t bits;
+    uint32_t bits;
     memcpy(&bits, &n, 4);
     n -= magic;
     float f = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;

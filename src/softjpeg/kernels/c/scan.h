@@ -1,4 +1,4 @@
-/* What the parts of the entropy coder share: layouts, zigzag order, big-endian words. */
+/* What the parts of the entropy coder share: layouts, big-endian words. */
 #ifndef SOFTJPEG_SCAN_H
 #define SOFTJPEG_SCAN_H
 
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lanes.h"
+#include "zigzag.h"
 
 #define MAX_COMPONENTS 4
 #define EOB 0x00
@@ -46,13 +47,6 @@ INLINE int slots_of_row(const Layout *layout, int32_t mcu_row, Slot slots[MAX_SL
     }
     return count;
 }
-
-/* Raster place of each coefficient in zigzag order. */
-static const uint8_t RASTER[64] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-};
 
 /* A word as its eight bytes stand in a file, or the other way round. */
 INLINE uint64_t big_endian(uint64_t word) {

@@ -114,13 +114,13 @@ INLINE int read_block(Reader *in, const Decoder *dc, const Decoder *ac, int16_t 
                 /* ZRL is a run of 15 before a 0. */
                 place += (symbol >> 4) + 1;
                 if (symbol < 0 || place > 63) return -1;
-                block[RASTER[place]] = (int16_t)value;
+                block[ZIGZAG[place]] = (int16_t)value;
                 break;
             }
             skip(in, entry.length);
             place += (entry.symbol >> 4) + 1;
             if (place > 63) return -1;
-            block[RASTER[place]] = entry.value;
+            block[ZIGZAG[place]] = entry.value;
         }
     }
     return 0;

@@ -13,7 +13,7 @@ static uint64_t ZIGZAG_OF_ROW[8][256];
 
 __attribute__((constructor)) static void fill_zigzag_of_row(void) {
     for (int place = 0; place < 64; place++)
-        for (int row = RASTER[place] / 8, bit = RASTER[place] % 8, set = 0; set < 256; set++)
+        for (int row = ZIGZAG[place] / 8, bit = ZIGZAG[place] % 8, set = 0; set < 256; set++)
             ZIGZAG_OF_ROW[row][set] |= (uint64_t)(set >> bit & 1) << place;
 }
 
@@ -62,7 +62,7 @@ INLINE uint32_t send_ac(const int16_t *block, uint64_t places, uint32_t table, S
     int before = 0;
     for (; places; places &= places - 1) {
         int place = __builtin_ctzll(places), run = place - before - 1;
-        int value = block[RASTER[place]], size = size_of(value);
+        int value = block[ZIGZAG[place]], size = size_of(value);
         for (; run > 15; run -= 16) send(to, table | ZRL, 0);
         send(to, table | run << 4 | (size & 15), value_bits(value, size) & 0xFFFF);
         magnitudes |= (uint32_t)(value < 0 ? -value : value);
