@@ -135,11 +135,14 @@ class Distortion:
 
 def _stretched(grid: Floats, rows: int, columns: int) -> Floats:
     """A grid over an image of so many blocks, linear between the centres of its cells."""
-    for count in (columns, rows):
-        cells = grid.shape[1]
-        centres = (np.arange(count) + 0.5) * cells / count - 0.5
-        # One axis after the other: each turn leaves the grid transposed.
-        grid = np.stack([np.interp(centres, np.arange(cells), line) for line in grid], axis=1)
+    for count in (rows, columns):
+        cells = len(grid)
+        centres = np.clip((np.arange(count) + 0.5) * cells / count - 0.5, 0, cells - 1)
+        low = centres.astype(int)
+        share = (centres - low)[:, None]
+        high = np.minimum(low + 1, cells - 1)
+        # Each turn stretches the first axis and leaves the other one first.
+        grid = ((1 - share) * grid[low] + share * grid[high]).T
     return grid
 
 
