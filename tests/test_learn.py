@@ -181,6 +181,13 @@ def test_bad_networks_and_labels():
             call(Nan())
         with pytest.raises(ValueError, match="network cannot read images of 16x16 pixels"):
             call(nn.Sequential(nn.Flatten(), nn.Linear(5, 2)))
+
+    class Steep(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3)) + (0 * x).sqrt().sum()
+
+    with pytest.raises(ValueError, match="the gradient is not finite on compressed images 0 to 0"):
+        learn(Steep(), x, target_bpp=9.0)
     labels = torch.full((8,), 9)
     with pytest.raises(ValueError, match="labels must be below 8 classes, got 9"):
         learn(HighFrequencyReader(), x, labels=labels, target_bpp=9.0)
