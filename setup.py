@@ -1,5 +1,6 @@
 """Builds the C kernels. Where that fails, softjpeg installs all the same, and is slower."""
 
+import runpy
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -8,7 +9,8 @@ from setuptools.errors import CompileError, LinkError
 
 FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math"]
 OPENMP = "-fopenmp"
-SOURCES = "src/softjpeg/kernels/c"
+SOURCES = Path("src/softjpeg/kernels/c")
+DIGEST = runpy.run_path("src/softjpeg/kernels/library.py")["sources_digest"](SOURCES)
 
 
 class BuildKernels(build_ext):
@@ -31,8 +33,12 @@ def kernels(name, *sources, flags=()):
     return Extension(
         f"softjpeg.kernels.{name}",
         [f"{SOURCES}/{source}.c" for source in sources],
-        depends=[str(header) for header in Path(SOURCES).glob("*.h")],
-        define_macros=[("MODULE", name), ("Py_LIMITED_API", "0x030A0000")],
+        depends=[str(file) for file in SOURCES.iterdir()],
+        define_macros=[
+            ("MODULE", name),
+            ("DIGEST", f'"{DIGEST}"'),
+            ("Py_LIMITED_API", "0x030A0000"),
+        ],
         py_limited_api=True,
         extra_compile_args=[*FLAGS, *flags],
         extra_link_args=list(flags),

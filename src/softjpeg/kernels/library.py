@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import importlib
 import os
+import warnings
+from pathlib import Path
 
 
 def library(name: str) -> ctypes.CDLL | None:
@@ -25,10 +28,26 @@ def switched_off() -> bool:
     return os.environ.get("SOFTJPEG_KERNELS") == "0"
 
 
+def sources_digest(folder: Path) -> str:
+    """A digest of the C files of a folder, which a library built from them carries."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".c", ".h"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
 @functools.cache
 def _opened(name: str) -> ctypes.CDLL | None:
     try:
         module = importlib.import_module(f"softjpeg.kernels.{name}")
-        return ctypes.CDLL(module.__file__)
+        opened = ctypes.CDLL(module.__file__)
     except (ImportError, OSError):
         return None
+    folder = Path(__file__).parent / "c"
+    # A checkout may have gone on since it was installed; called otherwise than it was built, a
+    # library would crash.
+    if folder.is_dir() and sources_digest(folder) != getattr(module, "sources", None):
+        warnings.warn(
+            f"softjpeg.kernels.{name} is older than its sources and is not used: install again",
+            stacklevel=2,
+        )
+        return None
+    return opened

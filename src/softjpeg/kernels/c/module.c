@@ -8,4 +8,11 @@
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, NAME(MODULE), NULL, -1, NULL};
 
-PyMODINIT_FUNC INIT(MODULE)(void) { return PyModule_Create(&module); }
+PyMODINIT_FUNC INIT(MODULE)(void) {
+    PyObject *self = PyModule_Create(&module);
+    if (self && PyModule_AddStringConstant(self, "sources", DIGEST)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
