@@ -9,7 +9,7 @@ import torch
 
 from softjpeg import FeatureJPEGLayer, JPEGLayer
 from softjpeg.kernels import cpu_layer
-from softjpeg.kernels.operator import jpeg_layer, pure_functions, supports
+from softjpeg.kernels.operator import pure_functions, supports
 
 pytestmark = pytest.mark.skipif(
     not cpu_layer.available(), reason="the C kernels were not built, or are switched off"
@@ -162,7 +162,14 @@ def test_operator(layout, kinds):
     tables = torch.full((1, kinds, 8, 8), 3.0, requires_grad=True)
     arguments = (x, tables, 0.5 * tables.detach(), layout, False, 127, 5, False)
     checks = ("test_schema", "test_autograd_registration", "test_faketensor")
-    torch.library.opcheck(jpeg_layer, arguments, test_utils=checks)
+    torch.library.opcheck(torch.ops.softjpeg.jpeg_layer.default, arguments, test_utils=checks)
+
+
+def test_a_second_derivative_is_refused():
+    x = torch.rand(1, 3, 8, 8, requires_grad=True)
+    (first,) = torch.autograd.grad(JPEGLayer(hardness=4.0)(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once only"):
+        first.sum().backward()
 
 
 def test_export_has_one_operator():

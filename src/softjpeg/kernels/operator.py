@@ -37,7 +37,6 @@ _TRITON = (3, 9)
 _PURE = ContextVar("pure", default=False)
 
 
-@torch.library.custom_op("softjpeg::jpeg_layer", mutates_args=())
 def jpeg_layer(
     image: Tensor,
     steps: Tensor,
@@ -54,12 +53,27 @@ def jpeg_layer(
     >>> tuple(jpeg_layer(x, tables, tables, "4:2:0", False, None, None, False).shape)
     (1, 3, 9, 9)
     """
+    shown: Tensor = torch.ops.softjpeg.jpeg_layer(
+        image, steps, alphas, layout, rounding, levels, window, zero_dc
+    )
+    return shown
+
+
+def _forward(
+    image: Tensor,
+    steps: Tensor,
+    alphas: Tensor,
+    layout: str,
+    rounding: bool,
+    levels: int | None,
+    window: int | None,
+    zero_dc: bool,
+) -> Tensor:
     settings = Settings(layout, rounding, levels, window, zero_dc)._asdict()
     shown: Tensor = _backend(image).forward(image, steps.float(), alphas.float(), **settings)
     return shown
 
 
-@torch.library.custom_op("softjpeg::jpeg_layer_backward", mutates_args=())
 def _gradients(
     gradient: Tensor,
     image: Tensor,
@@ -78,13 +92,11 @@ def _gradients(
     return found[0], found[1].to(steps.dtype), found[2].to(alphas.dtype)
 
 
-@jpeg_layer.register_fake
-def _(image: Tensor, *_: Any) -> Tensor:
+def _like_the_image(image: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(image)
 
 
-@_gradients.register_fake
-def _(
+def _like_the_gradients(
     gradient: Tensor, image: Tensor, steps: Tensor, alphas: Tensor, *settings: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
     of_image = settings[-1]
@@ -99,11 +111,31 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     of_image = ctx.needs_input_grad[0]
-    image, steps, alphas = _gradients(gradient, *ctx.saved_tensors, *ctx.settings, of_image)
+    image, steps, alphas = torch.ops.softjpeg.jpeg_layer_backward(
+        gradient, *ctx.saved_tensors, *ctx.settings, of_image
+    )
     return (image if of_image else None, steps, alphas, None, None, None, None, None)
 
 
-jpeg_layer.register_autograd(_backward, setup_context=_keep)
+def _twice(ctx: Any, *gradients: Tensor) -> None:
+    raise RuntimeError("the JPEG layer can be differentiated once only, not its gradient again")
+
+
+# `torch.library.custom_op` would do all this, but its operators import PyTorch's compiler, which
+# takes seconds, when they are first called.
+_LIBRARY = torch.library.Library("softjpeg", "FRAGMENT")
+for _name, _function, _fake in (
+    ("jpeg_layer", _forward, _like_the_image),
+    ("jpeg_layer_backward", _gradients, _like_the_gradients),
+):
+    _LIBRARY.define(_name + torch.library.infer_schema(_function, mutates_args=()))
+    for _device in ("CPU", "CUDA"):
+        _LIBRARY.impl(_name, _function, _device)
+    torch.library.register_fake(f"softjpeg::{_name}", _fake, lib=_LIBRARY)
+torch.library.register_autograd(
+    "softjpeg::jpeg_layer", _backward, setup_context=_keep, lib=_LIBRARY
+)
+torch.library.register_autograd("softjpeg::jpeg_layer_backward", _twice, lib=_LIBRARY)
 
 
 def supports(image: Tensor, levels: int | None, window: int | None) -> bool:
