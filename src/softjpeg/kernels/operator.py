@@ -123,7 +123,7 @@ def _twice(ctx: Any, *gradients: Tensor) -> None:
 
 # `torch.library.custom_op` would do all this, but its operators import PyTorch's compiler, which
 # takes seconds, when they are first called.
-_LIBRARY = torch.library.Library("softjpeg", "FRAGMENT")
+_LIBRARY: Any = torch.library.Library("softjpeg", "FRAGMENT")  # type: ignore[no-untyped-call]
 for _name, _function, _fake in (
     ("jpeg_layer", _forward, _like_the_image),
     ("jpeg_layer_backward", _gradients, _like_the_gradients),
