@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 SUBJECTS = ("layer", "step", "learn", "files", "start-up", "scaling", "gpu")
-PACKAGES = ("torchvision", "timm", "triton", "kornia", "jpeglib", "simplejpeg", "scikit-image")
+PACKAGES = ("torchvision", "triton", "kornia", "jpeglib", "simplejpeg", "scikit-image")
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, RESULTS = DOCS / "speed.md", DOCS / "results" / "speed"
 

@@ -1,5 +1,6 @@
 """The speed suite: that its subjects run, and that its arithmetic and pages are right."""
 
+import doctest
 import json
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks.speed import gpu, layer, page, peers, scaling, start_up, timing  # noqa: E402
+from benchmarks.speed import gpu, layer, page, peers, scaling, start_up, subject, timing  # noqa: E402
 from benchmarks.speed.pure import pure  # noqa: E402
 from benchmarks.speed.subject import MissingError, Options, gather, goal  # noqa: E402
 
@@ -246,3 +247,16 @@ def test_paths_stay_out_of_results(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["benchmarks", "layer", "--authors", str(tmp_path)])
     said = command.command("layer", command.parsed())
     assert said == "python -m benchmarks layer --authors CHECKOUT"
+
+
+@pytest.mark.parametrize("module", [timing, page, subject])
+def test_examples(module):
+    assert doctest.testmod(module).attempted > 0
+    assert doctest.testmod(module).failed == 0
+
+
+def test_the_page_is_made_of_the_results(tmp_path):
+    kept = command.PAGE.read_text()
+    (tmp_path / "speed.md").write_text(kept)
+    page.write_page(tmp_path / "speed.md", command.RESULTS)
+    assert (tmp_path / "speed.md").read_text() == kept

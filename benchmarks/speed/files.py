@@ -36,14 +36,14 @@ _SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 def pictures(quick: bool) -> tuple[list[Image.Image], str]:
     """scikit-image's five photos, or where it is not installed a made-up one; and which."""
     if quick:
-        return [made_up(64)], "a made-up picture"
+        return [made_up(64)], "A made-up picture"
     try:
         from softjpeg.photos import find_photos
 
         found = [Image.open(photo.path).convert("RGB") for photo in find_photos()[-5:]]
     except ModuleNotFoundError:
-        return [made_up(1024)], "a made-up picture (scikit-image is not installed)"
-    return found, "five photos of scikit-image"
+        return [made_up(1024)], "A made-up picture (scikit-image is not installed)"
+    return found, "Five photos of scikit-image"
 
 
 def made_up(size: int) -> Image.Image:

@@ -38,7 +38,9 @@ def write_page(page: Path, results: Path) -> None:
     if START not in text or END not in text:
         raise ValueError(f"{page} must hold the lines {START} and {END}")
     before, _, rest = text.partition(START)
-    made = "\n\n".join([goals_text(subjects), *(section(subject) for subject in subjects)])
+    machine = machine_text(subjects[0])
+    parts = [goals_text(subjects), f"Where nothing else is said: {machine}."]
+    made = "\n\n".join([*parts, *(section(subject, machine) for subject in subjects)])
     write_atomically(page, f"{before}{START}\n\n{made}\n\n{END}{rest.partition(END)[2]}".encode())
 
 
@@ -56,12 +58,17 @@ def goals_text(subjects: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def section(subject: dict[str, Any]) -> str:
-    """A subject as Markdown: what it is, how to repeat it, where it ran, its tables."""
-    ran = "; ".join(value for value in subject["environment"].values() if value != "none")
-    parts = [f"## {subject['subject'].capitalize()}", subject["about"]]
-    parts += [f"    {subject['command']}", f"{subject['setting']}. {ran}."]
-    return "\n\n".join([*parts, *map(table_text, subject["tables"])])
+def section(subject: dict[str, Any], machine: str = "") -> str:
+    """A subject as Markdown: what it is, how to repeat it, its tables, and an unusual machine."""
+    parts = [f"## {subject['subject'].capitalize()}", subject["about"], f"    {subject['command']}"]
+    facts = (subject["setting"], machine_text(subject))
+    said = " ".join(f"{fact}." for fact in facts if fact not in ("", machine))
+    return "\n\n".join([*parts, *([said] if said else []), *map(table_text, subject["tables"])])
+
+
+def machine_text(subject: dict[str, Any]) -> str:
+    """Where a subject ran, with which versions."""
+    return "; ".join(value for value in subject["environment"].values() if value != "none")
 
 
 def subject_text(subject: dict[str, Any]) -> str:

@@ -88,8 +88,7 @@ def measure(point: Point, turns: int) -> dict[str, Any]:
 def run(options: Options) -> Result:
     """Measure."""
     context = multiprocessing.get_context("forkserver")
-    # The compiler is what the first operator of a process imports.
-    context.set_forkserver_preload(["torch._dynamo", "softjpeg.layer", "softjpeg.feature_layer"])
+    context.set_forkserver_preload(["torch", "softjpeg.layer", "softjpeg.feature_layer"])
     tables = []
     for title, named in points(options).items():
         rows = []
@@ -98,7 +97,7 @@ def run(options: Options) -> Result:
                 rows.append({"name": name, **pool.apply(measure, (point, options.rounds(15)))})
         tables.append({"title": f"By {title}", "rows": rows})
     return {
-        "setting": "forward + backward on the CPU, float32, one thread unless said otherwise, "
+        "setting": "Forward + backward on the CPU, float32, one thread unless said otherwise, "
         "tables and hardness trained; memory in sizes of the input",
         "tables": tables,
         "goals": [],
