@@ -358,3 +358,14 @@ def test_jpeglib_reads_what_the_kernel_wrote(tmp_path, optimize):
         image = jpeglib.read_dct(str(path))
         for ours, theirs in zip(planes, (image.Y, image.Cb, image.Cr), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_planes_that_are_not_those_of_the_layout_are_refused():
+    layout = scan_layout((16, 8), [(1, 1)])
+    plane = np.zeros((2, 1, 64), dtype=np.int16)
+    fields = kernel.layout_of(*layout, 0)
+    for other in (plane[:1], plane.astype(np.int32), np.zeros((2, 1, 128), np.int16)[..., ::2]):
+        with pytest.raises(ValueError, match="planes must be contiguous int16"):
+            kernel.make_tokens([other], fields)
+    with pytest.raises(ValueError, match="planes must be contiguous int16"):
+        scan.component_counts([plane], layout)

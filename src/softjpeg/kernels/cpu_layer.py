@@ -61,6 +61,9 @@ def forward(image: Tensor, steps: Tensor, alphas: Tensor, **settings: Any) -> Te
     Returns:
         Like `image`.
 
+    Raises:
+        ValueError: tensors of other shapes, or on different devices.
+
     >>> one = torch.ones(1, 1, 8, 8)
     >>> options = dict(rounding=False, levels=None, window=None, zero_dc=False)
     >>> x = torch.full((1, 1, 8, 8), 2.5)
@@ -87,6 +90,9 @@ def backward(
 
     The first is empty unless `of_image`. Sums do not depend on the number of threads.
     """
+    if gradient.shape != image.shape:
+        shapes = f"{tuple(image.shape)}, got {tuple(gradient.shape)}"
+        raise ValueError(f"gradient must have the image's shape {shapes}")
     wide, wide_gradient = image.float(), gradient.float()
     image_gradient = torch.empty_like(wide) if of_image else wide.new_empty(0, 1, 1, 1)
     layer = _layer(wide, steps, alphas, **settings)
@@ -121,6 +127,7 @@ def _layer(
     window: int | None,
     zero_dc: bool,
 ) -> _Layer:
+    _check_arguments(image, steps, alphas, layout)
     tables = [t.detach().to(torch.float32).contiguous() for t in (steps, alphas)]
     numbers = (
         *(*image.shape, *LAYOUTS[layout], rounding, zero_dc, levels or 0, window or 0),
@@ -129,6 +136,20 @@ def _layer(
     layer = _Layer(*numbers, *(t.data_ptr() for t in tables))
     layer.tables = tables  # Keeps them alive as long as their addresses.
     return layer
+
+
+def _check_arguments(image: Tensor, steps: Tensor, alphas: Tensor, layout: str) -> None:
+    channels = {0: 3, 1: 1}.get(LAYOUTS[layout][0])
+    if image.ndim != 4 or channels not in (None, image.shape[1]):
+        wanted = f"(B, {channels or 'C'}, H, W)"
+        raise ValueError(f"image must have shape {wanted} for {layout}, got {tuple(image.shape)}")
+    kinds = {0: (2,), 1: steps.shape[1:2]}.get(LAYOUTS[layout][0], (1, image.shape[1]))
+    for name, tables in (("steps", steps), ("alphas", alphas)):
+        if tables.shape != (*steps.shape[:2], 8, 8) or tables.shape[1] not in kinds:
+            found = tuple(tables.shape)
+            raise ValueError(f"{name} must have shape (rounds, kinds, 8, 8), got {found}")
+        if tables.device != image.device:
+            raise ValueError(f"{name} must be on {image.device}, got {tables.device}")
 
 
 def _image(tensor: Tensor) -> _Image:

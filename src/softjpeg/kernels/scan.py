@@ -99,10 +99,10 @@ def count_symbols(planes: Planes, layout: Layout) -> Counts:
     Raises:
         ValueError: a value beyond baseline.
     """
-    counts = np.zeros((len(planes[0]), len(planes), 2, 256), dtype=np.int64)
-    _refuse(
-        _coder().scan_counts(layout.fields, _addresses(planes), len(counts), counts.ctypes.data)
-    )
+    batch = len(planes[0])
+    counts = np.zeros((batch, len(planes), 2, 256), dtype=np.int64)
+    addresses = _addresses(planes, layout, batch)
+    _refuse(_coder().scan_counts(layout.fields, addresses, batch, counts.ctypes.data))
     return counts
 
 
@@ -122,7 +122,7 @@ def make_tokens(planes: Planes, layout: Layout, count: bool = True) -> Tokens:
     counts = np.zeros((len(planes), 2, 256), dtype=np.int64)
     total = _coder().scan_tokens(
         layout.fields,
-        _addresses(planes),
+        _addresses(planes, layout),
         tokens.ctypes.data,
         starts.ctypes.data,
         counts.ctypes.data if count else None,
@@ -189,7 +189,7 @@ def read_scan(
         ends.ctypes.data,
         joined,
         len(joined),
-        _addresses(planes),
+        _addresses(planes, layout),
     )
     return None if failed else planes
 
@@ -230,7 +230,12 @@ def _coder() -> ctypes.CDLL:
     return coder
 
 
-def _addresses(planes: Planes) -> Any:
+def _addresses(planes: Planes, layout: Layout, *batch: int) -> Any:
+    for plane, shape in zip(planes, layout.shapes, strict=True):
+        wanted = (*batch, *shape, _BLOCK)
+        if plane.shape != wanted or plane.dtype != np.int16 or not plane.flags.c_contiguous:
+            found = f"{plane.dtype} {plane.shape}"
+            raise ValueError(f"planes must be contiguous int16 {wanted}, got {found}")
     return (ctypes.c_void_p * len(planes))(*[plane.ctypes.data for plane in planes])
 
 

@@ -95,6 +95,8 @@ def _call(
         raise ValueError(
             f"z must have shape (N, 64) and tables (64,), got {[x.shape for x in kept]}"
         )
+    if not np.isfinite(kept[3]).all():
+        raise ValueError(f"lowest must be finite, got {kept[3]}")
     if not 0 <= half < bins - half:
         raise ValueError(f"bins must be more than twice {half}, got {bins}")
     pointers = (x.ctypes.data for x in kept[1:])

@@ -75,6 +75,8 @@ static int prepare(const Histogram *s, Frequency f[64], float **decays, Lanes **
         high -= high - q;
         float last = first + (float)(s->bins - 1 - 2 * s->half);
         if (s->levels && last > s->levels) last = s->levels;
+        /* float32 leaves out indices beyond 2^24; bins are for those from first to last alone. */
+        if (!(last >= first && last - first <= s->bins - 1 - 2 * s->half)) last = first;
         f[m] = (Frequency){q, high, q - high, s->alpha[m] * q, first, last, decay};
     }
     return 1;
