@@ -165,6 +165,44 @@ def test_operator(layout, kinds):
     torch.library.opcheck(torch.ops.softjpeg.jpeg_layer.default, arguments, test_utils=checks)
 
 
+def test_gradients_lie_as_the_compiler_is_told():
+    x, tables = torch.rand(2, 3, 9, 11), torch.full((2, 3, 8, 8), 3.0)
+    arguments = (x, x, tables, 0.5 * tables, "planes", False, None, None, False, True)
+    checks = ("test_schema", "test_faketensor")
+    torch.library.opcheck(
+        torch.ops.softjpeg.jpeg_layer_backward.default, arguments, test_utils=checks
+    )
+
+
+def test_many_indices():
+    # The cube of 2000 is more than an int holds.
+    table = torch.full((8, 8), 0.5)
+    layer = JPEGLayer(table, table, hardness=1e-6, levels=2000, train_hardness=True)
+    compare(layer, torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(4)))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            dict.fromkeys(("image", "gradient"), torch.zeros(1, 1, 8, 8)),
+            r"image must have shape \(B, 3, H, W\) for 4:2:0, got \(1, 1, 8, 8\)",
+        ),
+        ({"steps": torch.ones(1, 1, 8, 8)}, r"steps must have shape .*, got \(1, 1, 8, 8\)"),
+        ({"alphas": torch.ones(2, 2, 8, 8)}, r"alphas must have shape .*, got \(2, 2, 8, 8\)"),
+        ({"steps": torch.ones(1, 2, 8, 8, device="meta")}, "steps must be on cpu, got meta"),
+        ({"gradient": torch.zeros(1, 3, 8, 9)}, r"gradient must have .*, got \(1, 3, 8, 9\)"),
+    ],
+)
+def test_bad_arguments_are_named(change, sentence):
+    tables = {name: torch.ones(1, 2, 8, 8) for name in ("steps", "alphas")}
+    image = torch.zeros(1, 3, 8, 8)
+    given = {"gradient": image, "image": image, **tables} | change
+    settings = {"rounding": False, "levels": None, "window": None, "zero_dc": False}
+    with pytest.raises(ValueError, match=sentence):
+        cpu_layer.backward(**given, layout="4:2:0", **settings)
+
+
 def test_a_second_derivative_is_refused():
     x = torch.rand(1, 3, 8, 8, requires_grad=True)
     (first,) = torch.autograd.grad(JPEGLayer(hardness=4.0)(x).square().sum(), x, create_graph=True)
@@ -194,7 +232,11 @@ def test_what_it_leaves_to_the_pure_functions(monkeypatch):
     assert supports(x, None, None)
     assert not supports(x.double(), None, None)
     assert not supports(x.to("meta"), None, None)
+    assert not supports(x, 1 << 30, 5)
     assert not JPEGLayer(quantizer="hard").fused(x)
+    assert not JPEGLayer().to("meta").fused(x)
+    with torch.autograd.forward_ad.dual_level():
+        assert not supports(x, None, None)
     assert not JPEGLayer().double().fused(x)
     monkeypatch.setenv("SOFTJPEG_KERNELS", "0")
     assert not supports(x, None, None)

@@ -117,6 +117,7 @@ class TableQuantizer(nn.Module):
         return (
             self.quantizer == "soft"
             and self.tables.dtype != torch.float64
+            and self.tables.device == x.device
             and operator.supports(x, self.levels, self.window)
         )
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from softjpeg.kernels import cpu_layer
 from softjpeg.kernels.library import switched_off
@@ -34,6 +35,8 @@ class Settings(NamedTuple):
 _HALF_OR_SINGLE = (torch.float32, torch.float16, torch.bfloat16)
 _TRITON = (3, 9)
 """The first version that the kernels have been run with."""
+_MAX_INDEX = 1 << 24
+"""Up to which float32 holds every index."""
 _PURE = ContextVar("pure", default=False)
 
 
@@ -89,7 +92,9 @@ def _gradients(
     settings = Settings(layout, rounding, levels, window, zero_dc)._asdict()
     tables = steps.float(), alphas.float()
     found = _backend(image).backward(gradient, image, *tables, of_image=of_image, **settings)
-    return found[0], found[1].to(steps.dtype), found[2].to(alphas.dtype)
+    # An operator's results share no memory, and lie as its fake says.
+    whole = {"copy": True, "memory_format": torch.contiguous_format}
+    return found[0], found[1].to(steps.dtype, **whole), found[2].to(alphas.dtype, **whole)
 
 
 def _like_the_image(image: Tensor, *_: Any) -> Tensor:
@@ -101,7 +106,7 @@ def _like_the_gradients(
 ) -> tuple[Tensor, Tensor, Tensor]:
     of_image = settings[-1]
     gradient_of_image = torch.empty_like(image) if of_image else image.new_empty(0)
-    return gradient_of_image, torch.empty_like(steps), torch.empty_like(alphas)
+    return gradient_of_image, steps.new_empty(steps.shape), alphas.new_empty(alphas.shape)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -141,6 +146,11 @@ torch.library.register_autograd("softjpeg::jpeg_layer_backward", _twice, lib=_LI
 def supports(image: Tensor, levels: int | None, window: int | None) -> bool:
     """Whether `jpeg_layer` can take such an image here, for the soft quantizer of an index set."""
     if _PURE.get() or switched_off() or image.dtype not in _HALF_OR_SINGLE:
+        return False
+    if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
+        # An operator without a rule for them would drop tangents without a word.
+        return False
+    if max(levels or 0, window or 0) > _MAX_INDEX:
         return False
     if image.device.type == "cuda":
         return _has_triton() and (levels is None or window is not None)

@@ -128,7 +128,7 @@ int layer_forward(const Layer *layer, const Image *image, const Image *shown) {
         return failed;
     }
     Plan p = plan_of(layer);
-#pragma omp parallel for schedule(dynamic) num_threads(layer->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(layer->threads) if (p.tasks > 1)
     for (int64_t task = 0; task < p.tasks; task++) {
         int64_t set = task / p.tasks_per_set, first = task % p.tasks_per_set * GROUPS_PER_TASK;
         for (int64_t group = first; group < at_most(first + GROUPS_PER_TASK, p.groups); group++) {
@@ -156,7 +156,7 @@ int layer_backward(
     }
     Plan p = plan_of(layer);
     int tables = layer->rounds * (layer->layout == COLOR ? 2 : 1);
-#pragma omp parallel for schedule(dynamic) num_threads(layer->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(layer->threads) if (p.tasks > 1)
     for (int64_t task = 0; task < p.tasks; task++) {
         TableGradient *own = calloc(tables, sizeof *own);
         if (!own) {

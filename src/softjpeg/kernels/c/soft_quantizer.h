@@ -97,14 +97,15 @@ INLINE void theta(const Entry *t, Moments *m, int all) {
 INLINE void direct_sum(const Entry *t, Moments *m, const int *chosen, int all) {
     Lanes total = {0}, first = {0}, second = {0}, third = {0};
     for (int k = -t->half; k <= t->half; k++) {
+        const float n = (float)k; /* its cube may be too great for an int */
         EACH_LANE {
             float x = 0.5f * t->slope * k * (2 * m->r[l] - k * t->q);
             float w = weight(x);
             if (t->levels && fabsf(m->c[l] + k) > t->levels) w = 0;
             total[l] += w;
-            first[l] += k * w;
-            second[l] += k * k * w;
-            third[l] += k * k * k * w;
+            first[l] += n * w;
+            second[l] += n * n * w;
+            third[l] += n * n * n * w;
         }
     }
     EACH_LANE {

@@ -212,7 +212,7 @@ static void backward_image(
 int subsampled_forward(const Layer *layer, const Entry *entries, const Image *image, const Image *shown) {
     Planes p = planes_of(layer);
     int failed = 0;
-#pragma omp parallel for schedule(dynamic) num_threads(layer->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(layer->threads) if (layer->batch > 1)
     for (int64_t n = 0; n < layer->batch; n++) {
         float *memory = malloc(2 * p.rows * p.columns * sizeof *memory);
         float *planes[2] = {memory, memory + p.rows * p.columns};
@@ -227,7 +227,7 @@ int subsampled_backward(
     const Layer *layer, const Entry *entries, const Image *image, const Image *gradient, const Image *image_gradient, Sums sums) {
     Planes p = planes_of(layer);
     int failed = 0, tables = 2 * layer->rounds;
-#pragma omp parallel for schedule(dynamic) num_threads(layer->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(layer->threads) if (layer->batch > 1)
     for (int64_t n = 0; n < layer->batch; n++) {
         float *memory = calloc(2 * p.rows * p.columns, sizeof *memory);
         TableGradient *own = calloc(tables, sizeof *own);
