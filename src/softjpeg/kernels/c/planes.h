@@ -38,7 +38,7 @@ CLONES static void plane_to_coefficients(const Plane *plane, float *coefficients
         locate(plane, first, count, at);
         for (int i = 0; i < 8; i++) {
             for (int l = 0; l < LANES; l++) memcpy(tile + 8 * l, at[l] + i * plane->stride, 32);
-            from_tile(tile, x + 8 * i);
+            from_groups(tile, x + 8 * i);
         }
         block_dct(x);
         store_blocks(coefficients, first, count, x);
@@ -58,7 +58,7 @@ CLONES static void coefficients_to_plane(
             for (int m = 0; m < 64; m++) EACH_LANE x[m][l] = steps[m] * rintf(x[m][l] / steps[m]);
         block_idct(x);
         for (int i = 0; i < 8; i++) {
-            to_tile(tile, x + 8 * i);
+            to_groups(tile, x + 8 * i);
             for (int l = 0; l < count; l++) memcpy(at[l] + i * plane->stride, tile + 8 * l, 32);
         }
     }
