@@ -3,13 +3,7 @@
 #define SOFTJPEG_ANALYSIS_H
 
 #include "transform.h"
-
-/* libjpeg's own weights: sums of whole pixels times these are exact in float32. */
-static const float EXACT[9] = {
-    19595 / 65536.0f, 38470 / 65536.0f,  7471 / 65536.0f,   -11059 / 65536.0f, -21709 / 65536.0f,
-    0.5f,             0.5f,              -27439 / 65536.0f, -5329 / 65536.0f};
-static const float WEIGHTS[9] = {0.299f, 0.587f, 0.114f, -0.168735892f, -0.331264108f,
-                                 0.5f,   0.5f,   -0.418687589f, -0.081312411f};
+#include "ycbcr.h"
 
 /* One row of one channel on the scale 0..255. */
 INLINE void read_row(const Transform *t, const void *image, int64_t offset, float *row) {
@@ -33,14 +27,14 @@ INLINE void read_row(const Transform *t, const void *image, int64_t offset, floa
 
 /* Red, green and blue rows become Y - level, Cb and Cr, in place. */
 INLINE void to_ycbcr(const Transform *t, float *restrict r, float *restrict g, float *restrict b) {
-    const float *w = t->rounding ? EXACT : WEIGHTS;
+    const float(*w)[3] = t->rounding ? TO_YCBCR_EXACT : TO_YCBCR;
     float level = t->level;
     /* libjpeg rounds half-way chroma down. */
     const float half = 128.5f - 1 / 65536.0f;
     for (int64_t x = 0; x < t->width; x++) {
-        float y = w[0] * r[x] + w[1] * g[x] + w[2] * b[x];
-        float cb = w[3] * r[x] + w[4] * g[x] + w[5] * b[x];
-        float cr = w[6] * r[x] + w[7] * g[x] + w[8] * b[x];
+        float y = w[0][0] * r[x] + w[0][1] * g[x] + w[0][2] * b[x];
+        float cb = w[1][0] * r[x] + w[1][1] * g[x] + w[1][2] * b[x];
+        float cr = w[2][0] * r[x] + w[2][1] * g[x] + w[2][2] * b[x];
         r[x] = (t->rounding ? floorf(y + 0.5f) : y) - level;
         g[x] = t->rounding ? floorf(cb + half) - 128 : cb;
         b[x] = t->rounding ? floorf(cr + half) - 128 : cr;

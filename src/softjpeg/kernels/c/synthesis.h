@@ -4,11 +4,6 @@
 
 #include "analysis.h"
 
-#define CB_TO_G -0.344136286f
-#define CR_TO_G -0.714136286f
-#define CR_TO_R 1.402f
-#define CB_TO_B 1.772f
-
 static inline float *row_of(const Plane *plane, int64_t y) {
     return plane->samples + y * plane->stride;
 }
@@ -66,21 +61,13 @@ INLINE void upsample_row(
     }
 }
 
-/* A channel's sample in [0, 1]; a whole one as exactly as division makes it. */
-INLINE float shown(float x, int rounding) {
-    if (!rounding) return x * (1 / 255.0f);
-    x = floorf(x + 0.5f);
-    x = x > 0 ? x : 0;
-    return (x < 255 ? x : 255) / 255;
-}
-
 INLINE void write_row(
     int64_t width, int rounding, const float *y, const float *cb, const float *cr,
     float *restrict r, float *restrict g, float *restrict b, int64_t step) {
     for (int64_t x = 0; x < width; x++) {
-        r[x * step] = shown(y[x] + CR_TO_R * cr[x], rounding);
-        g[x * step] = shown(y[x] + CB_TO_G * cb[x] + CR_TO_G * cr[x], rounding);
-        b[x * step] = shown(y[x] + CB_TO_B * cb[x], rounding);
+        r[x * step] = to_unit(y[x] + TO_RGB[0][2] * cr[x], rounding);
+        g[x * step] = to_unit(y[x] + TO_RGB[1][1] * cb[x] + TO_RGB[1][2] * cr[x], rounding);
+        b[x * step] = to_unit(y[x] + TO_RGB[2][1] * cb[x], rounding);
     }
 }
 
@@ -140,8 +127,8 @@ INLINE void read_gradient(
     for (int64_t x = 0; x < t->width; x++) {
         float red = r[x * step] / 255, green = g[x * step] / 255, blue = b[x * step] / 255;
         y[x] = red + green + blue;
-        cb[x] = CB_TO_G * green + CB_TO_B * blue;
-        cr[x] = CR_TO_R * red + CR_TO_G * green;
+        cb[x] = TO_RGB[1][1] * green + TO_RGB[2][1] * blue;
+        cr[x] = TO_RGB[0][2] * red + TO_RGB[1][2] * green;
     }
 }
 
@@ -193,7 +180,6 @@ INLINE void spread_row(
 /* The adjoint of image_to_planes; `scratch`: three times the width. */
 CLONES static void gather_gradient(
     const Transform *t, const Plane planes[3], float *scratch, float *image) {
-    const float *w = WEIGHTS;
     for (int c = 0; c < t->channels; c++) {
         int64_t height = extent_of(t, c).height;
         float *last = row_of(&planes[c], height - 1);
@@ -214,7 +200,7 @@ CLONES static void gather_gradient(
                 memcpy(to, row[0], t->width * sizeof(float));
             else
                 for (int64_t x = 0; x < t->width; x++)
-                    to[x] = w[c] * row[0][x] + w[3 + c] * row[1][x] + w[6 + c] * row[2][x];
+                    to[x] = channel_gradient(c, row[0][x], row[1][x], row[2][x]);
         }
     }
 }

@@ -21,11 +21,11 @@ INLINE float rounded(float x) { return floorf(x + 0.5f); }
 
 INLINE float clamped(float x) { return x < 0 ? 0 : x > 255 ? 255 : x; }
 
-/* libjpeg's own weights times 65536: of whole pixels every sum is exact. */
-static const float TO_YCBCR_FIXED[3][3] = {
-    {19595, 38470, 7471},
-    {-11059, -21709, 32768},
-    {32768, -27439, -5329},
+/* libjpeg's own weights: of whole pixels every sum is exact. */
+static const float TO_YCBCR_EXACT[3][3] = {
+    {19595 / 65536.0f, 38470 / 65536.0f, 7471 / 65536.0f},
+    {-11059 / 65536.0f, -21709 / 65536.0f, 0.5f},
+    {0.5f, -27439 / 65536.0f, -5329 / 65536.0f},
 };
 
 /* RGB in [0, 1] to component c: Y - 128, or Cb or Cr about 0; rounded as libjpeg's encoder does. */
@@ -34,8 +34,8 @@ INLINE float to_component(int c, float r, float g, float b, int rounding) {
     if (rounding) {
         /* Chroma half-way between two integers goes down. */
         float half = c == 0 ? 0.5f : 0.5f - 1.0f / 65536;
-        float fixed = TO_YCBCR_FIXED[c][0] * r + TO_YCBCR_FIXED[c][1] * g + TO_YCBCR_FIXED[c][2] * b;
-        return floorf(fixed * (1.0f / 65536) + half) - (c == 0 ? 128 : 0);
+        float exact = TO_YCBCR_EXACT[c][0] * r + TO_YCBCR_EXACT[c][1] * g + TO_YCBCR_EXACT[c][2] * b;
+        return floorf(exact + half) - (c == 0 ? 128 : 0);
     }
     return TO_YCBCR[c][0] * r + TO_YCBCR[c][1] * g + TO_YCBCR[c][2] * b - (c == 0 ? 128 : 0);
 }
