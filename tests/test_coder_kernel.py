@@ -369,3 +369,12 @@ def test_planes_that_are_not_those_of_the_layout_are_refused():
             kernel.make_tokens([other], fields)
     with pytest.raises(ValueError, match="planes must be contiguous int16"):
         scan.component_counts([plane], layout)
+
+
+@pytest.mark.parametrize(("value", "places"), [(1024, "DC"), (-1025, "DC"), (1024, "AC")])
+def test_kernel_names_values_beyond_the_range(value, places):
+    planes = [np.zeros((1, 2, 8, 8), dtype=np.int16) for _ in range(3)]
+    # No DC differs by too much from the one before it.
+    planes[1].reshape(2, 64)[:, 0 if places == "DC" else 9] = value
+    with pytest.raises(ValueError, match=rf"coefficients\[1\] {places} .*got {value}"):
+        write_coefficients(planes, np.full((2, 8, 8), 9), size=(8, 16))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from softjpeg.entropy.limits import check_coefficients
 from softjpeg.entropy.scan import LUMA_CHROMA, Ints
 from softjpeg.entropy.table_sharing import TableSharing, optimal_sharing, smallest_sharing
 from softjpeg.entropy.tokens import scan_tokens, write_tokens
+from softjpeg.kernels import scan as kernel
 from softjpeg.kernels.scan import Tokens
 from softjpeg.tables import Table, validate_table
 
@@ -65,9 +67,15 @@ def write_coefficients(
     >>> len(write_coefficients([luma], np.full((8, 8), 16), size=(8, 16), header="compact"))
     138
     """
-    planes, layout = check_coefficients(
-        coefficients, size=size, subsampling=subsampling, restart_interval=restart_interval
+    check = functools.partial(
+        check_coefficients,
+        coefficients,
+        size=size,
+        subsampling=subsampling,
+        restart_interval=restart_interval,
     )
+    # The kernel finds a value out of its range on its way, but not which one.
+    planes, layout = check(ranges=not kernel.available())
     frame = Frame(
         size=size,
         identifiers=(1, 2, 3)[: len(planes)],
@@ -76,7 +84,13 @@ def write_coefficients(
         tables=_tables_of_components(tables, len(planes)),
         restart_interval=restart_interval,
     )
-    return write_frame(frame, optimize=optimize, header=header)
+    _check_header(header)
+    try:
+        tokens, _ = frame_tokens(frame, count=optimize, dc_range=True)
+    except ValueError:
+        check()
+        raise
+    return _assemble(frame, tokens, layout, optimize, header == "compact")
 
 
 def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") -> bytes:
@@ -86,28 +100,30 @@ def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") ->
         ValueError: unknown `header`, components too finely sampled for one interleaved scan, or
             coefficients beyond baseline.
     """
+    _check_header(header)
+    tokens, layout = frame_tokens(frame, count=optimize)
+    return _assemble(frame, tokens, layout, optimize, header == "compact")
+
+
+def _check_header(header: str) -> None:
     if header not in HEADERS:
         raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
-    compact = header == "compact"
-    tokens, layout = frame_tokens(frame, count=optimize)
-    dc, ac = _huffman_tables(tokens.counts, optimize, compact)
-    dqt, table_of = distinct_tables(frame.tables, compact)
-    dqt_segments = [list(enumerate(dqt))] if compact else [[entry] for entry in enumerate(dqt)]
-    dht = [
-        (is_ac, number, table)
-        for number in range(2)
-        for is_ac, sharing in ((False, dc), (True, ac))
-        for table in sharing.tables[number : number + 1]
-    ]
-    dht_segments = [dht] if compact else [[entry] for entry in dht]
+
+
+def _assemble(
+    frame: Frame, tokens: Tokens, layout: ScanLayout, optimize: bool, compact: bool
+) -> bytes:
+    if optimize:
+        dc, ac = _huffman_tables(tokens.counts, compact)
+        tables = _huffman_segments(dc, ac, compact)
+    else:
+        dc, ac, tables = _standard_tables(len(frame.planes), compact)
+    steps = tuple(np.asarray(table, dtype=np.int64).tobytes() for table in frame.tables)
     interval = frame.restart_interval
     return b"".join(
         [
-            bytes([0xFF, markers.SOI]),
-            markers.jfif() if not compact and frame.identifiers in _JFIF_IDENTIFIERS else b"",
-            *map(markers.quantization_tables, dqt_segments),
-            markers.frame_header(frame.size, frame.identifiers, layout.factors, table_of),
-            *map(markers.huffman_tables, dht_segments),
+            _first_segments(*frame.size, frame.identifiers, layout.factors, steps, compact),
+            tables,
             markers.restart_interval_definition(interval) if interval else b"",
             write_scan(frame, tokens, dc, ac),
             bytes([0xFF, markers.EOI]),
@@ -115,7 +131,53 @@ def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") ->
     )
 
 
-def frame_tokens(frame: Frame, *, count: bool = True) -> tuple[Tokens, ScanLayout]:
+@functools.lru_cache(maxsize=64)
+def _first_segments(
+    height: int,
+    width: int,
+    identifiers: tuple[int, ...],
+    factors: tuple[tuple[int, int], ...],
+    steps: tuple[bytes, ...],
+    compact: bool,
+) -> bytes:
+    """From SOI to SOF0; `steps`: per component its quantization table's int64."""
+    tables = [np.frombuffer(own, dtype=np.int64).reshape(8, 8) for own in steps]
+    dqt, table_of = distinct_tables(tables, compact)
+    dqt_segments = [list(enumerate(dqt))] if compact else [[entry] for entry in enumerate(dqt)]
+    return b"".join(
+        [
+            bytes([0xFF, markers.SOI]),
+            markers.jfif() if not compact and identifiers in _JFIF_IDENTIFIERS else b"",
+            *map(markers.quantization_tables, dqt_segments),
+            markers.frame_header((height, width), identifiers, factors, table_of),
+        ]
+    )
+
+
+def _huffman_segments(dc: TableSharing, ac: TableSharing, compact: bool) -> bytes:
+    dht = [
+        (is_ac, number, table)
+        for number in range(2)
+        for is_ac, sharing in ((False, dc), (True, ac))
+        for table in sharing.tables[number : number + 1]
+    ]
+    dht_segments = [dht] if compact else [[entry] for entry in dht]
+    return b"".join(map(markers.huffman_tables, dht_segments))
+
+
+@functools.lru_cache(maxsize=8)
+def _standard_tables(components: int, compact: bool) -> tuple[TableSharing, TableSharing, bytes]:
+    """Annex K's tables for DC and those for AC, and their segments."""
+    way = LUMA_CHROMA[:components]
+    dc, ac = (
+        TableSharing(STANDARD_TABLES[is_ac::2][: max(way) + 1], tuple(way)) for is_ac in range(2)
+    )
+    return dc, ac, _huffman_segments(dc, ac, compact)
+
+
+def frame_tokens(
+    frame: Frame, *, count: bool = True, dc_range: bool = False
+) -> tuple[Tokens, ScanLayout]:
     """The symbols of a frame in one scan, each component with tables of its own; their layout."""
     layout = scan_layout(frame.size, frame.factors)
     if layout.blocks_per_mcu > _MAX_BLOCKS_PER_MCU:
@@ -124,7 +186,8 @@ def frame_tokens(frame: Frame, *, count: bool = True) -> tuple[Tokens, ScanLayou
             f"scan of several components has at most {_MAX_BLOCKS_PER_MCU}"
         )
     planes = [plane.reshape(*plane.shape[:2], 64) for plane in frame.planes]
-    return scan_tokens(planes, layout, frame.restart_interval, count=count), layout
+    interval = frame.restart_interval
+    return scan_tokens(planes, layout, interval, count=count, dc_range=dc_range), layout
 
 
 def write_scan(frame: Frame, tokens: Tokens, dc: TableSharing, ac: TableSharing) -> bytes:
@@ -134,14 +197,9 @@ def write_scan(frame: Frame, tokens: Tokens, dc: TableSharing, ac: TableSharing)
     ) + write_tokens(tokens, list(zip(dc.of_components, ac.of_components, strict=True)))
 
 
-def _huffman_tables(
-    counts: Ints, optimize: bool, compact: bool
-) -> tuple[TableSharing, TableSharing]:
-    """The tables for DC and those for AC."""
+def _huffman_tables(counts: Ints, compact: bool) -> tuple[TableSharing, TableSharing]:
+    """The optimal tables for DC and those for AC."""
     way = LUMA_CHROMA[: len(counts)]
-    if not optimize:
-        dc, ac = (STANDARD_TABLES[is_ac::2][: max(way) + 1] for is_ac in range(2))
-        return TableSharing(dc, way), TableSharing(ac, way)
     if compact:
         return smallest_sharing(counts[:, 0]), smallest_sharing(counts[:, 1])
     return optimal_sharing(counts[:, 0], way), optimal_sharing(counts[:, 1], way)
@@ -152,8 +210,21 @@ def _tables_of_components(tables: Any, components: int) -> tuple[Table, ...]:
     wanted = "1 table for gray" if components == 1 else "2 or 3 tables for colour"
     if len(given) not in ((1,) if components == 1 else (2, 3)):
         raise ValueError(f"tables must hold {wanted}, got {len(given)}")
-    valid = [validate_table(f"tables[{index}]", table) for index, table in enumerate(given)]
+    valid = [_valid_table(f"tables[{index}]", table) for index, table in enumerate(given)]
     return tuple(valid[min(index, len(valid) - 1)] for index in range(components))
+
+
+def _valid_table(name: str, table: Any) -> Table:
+    if isinstance(table, np.ndarray) and table.dtype == np.int64 and table.shape == (8, 8):
+        return _known_table(name, table.tobytes())
+    return validate_table(name, table)
+
+
+@functools.lru_cache(maxsize=64)
+def _known_table(name: str, steps: bytes) -> Table:
+    table = validate_table(name, np.frombuffer(steps, dtype=np.int64).reshape(8, 8))
+    table.flags.writeable = False
+    return table
 
 
 def distinct_tables(tables: Sequence[Table], compact: bool) -> tuple[list[Table], list[int]]:

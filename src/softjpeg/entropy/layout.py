@@ -6,6 +6,7 @@ right and bottom edge an MCU may reach past the component; the blocks it lacks a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
@@ -66,15 +67,24 @@ def scan_layout(
     >>> scan_layout((17, 40), sampling_factors("4:2:0", 3)).shapes
     ((3, 5), (2, 3), (2, 3))
     """
+    height, width = size
+    chosen = tuple(range(len(factors)) if members is None else members)
+    return _scan_layout(height, width, tuple(map(tuple, factors)), chosen)
+
+
+# Files of one size come in numbers. Typed, for a size that equals another may be of floats.
+@functools.lru_cache(maxsize=64, typed=True)
+def _scan_layout(
+    height: int, width: int, factors: tuple[tuple[int, int], ...], members: tuple[int, ...]
+) -> ScanLayout:
     h_max, v_max = (max(column) for column in zip(*factors, strict=True))
-    members = range(len(factors)) if members is None else members
     shapes = tuple(
-        (_ceil_div(_ceil_div(size[0] * v, v_max), 8), _ceil_div(_ceil_div(size[1] * h, h_max), 8))
+        (_ceil_div(_ceil_div(height * v, v_max), 8), _ceil_div(_ceil_div(width * h, h_max), 8))
         for h, v in (factors[member] for member in members)
     )
     if len(shapes) == 1:  # Not interleaved: an MCU is one block (T.81 A.2.2).
         return ScanLayout(((1, 1),), shapes, shapes[0])
-    mcus = (_ceil_div(size[0], 8 * v_max), _ceil_div(size[1], 8 * h_max))
+    mcus = (_ceil_div(height, 8 * v_max), _ceil_div(width, 8 * h_max))
     return ScanLayout(tuple(factors[member] for member in members), shapes, mcus)
 
 

@@ -24,8 +24,12 @@ def check_coefficients(
     subsampling: str,
     restart_interval: int = 0,
     batched: bool = False,
+    ranges: bool = True,
 ) -> tuple[tuple[Coefficients, ...], ScanLayout]:
     """Refuse what a baseline scan cannot hold; crop planes padded to whole MCUs.
+
+    Args:
+        ranges: of int16 are checked too; other integers always are.
 
     Returns:
         Per component (batch, rows, columns, 64) int16, raster order; the layout of their scan.
@@ -40,7 +44,7 @@ def check_coefficients(
     if len(coefficients) not in (1, 3):
         raise ValueError(f"coefficients must have 1 or 3 components, got {len(coefficients)}")
     layout = scan_layout(size, sampling_factors(subsampling, len(coefficients)))
-    planes = check_planes(coefficients, layout, batched)
+    planes = check_planes(coefficients, layout, batched, ranges)
     if len({len(plane) for plane in planes}) > 1:
         counts = [len(plane) for plane in planes]
         raise ValueError(f"coefficients must have the same batch size throughout, got {counts}")
@@ -48,17 +52,25 @@ def check_coefficients(
 
 
 def check_planes(
-    coefficients: Sequence[Any], layout: ScanLayout, batched: bool = False
+    coefficients: Sequence[Any],
+    layout: ScanLayout,
+    batched: bool = False,
+    ranges: bool = True,
 ) -> tuple[Coefficients, ...]:
     """The part of `check_coefficients` that a layout of any kind allows."""
     return tuple(
-        _check_plane(f"coefficients[{index}]", coefficients[index], batched, *shapes)
+        _check_plane(f"coefficients[{index}]", coefficients[index], batched, ranges, *shapes)
         for index, shapes in enumerate(zip(layout.shapes, layout.padded_shapes, strict=True))
     )
 
 
 def _check_plane(
-    name: str, plane: Any, batched: bool, shape: tuple[int, int], padded: tuple[int, int]
+    name: str,
+    plane: Any,
+    batched: bool,
+    ranges: bool,
+    shape: tuple[int, int],
+    padded: tuple[int, int],
 ) -> Coefficients:
     array = np.asarray(plane)
     lead = 1 if batched else 0
@@ -70,7 +82,7 @@ def _check_plane(
         raise ValueError(f"{name} must hold integers, got {array.dtype}")
     array = array.reshape(-1, *array.shape[lead : lead + 2], 64)[:, : shape[0], : shape[1]]
     narrow = np.ascontiguousarray(array, dtype=np.int16)
-    if array.size:
+    if array.size and (ranges or array.dtype != np.int16):
         same = array.dtype == np.int16 or np.array_equal(narrow, array)
         low_dc, high_dc, low_ac, high_ac = _extremes(narrow if same else array)
         _check_range(f"{name} DC", (low_dc, high_dc), MIN_DC, MAX_DC)

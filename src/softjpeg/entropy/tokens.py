@@ -21,6 +21,7 @@ def scan_tokens(
     restart_interval: int = 0,
     *,
     count: bool = True,
+    dc_range: bool = False,
 ) -> Tokens:
     """The symbols of one scan, each component with tables of its own.
 
@@ -29,6 +30,7 @@ def scan_tokens(
         layout: of the scan.
         restart_interval: in MCUs; 0 = off.
         count: the symbols too, which takes longer.
+        dc_range: refuse a DC outside -1024..1023 too, whatever it differs by.
 
     Raises:
         ValueError: a value that baseline JPEG has no symbol for.
@@ -42,7 +44,13 @@ def scan_tokens(
     """
     if kernel.available():
         planes = [np.ascontiguousarray(plane, dtype=np.int16) for plane in planes]
-        return kernel.make_tokens(planes, kernel.layout_of(*layout, restart_interval), count)
+        own = kernel.layout_of(*layout, restart_interval)
+        return kernel.make_tokens(planes, own, count, dc_range)
+    if dc_range and any(
+        plane.size and not MIN_DC <= plane[..., 0].min() <= plane[..., 0].max() <= MAX_DC
+        for plane in planes
+    ):
+        raise ValueError(kernel.BEYOND_BASELINE)
     return numpy_tokens(planes, layout, restart_interval)
 
 

@@ -58,9 +58,10 @@ def available() -> bool:
     return library("_coder") is not None
 
 
+@functools.lru_cache(maxsize=64)
 def layout_of(
-    factors: Sequence[tuple[int, int]],
-    shapes: Sequence[tuple[int, int]],
+    factors: tuple[tuple[int, int], ...],
+    shapes: tuple[tuple[int, int], ...],
     mcus: tuple[int, int],
     restart_interval: int,
 ) -> Layout:
@@ -71,7 +72,7 @@ def layout_of(
     count = mcus[0] * mcus[1]
     return Layout(
         fields=(ctypes.c_int32 * (4 + 4 * _MAX_COMPONENTS))(*values),
-        shapes=tuple(shapes),
+        shapes=shapes,
         mcus=count,
         blocks=count * sum(h * v for h, v in factors),
         intervals=-(-count // (restart_interval or count)),
@@ -106,13 +107,16 @@ def count_symbols(planes: Planes, layout: Layout) -> Counts:
     return counts
 
 
-def make_tokens(planes: Planes, layout: Layout, count: bool = True) -> Tokens:
+def make_tokens(
+    planes: Planes, layout: Layout, count: bool = True, dc_range: bool = False
+) -> Tokens:
     """The symbols of one scan.
 
     Args:
         planes: per component (rows, columns, 64), contiguous, raster order.
         layout: of the scan.
         count: the symbols too.
+        dc_range: refuse a DC outside -1024..1023 too, whatever it differs by.
 
     Raises:
         ValueError: a value beyond baseline.
@@ -126,6 +130,7 @@ def make_tokens(planes: Planes, layout: Layout, count: bool = True) -> Tokens:
         tokens.ctypes.data,
         starts.ctypes.data,
         counts.ctypes.data if count else None,
+        dc_range,
     )
     _refuse(total)
     return Tokens(tokens[:total], starts, counts)
@@ -218,7 +223,7 @@ def _coder() -> ctypes.CDLL:
     for name, returned, taken in (
         ("scan_extremes", None, (at, size, at)),
         ("scan_counts", size, (at, at, size, at)),
-        ("scan_tokens", size, (at, at, at, at, at)),
+        ("scan_tokens", size, (at, at, at, at, at, ctypes.c_int)),
         ("scan_pack", size, (at, at, size, at, size, ctypes.c_int32, at, at)),
         ("scan_stuff", None, (at, at, size, at)),
         ("scan_split", size, (at, size, at, at, size)),

@@ -7,6 +7,8 @@
 
 #define MAX_AC 1023
 #define MAX_DC_DIFFERENCE 2047
+#define MIN_DC (-1024)
+#define MAX_DC 1023 /* The range is a power of 2: values in it have no other bits. */
 
 /* ZIGZAG_OF_ROW[row][nonzero places of the row] = the same places in zigzag order. */
 static uint64_t ZIGZAG_OF_ROW[8][256];
@@ -44,6 +46,7 @@ typedef struct {
     uint32_t *tokens;
     int64_t *counts;
     int keep, count;
+    int dc_range; /* Refuse a DC out of MIN_DC..MAX_DC too. */
 } Sink;
 
 INLINE void send(Sink *to, uint32_t symbol, uint32_t bits) {
@@ -76,7 +79,7 @@ INLINE uint32_t send_ac(const int16_t *block, uint64_t places, uint32_t table, S
 INLINE int64_t send_scan(const Layout *layout, const int16_t *const *planes, Sink to,
                          int64_t *starts) {
     const uint32_t *tokens = to.tokens;
-    uint32_t ac = 0, dc = 0;
+    uint32_t ac = 0, dc = 0, dc_range = 0;
     int32_t left = 0, predicted[MAX_COMPONENTS] = {0};
     Slot slots[MAX_SLOTS];
     for (int32_t mcu_row = 0; mcu_row < layout->mcu_rows; mcu_row++) {
@@ -100,12 +103,14 @@ INLINE int64_t send_scan(const Layout *layout, const int16_t *const *planes, Sin
                 int difference = block[0] - predicted[slot->component];
                 int size = difference ? size_of(difference) : 0;
                 predicted[slot->component] = block[0];
+                dc_range |= (uint32_t)(block[0] - MIN_DC);
                 send(&to, table | (size & 15), value_bits(difference, size) & 0xFFFF);
                 dc |= (uint32_t)(difference < 0 ? -difference : difference);
                 ac |= send_ac(block, nonzero_zigzag(block) & ~1ull, table | 256, &to);
             }
         }
     }
+    if (to.dc_range && dc_range > MAX_DC - MIN_DC) return -1;
     if (ac > MAX_AC || dc > MAX_DC_DIFFERENCE) return -1;
     if (!to.keep) return 0;
     *starts = to.tokens - tokens;
@@ -113,11 +118,12 @@ INLINE int64_t send_scan(const Layout *layout, const int16_t *const *planes, Sin
 }
 
 /* `tokens` has room for 64 of each block, dummy blocks included; `starts` for the first one of each
-   restart interval and for their end; `counts` (components, 2, 256) are added to, or NULL. */
+   restart interval and for their end; `counts` (components, 2, 256) are added to, or NULL;
+   `dc_range`: refuse a DC out of MIN_DC..MAX_DC too. */
 CLONES int64_t scan_tokens(const Layout *layout, const int16_t *const *planes, uint32_t *tokens,
-                           int64_t *starts, int64_t *counts) {
-    if (!counts) return send_scan(layout, planes, (Sink){tokens, NULL, 1, 0}, starts);
-    return send_scan(layout, planes, (Sink){tokens, counts, 1, 1}, starts);
+                           int64_t *starts, int64_t *counts, int dc_range) {
+    if (!counts) return send_scan(layout, planes, (Sink){tokens, NULL, 1, 0, dc_range}, starts);
+    return send_scan(layout, planes, (Sink){tokens, counts, 1, 1, dc_range}, starts);
 }
 
 /* Counts of planes (images, rows, columns, 64) alone: (images, components, 2, 256). */
@@ -127,7 +133,7 @@ CLONES int64_t scan_counts(const Layout *layout, const int16_t *const *planes, i
     for (int64_t image = 0; image < images; image++, counts += layout->components * 512) {
         for (int c = 0; c < layout->components; c++)
             own[c] = planes[c] + image * layout->of[c].rows * layout->of[c].columns * 64;
-        if (send_scan(layout, own, (Sink){NULL, counts, 0, 1}, NULL) < 0) return -1;
+        if (send_scan(layout, own, (Sink){NULL, counts, 0, 1, 0}, NULL) < 0) return -1;
     }
     return 0;
 }
