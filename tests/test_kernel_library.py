@@ -13,9 +13,9 @@ NAMES = ("_coder", "_decisions", "_layer")
 
 @pytest.fixture(autouse=True)
 def _forget_opened():
-    libraries._opened.cache_clear()
+    libraries.opened.cache_clear()
     yield
-    libraries._opened.cache_clear()
+    libraries.opened.cache_clear()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -29,7 +29,7 @@ def test_older_than_its_sources(name, monkeypatch):
     monkeypatch.delenv("SOFTJPEG_KERNELS", raising=False)
     if libraries.library(name) is None:
         pytest.skip("the C kernels were not built")
-    libraries._opened.cache_clear()
+    libraries.opened.cache_clear()
     monkeypatch.setattr(libraries, "sources_digest", lambda folder: "another")
     with pytest.warns(UserWarning, match=f"{name} is older than its sources"):
         assert libraries.library(name) is None

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softjpeg.kernels.library import library
+from softjpeg.kernels.library import opened, switched_off
 
 LAYOUTS = {
     "4:4:4": (0, 1, 1),
@@ -43,9 +43,15 @@ class _Image(ctypes.Structure):
     _fields_ = [("data", ctypes.c_void_p), ("stride", ctypes.c_int64 * 4)]
 
 
+# Opened here, where no compiler follows; PyTorch comes first and brings the OpenMP that it shares.
+_LIBRARY: Any = opened("_layer")
+if _LIBRARY is not None:
+    _LIBRARY.layer_tasks.restype = ctypes.c_int64
+
+
 def available() -> bool:
     """Whether the library was built and is not switched off."""
-    return _library() is not None
+    return _LIBRARY is not None and not switched_off()
 
 
 def forward(image: Tensor, steps: Tensor, alphas: Tensor, **settings: Any) -> Tensor:
@@ -73,7 +79,7 @@ def forward(image: Tensor, steps: Tensor, alphas: Tensor, **settings: Any) -> Te
     wide = image.float()
     shown = torch.empty_like(wide)
     layer = _layer(wide, steps, alphas, **settings)
-    _check(_called().layer_forward(*map(ctypes.byref, (layer, _image(wide), _image(shown)))))
+    _check(_LIBRARY.layer_forward(*map(ctypes.byref, (layer, _image(wide), _image(shown)))))
     return shown.to(image.dtype)
 
 
@@ -96,13 +102,13 @@ def backward(
     wide, wide_gradient = image.float(), gradient.float()
     image_gradient = torch.empty_like(wide) if of_image else wide.new_empty(0, 1, 1, 1)
     layer = _layer(wide, steps, alphas, **settings)
-    tasks = _called().layer_tasks(ctypes.byref(layer))
+    tasks = _LIBRARY.layer_tasks(ctypes.byref(layer))
     kind, _, _ = LAYOUTS[settings["layout"]]
     slots = 2 if kind == 0 else 1
     sums = torch.zeros(tasks, 2, len(steps), slots, 8, 8, dtype=torch.float64)
     images = map(_image, (wide, wide_gradient, image_gradient))
     sums_at = ctypes.c_void_p(sums.data_ptr())
-    _check(_called().layer_backward(ctypes.byref(layer), *map(ctypes.byref, images), sums_at))
+    _check(_LIBRARY.layer_backward(ctypes.byref(layer), *map(ctypes.byref, images), sums_at))
     kinds = steps.shape[1]
     if kind == 2 and kinds > 1:
         # Each kind has tasks of its own, one kind after the other.
@@ -154,19 +160,6 @@ def _check_arguments(image: Tensor, steps: Tensor, alphas: Tensor, layout: str) 
 
 def _image(tensor: Tensor) -> _Image:
     return _Image(tensor.data_ptr(), (ctypes.c_int64 * 4)(*tensor.stride()))
-
-
-def _library() -> ctypes.CDLL | None:
-    found = library("_layer")
-    if found is not None:
-        found.layer_tasks.restype = ctypes.c_int64
-    return found
-
-
-def _called() -> ctypes.CDLL:
-    found = _library()
-    assert found is not None
-    return found
 
 
 def _check(failed: int) -> None:

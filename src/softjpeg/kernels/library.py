@@ -20,7 +20,7 @@ def library(name: str) -> ctypes.CDLL | None:
     >>> library("_missing") is None
     True
     """
-    return None if switched_off() else _opened(name)
+    return None if switched_off() else opened(name)
 
 
 def switched_off() -> bool:
@@ -35,7 +35,8 @@ def sources_digest(folder: Path) -> str:
 
 
 @functools.cache
-def _opened(name: str) -> ctypes.CDLL | None:
+def opened(name: str) -> ctypes.CDLL | None:
+    """A module of `softjpeg.kernels` as a library, wanted or not; None unless it was built."""
     try:
         module = importlib.import_module(f"softjpeg.kernels.{name}")
         opened = ctypes.CDLL(module.__file__)

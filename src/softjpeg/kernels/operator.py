@@ -7,7 +7,6 @@ on CUDA (`triton_layer`). Nothing but its inputs is kept for the backward pass. 
 
 from __future__ import annotations
 
-import functools
 import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,7 +152,7 @@ def supports(image: Tensor, levels: int | None, window: int | None) -> bool:
     if max(levels or 0, window or 0) > _MAX_INDEX:
         return False
     if image.device.type == "cuda":
-        return _has_triton() and (levels is None or window is not None)
+        return _HAS_TRITON and (levels is None or window is not None)
     return image.device.type == "cpu" and cpu_layer.available()
 
 
@@ -175,10 +174,12 @@ def _backend(image: Tensor) -> Any:
     return cpu_layer
 
 
-@functools.cache
 def _has_triton() -> bool:
     try:
         major, minor = importlib.metadata.version("triton").split(".")[:2]
     except importlib.metadata.PackageNotFoundError:
         return False
     return (int(major), int(minor)) >= _TRITON
+
+
+_HAS_TRITON = _has_triton()
