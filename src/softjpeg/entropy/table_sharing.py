@@ -35,11 +35,8 @@ def optimal_sharing(counts: Ints, table_of: Sequence[int]) -> TableSharing:
         counts: shape (components, 256): how often each symbol of one class occurs.
         table_of: per component the number of its table, 0 first.
     """
-    groups = [
-        [component for component, own in enumerate(table_of) if own == number]
-        for number in range(max(table_of) + 1)
-    ]
-    sums = np.stack([counts[group].sum(axis=0) for group in groups])
+    members = np.arange(max(table_of) + 1)[:, None] == table_of
+    sums = members.astype(np.int64) @ counts
     return TableSharing(tuple(table for table, _ in optimal_tables(sums)), tuple(table_of))
 
 

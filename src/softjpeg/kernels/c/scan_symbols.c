@@ -10,10 +10,25 @@
 #define MIN_DC (-1024)
 #define MAX_DC 1023 /* The range is a power of 2: values in it have no other bits. */
 
+/* T.81 F.1.2.1: a negative value sends the low bits of itself less one. */
+INLINE uint32_t value_bits(int value, int size) {
+    return (uint32_t)(value + (value >> 31)) & ((1u << size) - 1);
+}
+
 /* ZIGZAG_OF_ROW[row][nonzero places of the row] = the same places in zigzag order. */
 static uint64_t ZIGZAG_OF_ROW[8][256];
 
-__attribute__((constructor)) static void fill_zigzag_of_row(void) {
+/* VALUES[value + MAX_AC] = size << 16 | the bits that follow its code, for AC. */
+static uint32_t VALUES[2 * MAX_AC + 2];
+#define BEYOND (1u << 31) /* What the last of them is, which makes their number a power of 2. */
+
+__attribute__((constructor)) static void fill_tables(void) {
+    for (int value = -MAX_AC; value <= MAX_AC; value++) {
+        int size = value ? size_of(value) : 0;
+        VALUES[value + MAX_AC] = (uint32_t)size << 16 | value_bits(value, size);
+    }
+    VALUES[2 * MAX_AC + 1] = BEYOND;
+
     for (int place = 0; place < 64; place++)
         for (int row = ZIGZAG[place] / 8, bit = ZIGZAG[place] % 8, set = 0; set < 256; set++)
             ZIGZAG_OF_ROW[row][set] |= (uint64_t)(set >> bit & 1) << place;
@@ -49,30 +64,28 @@ typedef struct {
     int dc_range; /* Refuse a DC out of MIN_DC..MAX_DC too. */
 } Sink;
 
-INLINE void send(Sink *to, uint32_t symbol, uint32_t bits) {
-    if (to->keep) *to->tokens++ = symbol << 16 | bits;
-    if (to->count) to->counts[symbol]++;
+INLINE void send_token(Sink *to, uint32_t token) {
+    if (to->keep) *to->tokens++ = token;
+    if (to->count) to->counts[token >> 16]++;
 }
 
-/* T.81 F.1.2.1: a negative value sends the low bits of itself less one. */
-INLINE uint32_t value_bits(int value, int size) {
-    return (uint32_t)(value + (value >> 31)) & ((1u << size) - 1);
-}
+INLINE void send(Sink *to, uint32_t symbol, uint32_t bits) { send_token(to, symbol << 16 | bits); }
 
-/* The AC symbols of a block. Returns the bits that any magnitude has. */
+/* The AC symbols of a block. Returns bits from 2 * MAX_AC + 2 on where a value is beyond MAX_AC. */
 INLINE uint32_t send_ac(const int16_t *block, uint64_t places, uint32_t table, Sink *to) {
-    uint32_t magnitudes = 0;
+    uint32_t seen = 0;
     int before = 0;
     for (; places; places &= places - 1) {
         int place = __builtin_ctzll(places), run = place - before - 1;
-        int value = block[ZIGZAG[place]], size = size_of(value);
+        uint32_t at = (uint32_t)(block[ZIGZAG[place]] + MAX_AC);
+        uint32_t value = VALUES[at & (2 * MAX_AC + 1)];
         for (; run > 15; run -= 16) send(to, table | ZRL, 0);
-        send(to, table | run << 4 | (size & 15), value_bits(value, size) & 0xFFFF);
-        magnitudes |= (uint32_t)(value < 0 ? -value : value);
+        send_token(to, ((table | run << 4) << 16) + (value & ~BEYOND));
+        seen |= at | (value & BEYOND);
         before = place;
     }
     if (before < 63) send(to, table | EOB, 0);
-    return magnitudes;
+    return seen;
 }
 
 /* Returns how many tokens there are, or -1 where a value is beyond baseline. */
@@ -111,7 +124,7 @@ INLINE int64_t send_scan(const Layout *layout, const int16_t *const *planes, Sin
         }
     }
     if (to.dc_range && dc_range > MAX_DC - MIN_DC) return -1;
-    if (ac > MAX_AC || dc > MAX_DC_DIFFERENCE) return -1;
+    if (ac > 2 * MAX_AC + 1 || dc > MAX_DC_DIFFERENCE) return -1;
     if (!to.keep) return 0;
     *starts = to.tokens - tokens;
     return *starts;
