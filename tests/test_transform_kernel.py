@@ -254,3 +254,16 @@ def test_refusals():
         kernel.coefficients_to_image(flat, (9, 8), (1, 1), rounding=True)
     with pytest.raises(ValueError, match=r"steps must be \(8, 8\) per component, got \[\(8,\)\]"):
         kernel.coefficients_to_image(flat[:1], (8, 8), (1, 1), rounding=True, steps=[np.ones(8)])
+
+
+def test_coefficients_that_whole_samples_have_exactly_are_exact():
+    """As in the pure functions: else ties, which small steps make common, are rounded at random."""
+    image = torch.randint(0, 256, (2, 1, 40, 32), generator=torch.Generator().manual_seed(0)) / 255
+    (z,) = image_to_coefficients(image, "4:4:4", rounding=True)
+    blocks = (image[:, 0] * 255).round().reshape(2, 5, 8, 4, 8).transpose(2, 3) - 128
+    # Their basis pictures are ±1/8 throughout.
+    signs = torch.tensor([1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0])
+    for row, down in ((0, torch.ones(8)), (4, signs)):
+        for column, across in ((0, torch.ones(8)), (4, signs)):
+            exact = (blocks * down[:, None] * across).sum((-2, -1)) / 8
+            assert torch.equal(z[..., row, column], exact)
