@@ -14,7 +14,7 @@ from softjpeg.entropy.huffman import STANDARD_TABLES
 from softjpeg.entropy.layout import ScanLayout, scan_layout
 from softjpeg.entropy.limits import check_coefficients
 from softjpeg.entropy.scan import LUMA_CHROMA, Ints
-from softjpeg.entropy.table_sharing import TableSharing, optimal_sharing, smallest_sharing
+from softjpeg.entropy.table_sharing import TableSharing, optimal_sharings, smallest_sharing
 from softjpeg.entropy.tokens import scan_tokens, write_tokens
 from softjpeg.kernels import scan as kernel
 from softjpeg.kernels.scan import Tokens
@@ -202,7 +202,8 @@ def _huffman_tables(counts: Ints, compact: bool) -> tuple[TableSharing, TableSha
     way = LUMA_CHROMA[: len(counts)]
     if compact:
         return smallest_sharing(counts[:, 0]), smallest_sharing(counts[:, 1])
-    return optimal_sharing(counts[:, 0], way), optimal_sharing(counts[:, 1], way)
+    dc, ac = optimal_sharings(counts, way)
+    return dc, ac
 
 
 def _tables_of_components(tables: Any, components: int) -> tuple[Table, ...]:

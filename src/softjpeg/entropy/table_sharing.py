@@ -35,9 +35,17 @@ def optimal_sharing(counts: Ints, table_of: Sequence[int]) -> TableSharing:
         counts: shape (components, 256): how often each symbol of one class occurs.
         table_of: per component the number of its table, 0 first.
     """
-    members = np.arange(max(table_of) + 1)[:, None] == table_of
-    sums = members.astype(np.int64) @ counts
-    return TableSharing(tuple(table for table, _ in optimal_tables(sums)), tuple(table_of))
+    return optimal_sharings(counts[:, None], table_of)[0]
+
+
+def optimal_sharings(counts: Ints, table_of: Sequence[int]) -> list[TableSharing]:
+    """`optimal_sharing` of each class: counts (components, classes, 256)."""
+    classes = counts.shape[1]
+    sums = np.zeros((max(table_of) + 1, classes, 256), dtype=np.int64)
+    for own, number in zip(counts, table_of, strict=True):
+        sums[number] += own
+    tables = [table for table, _ in optimal_tables(sums.reshape(-1, 256))]
+    return [TableSharing(tuple(tables[own::classes]), tuple(table_of)) for own in range(classes)]
 
 
 def smallest_sharing(counts: Ints) -> TableSharing:
