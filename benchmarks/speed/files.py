@@ -2,8 +2,9 @@
 
 Everything runs on one thread. Pillow (libjpeg-turbo, its own integer DCT) takes the same tables.
 simplejpeg takes none and does not optimize: its row is the pace of libjpeg-turbo's plain path at
-the same quality. jpeglib writes files alone, here in memory, with standard Huffman tables; one row
-of ours writes the same files.
+the same quality. `rdo` decides by the trellis, with the sensitivities of the ladder for
+EfficientNet-Lite0. jpeglib writes files alone, here in memory, with standard Huffman tables; one
+row of ours writes the same scans.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,17 @@ def over(work: Callable[[Any], object], items: list[Any]) -> Step:
     return step
 
 
+def with_trellis(preset: Preset) -> Preset:
+    """A preset whose bits are worth about what its steps say, ``λ = 0.06·s·q²``.
+
+    The ladder's own λ is 0: for its network nothing beat rounding, which asks no trellis.
+    """
+    model = preset.distortion
+    assert model is not None
+    worth = float(np.median(model.sensitivity[0] * np.square(preset.luma)))
+    return replace(preset, distortion=replace(model, rate_weight=0.06 * worth))
+
+
 def encoders(images: list[Image.Image]) -> dict[str, Callable[[], Step]]:
     """By name, what writes all images; a peer that is not installed raises."""
     preset = Preset.from_quality(QUALITY)
@@ -74,7 +87,7 @@ def encoders(images: list[Image.Image]) -> dict[str, Callable[[], Step]]:
     def rdo() -> Step:
         if not LADDER.is_file():
             raise MissingError(f"no {LADDER.name}")
-        decided = load_preset(LADDER, QUALITY)
+        decided = with_trellis(load_preset(LADDER, QUALITY))
         return over(lambda image: encode(image, decided, "rdo"), images)
 
     def probabilistic() -> Step:
@@ -193,7 +206,7 @@ def run(options: Options) -> Result:
             goal(5, "hard: times Pillow's throughput", ">=", 0.9, against(HARD, PILLOW)),
             goal(5, "probabilistic: megapixels/s", ">=", 20, speed(PROBABILISTIC)),
             goal(5, "rdo: megapixels/s", ">=", 5, speed(RDO)),
-            goal(5, f"{same} the same files", ">=", 5, against(OURS_FILE, JPEGLIB)),
+            goal(5, f"{same} the same scans", ">=", 5, against(OURS_FILE, JPEGLIB)),
             goal(5, f"{same} optimized bytes", ">=", 5, against(OURS, JPEGLIB)),
         ],
     }
