@@ -74,6 +74,8 @@ def test_plain_pytorch_does_the_same_steps(images, tmp_path):
         train__ema=0.8,
         optimizer__nesterov=True,
         model__channels_last=False,
+        # Soft: a coefficient near a tie would make much of the last digit of a step.
+        jpeg__alpha=0.02,
     )
     layer = [model.jpeg.tables]
     others = [p for name, p in model.named_parameters() if name != "jpeg.tables"]
@@ -106,8 +108,7 @@ def test_plain_pytorch_does_the_same_steps(images, tmp_path):
             losses.append(loss.item())
     assert state.step == len(losses) == 9
     assert [r["loss"] for r in log if r["event"] == "step"] == pytest.approx(losses, rel=1e-4)
-    # Adam makes much of the last digits of a small gradient.
-    assert_close(state.model, model, rtol=5e-3, atol=1e-5)
+    assert_close(state.model, model, rtol=1e-4, atol=1e-5)
     for mine, byhand in zip(state.tested_model.parameters(), average, strict=True):
         torch.testing.assert_close(mine, byhand, rtol=2e-3, atol=1e-5)
 
