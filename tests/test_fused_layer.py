@@ -203,6 +203,17 @@ def test_bad_arguments_are_named(change, sentence):
         cpu_layer.backward(**given, layout="4:2:0", **settings)
 
 
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_tables_alone_get_the_same_gradient(subsampling):
+    x = torch.rand(2, 3, 17, 33)
+    layer = JPEGLayer(hardness=4.0, subsampling=subsampling, train_hardness=True)
+    of_all = results(layer, x, torch.ones(x.shape))[2:]
+    layer.zero_grad()
+    layer(x).sum().backward()
+    assert torch.equal(of_all[0].float(), layer.tables.grad)
+    assert torch.equal(of_all[1].float(), layer.log_hardness.grad)
+
+
 def test_a_second_derivative_is_refused():
     x = torch.rand(1, 3, 8, 8, requires_grad=True)
     (first,) = torch.autograd.grad(JPEGLayer(hardness=4.0)(x).square().sum(), x, create_graph=True)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from softjpeg.kernels import operator
+from softjpeg.kernels.layer_arguments import Settings
 from softjpeg.quantizers import QUANTIZERS, quantize
 from softjpeg.soft_quantizer import check_index_set
 from softjpeg.straight_through import clamp
@@ -123,17 +124,8 @@ class TableQuantizer(nn.Module):
 
     def apply_fused(self, x: Tensor, layout: str, *, rounding: bool = False) -> Tensor:
         """Samples (B, C, H, W) through DCT, all rounds and back, in one kernel."""
-        shown: Tensor = operator.jpeg_layer(
-            x,
-            self.steps(),
-            self.sharpness(),
-            layout,
-            rounding,
-            self.levels,
-            self.window,
-            self.zero_dc,
-        )
-        return shown
+        settings = Settings(layout, rounding, self.levels, self.window, self.zero_dc)
+        return operator.jpeg_layer(x, self.steps(), self.sharpness(), settings)
 
     @torch.no_grad()
     def clamp_tables_(self) -> None:

@@ -12,16 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softjpeg.kernels.layer_arguments import Settings, check_arguments
 from softjpeg.kernels.library import opened, switched_off
 
-LAYOUTS = {
+_LAYOUTS = {
     "4:4:4": (0, 1, 1),
     "4:2:2": (0, 1, 2),
     "4:2:0": (0, 2, 2),
     "gray": (1, 1, 1),
     "planes": (2, 1, 1),
 }
-"""By layout: what the channels are, and luma rows and columns for one of chroma."""
+"""As in c/layer.h: what the channels are, and luma rows and columns for one of chroma."""
 
 _DIMENSIONS = ("batch", "channels", "height", "width")
 _SETTINGS = (
@@ -60,25 +61,22 @@ def forward(image: Tensor, steps: Tensor, alphas: Tensor, **settings: Any) -> Te
     Args:
         image: (B, C, H, W) float on the CPU, any strides; half precision is computed in float32.
         steps, alphas: (rounds, kinds, 8, 8) q > 0 and sharpness α.
-        settings: `layout`, a key of `LAYOUTS` ("4:4:4", "4:2:2", "4:2:0": RGB in [0, 1] with a kind
-            for luma and one for chroma; "gray": [0, 1], kind 0; "planes": any scale, one kind or
-            one for each channel), `rounding`, `levels`, `window`, `zero_dc` as for `JPEGLayer`.
+        settings: the fields of `Settings`.
 
     Returns:
         Like `image`.
 
     Raises:
-        ValueError: tensors of other shapes, or on different devices.
+        ValueError: as `check_arguments`.
 
     >>> one = torch.ones(1, 1, 8, 8)
-    >>> options = dict(rounding=False, levels=None, window=None, zero_dc=False)
     >>> x = torch.full((1, 1, 8, 8), 2.5)
-    >>> forward(x, 16 * one, one, layout="planes", **options).round(decimals=3).unique().tolist()
+    >>> forward(x, 16 * one, one, layout="planes").round(decimals=3).unique().tolist()
     [2.0]
     """
     wide = image.float()
     shown = torch.empty_like(wide)
-    layer = _layer(wide, steps, alphas, **settings)
+    layer = _layer(wide, steps, alphas, Settings(**settings))
     _check(_LIBRARY.layer_forward(*map(ctypes.byref, (layer, _image(wide), _image(shown)))))
     return shown.to(image.dtype)
 
@@ -101,9 +99,9 @@ def backward(
         raise ValueError(f"gradient must have the image's shape {shapes}")
     wide, wide_gradient = image.float(), gradient.float()
     image_gradient = torch.empty_like(wide) if of_image else wide.new_empty(0, 1, 1, 1)
-    layer = _layer(wide, steps, alphas, **settings)
+    layer = _layer(wide, steps, alphas, Settings(**settings))
     tasks = _LIBRARY.layer_tasks(ctypes.byref(layer))
-    kind, _, _ = LAYOUTS[settings["layout"]]
+    kind, _, _ = _LAYOUTS[settings["layout"]]
     slots = 2 if kind == 0 else 1
     sums = torch.zeros(tasks, 2, len(steps), slots, 8, 8, dtype=torch.float64)
     images = map(_image, (wide, wide_gradient, image_gradient))
@@ -122,40 +120,17 @@ def backward(
     return shaped.to(image.dtype), to_steps, to_alphas
 
 
-def _layer(
-    image: Tensor,
-    steps: Tensor,
-    alphas: Tensor,
-    *,
-    layout: str,
-    rounding: bool,
-    levels: int | None,
-    window: int | None,
-    zero_dc: bool,
-) -> _Layer:
-    _check_arguments(image, steps, alphas, layout)
+def _layer(image: Tensor, steps: Tensor, alphas: Tensor, settings: Settings) -> _Layer:
+    layout, rounding, levels, window, zero_dc = settings
+    check_arguments(image, steps, alphas, layout)
     tables = [t.detach().to(torch.float32).contiguous() for t in (steps, alphas)]
     numbers = (
-        *(*image.shape, *LAYOUTS[layout], rounding, zero_dc, levels or 0, window or 0),
+        *(*image.shape, *_LAYOUTS[layout], rounding, zero_dc, levels or 0, window or 0),
         *(*steps.shape[:2], torch.get_num_threads()),
     )
     layer = _Layer(*numbers, *(t.data_ptr() for t in tables))
     layer.tables = tables  # Keeps them alive as long as their addresses.
     return layer
-
-
-def _check_arguments(image: Tensor, steps: Tensor, alphas: Tensor, layout: str) -> None:
-    channels = {0: 3, 1: 1}.get(LAYOUTS[layout][0])
-    if image.ndim != 4 or channels not in (None, image.shape[1]):
-        wanted = f"(B, {channels or 'C'}, H, W)"
-        raise ValueError(f"image must have shape {wanted} for {layout}, got {tuple(image.shape)}")
-    kinds = {0: (2,), 1: steps.shape[1:2]}.get(LAYOUTS[layout][0], (1, image.shape[1]))
-    for name, tables in (("steps", steps), ("alphas", alphas)):
-        if tables.shape != (*steps.shape[:2], 8, 8) or tables.shape[1] not in kinds:
-            found = tuple(tables.shape)
-            raise ValueError(f"{name} must have shape (rounds, kinds, 8, 8), got {found}")
-        if tables.device != image.device:
-            raise ValueError(f"{name} must be on {image.device}, got {tables.device}")
 
 
 def _image(tensor: Tensor) -> _Image:

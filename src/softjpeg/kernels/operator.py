@@ -11,27 +11,16 @@ import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from softjpeg.kernels import cpu_layer
+from softjpeg.kernels.layer_arguments import DTYPES, Settings
 from softjpeg.kernels.library import switched_off
 
-
-class Settings(NamedTuple):
-    """What the backends are told besides tensors; see `softjpeg.kernels.cpu_layer.forward`."""
-
-    layout: str
-    rounding: bool
-    levels: int | None
-    window: int | None
-    zero_dc: bool
-
-
-_HALF_OR_SINGLE = (torch.float32, torch.float16, torch.bfloat16)
 _TRITON = (3, 9)
 """The first version that the kernels have been run with."""
 _MAX_INDEX = 1 << 24
@@ -39,58 +28,39 @@ _MAX_INDEX = 1 << 24
 _PURE = ContextVar("pure", default=False)
 
 
-def jpeg_layer(
-    image: Tensor,
-    steps: Tensor,
-    alphas: Tensor,
-    layout: str,
-    rounding: bool,
-    levels: int | None,
-    window: int | None,
-    zero_dc: bool,
-) -> Tensor:
-    """What a decoder shows of images; arguments as of `softjpeg.kernels.cpu_layer.forward`.
+def jpeg_layer(image: Tensor, steps: Tensor, alphas: Tensor, settings: Settings) -> Tensor:
+    """What a decoder shows of images.
+
+    Args:
+        image: (B, C, H, W) that the kernels of this machine support.
+        steps, alphas: (rounds, kinds, 8, 8) q > 0 and sharpness α.
+        settings: layout, rounding, index set.
+
+    Raises:
+        ValueError: as `softjpeg.kernels.layer_arguments.check_arguments`.
 
     >>> x, tables = torch.rand(1, 3, 9, 9), torch.ones(1, 2, 8, 8)
-    >>> tuple(jpeg_layer(x, tables, tables, "4:2:0", False, None, None, False).shape)
+    >>> tuple(jpeg_layer(x, tables, tables, Settings("4:2:0")).shape)
     (1, 3, 9, 9)
     """
-    shown: Tensor = torch.ops.softjpeg.jpeg_layer(
-        image, steps, alphas, layout, rounding, levels, window, zero_dc
-    )
+    shown: Tensor = torch.ops.softjpeg.jpeg_layer(image, steps, alphas, *settings)
     return shown
 
 
-def _forward(
-    image: Tensor,
-    steps: Tensor,
-    alphas: Tensor,
-    layout: str,
-    rounding: bool,
-    levels: int | None,
-    window: int | None,
-    zero_dc: bool,
-) -> Tensor:
-    settings = Settings(layout, rounding, levels, window, zero_dc)._asdict()
-    shown: Tensor = _backend(image).forward(image, steps.float(), alphas.float(), **settings)
+def _forward(image: Tensor, steps: Tensor, alphas: Tensor, *settings: Any) -> Tensor:
+    told = Settings(*settings)._asdict()
+    shown: Tensor = _backend(image).forward(image, steps.float(), alphas.float(), **told)
     return shown
 
 
 def _gradients(
-    gradient: Tensor,
-    image: Tensor,
-    steps: Tensor,
-    alphas: Tensor,
-    layout: str,
-    rounding: bool,
-    levels: int | None,
-    window: int | None,
-    zero_dc: bool,
-    of_image: bool,
+    gradient: Tensor, image: Tensor, steps: Tensor, alphas: Tensor, *settings: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
-    settings = Settings(layout, rounding, levels, window, zero_dc)._asdict()
+    *told, of_image = settings
     tables = steps.float(), alphas.float()
-    found = _backend(image).backward(gradient, image, *tables, of_image=of_image, **settings)
+    found = _backend(image).backward(
+        gradient, image, *tables, of_image=of_image, **Settings(*told)._asdict()
+    )
     # An operator's results share no memory, and lie as its fake says.
     whole = {"copy": True, "memory_format": torch.contiguous_format}
     return found[0], found[1].to(steps.dtype, **whole), found[2].to(alphas.dtype, **whole)
@@ -127,12 +97,21 @@ def _twice(ctx: Any, *gradients: Tensor) -> None:
 
 # `torch.library.custom_op` would do all this, but its operators import PyTorch's compiler, which
 # takes seconds, when they are first called.
+_ARGUMENTS = (
+    "Tensor image, Tensor steps, Tensor alphas, "
+    "str layout, bool rounding, int? levels, int? window, bool zero_dc"
+)
 _LIBRARY: Any = torch.library.Library("softjpeg", "FRAGMENT")  # type: ignore[no-untyped-call]
-for _name, _function, _fake in (
-    ("jpeg_layer", _forward, _like_the_image),
-    ("jpeg_layer_backward", _gradients, _like_the_gradients),
+for _name, _schema, _function, _fake in (
+    ("jpeg_layer", f"({_ARGUMENTS}) -> Tensor", _forward, _like_the_image),
+    (
+        "jpeg_layer_backward",
+        f"(Tensor gradient, {_ARGUMENTS}, bool of_image) -> (Tensor, Tensor, Tensor)",
+        _gradients,
+        _like_the_gradients,
+    ),
 ):
-    _LIBRARY.define(_name + torch.library.infer_schema(_function, mutates_args=()))
+    _LIBRARY.define(_name + _schema)
     for _device in ("CPU", "CUDA"):
         _LIBRARY.impl(_name, _function, _device)
     torch.library.register_fake(f"softjpeg::{_name}", _fake, lib=_LIBRARY)
@@ -144,7 +123,7 @@ torch.library.register_autograd("softjpeg::jpeg_layer_backward", _twice, lib=_LI
 
 def supports(image: Tensor, levels: int | None, window: int | None) -> bool:
     """Whether `jpeg_layer` can take such an image here, for the soft quantizer of an index set."""
-    if _PURE.get() or switched_off() or image.dtype not in _HALF_OR_SINGLE:
+    if _PURE.get() or switched_off() or image.dtype not in DTYPES:
         return False
     if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
         # An operator without a rule for them would drop tangents without a word.

@@ -14,6 +14,7 @@ import torch
 import triton
 from torch import Tensor
 
+from softjpeg.kernels.layer_arguments import DTYPES, Settings, check_arguments
 from softjpeg.kernels.triton_blocks import parity_basis
 from softjpeg.kernels.triton_color import color_backward, color_forward
 from softjpeg.kernels.triton_gray import plane_backward, plane_forward
@@ -26,44 +27,28 @@ from softjpeg.kernels.triton_subsampled import (
 )
 
 _CHROMA_ROWS = {"4:2:0": 2, "4:2:2": 1}
-_LAYOUTS = ("4:4:4", *_CHROMA_ROWS, "gray", "planes")
-_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _TILE = 32
 """Blocks of a program."""
 # Sums of products are meant to be fused: a kernel that needs one rounded says so.
 _OPTIONS = {"num_warps": 2, "enable_fp_fusion": True}
 
 
-def forward(
-    image: Tensor,
-    steps: Tensor,
-    alphas: Tensor,
-    *,
-    layout: str,
-    rounding: bool = False,
-    levels: int | None = None,
-    window: int | None = None,
-    zero_dc: bool = False,
-) -> Tensor:
+def forward(image: Tensor, steps: Tensor, alphas: Tensor, **settings: Any) -> Tensor:
     """An image, or feature maps, through DCT, soft quantizers and inverse.
 
     Args:
         image: (B, C, H, W) float32, bfloat16 or float16, any strides, on a CUDA device.
         steps, alphas: (rounds, kinds, 8, 8) float32 beside it: q > 0 and sharpness α > 0.
-        layout: "4:4:4", "4:2:2" or "4:2:0": RGB in [0, 1], kinds are luma and chroma; "gray": one
-            channel in [0, 1], of the first kind; "planes": any channels, neither scaled nor
-            shifted, one kind for all or one for each.
-        rounding: round samples and pixels as a real codec does; not for "planes".
-        levels, window: index set of `softjpeg.soft_quantizer.soft_quantize`; levels need a window.
-        zero_dc: set every block's DC coefficient to 0 first.
+        settings: the fields of `Settings`; levels need a window.
 
     Returns:
         (B, C, H, W) of the image's dtype, and of its strides where it is dense.
 
     Raises:
-        ValueError: an argument out of these ranges.
+        ValueError: as `check_arguments`, or levels without a window.
     """
-    mode = _mode(image, steps, alphas, layout, rounding, levels, window, zero_dc)
+    layout = settings["layout"]
+    mode = _mode(image, steps, alphas, Settings(**settings))
     out = torch.empty_like(image)
     if not image.numel():
         return out
@@ -97,18 +82,14 @@ def backward(
     steps: Tensor,
     alphas: Tensor,
     *,
-    layout: str,
-    rounding: bool = False,
-    levels: int | None = None,
-    window: int | None = None,
-    zero_dc: bool = False,
     of_image: bool = True,
+    **settings: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of what `forward` was given, from the one of its result; rounding passes it on.
 
     Args:
         grad: (B, C, H, W) of any dtype of images, any strides.
-        image, steps, alphas, layout, rounding, levels, window, zero_dc: as given to `forward`.
+        image, steps, alphas, settings: as given to `forward`.
         of_image: whether the first is asked for; else it is empty.
 
     Returns:
@@ -117,8 +98,9 @@ def backward(
     Raises:
         ValueError: an argument out of its range.
     """
-    mode = _mode(image, steps, alphas, layout, rounding, levels, window, zero_dc)
-    if grad.shape != image.shape or grad.dtype not in _DTYPES:
+    layout = settings["layout"]
+    mode = _mode(image, steps, alphas, Settings(**settings))
+    if grad.shape != image.shape or grad.dtype not in DTYPES:
         got = f"{tuple(grad.shape)} {grad.dtype}"
         raise ValueError(f"grad must have the image's shape {tuple(image.shape)}, got {got}")
     out = torch.empty_like(image)
@@ -216,31 +198,10 @@ def _by_round(found: Tensor, kinds: int, layout: str) -> Tensor:
     return found.transpose(0, 1) / (1 if layout == "planes" else 255)
 
 
-def _mode(
-    image: Tensor,
-    steps: Tensor,
-    alphas: Tensor,
-    layout: str,
-    rounding: bool,
-    levels: int | None,
-    window: int | None,
-    zero_dc: bool,
-) -> Mode:
+def _mode(image: Tensor, steps: Tensor, alphas: Tensor, settings: Settings) -> Mode:
     """What kernels are compiled for, of arguments that they can trust."""
-    if layout not in _LAYOUTS:
-        raise ValueError(f"layout must be one of {', '.join(_LAYOUTS)}, got {layout!r}")
-    channels = {"gray": 1, "planes": None}.get(layout, 3)
-    if image.ndim != 4 or channels not in (None, image.shape[1]):
-        wanted = f"(B, {channels or 'C'}, H, W)"
-        raise ValueError(f"image must have shape {wanted} for {layout}, got {tuple(image.shape)}")
-    if image.dtype not in _DTYPES:
-        raise ValueError(f"image must be float32, bfloat16 or float16, got {image.dtype}")
-    kinds = {"gray": (steps.shape[1],), "planes": (1, image.shape[1])}.get(layout, (2,))
-    for name, tables in (("steps", steps), ("alphas", alphas)):
-        if tables.shape != (len(steps), *steps.shape[1:2], 8, 8) or tables.shape[1] not in kinds:
-            raise ValueError(
-                f"{name} must have shape (rounds, kinds, 8, 8), got {tuple(tables.shape)}"
-            )
+    layout, rounding, levels, window, zero_dc = settings
+    check_arguments(image, steps, alphas, layout)
     if levels is not None and window is None:
         raise ValueError(f"window must be given with levels, got None and {levels}")
     # TF32 came with Ampere; elsewhere float32 products are what there is.

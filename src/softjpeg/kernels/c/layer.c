@@ -99,9 +99,9 @@ CLONES static void backward_group(
         block_dct(g[c]);
         quantize_rounds_gradient(
             layer, entries, color ? c > 0 : kind, z[c], g[c], tables, color ? c > 0 : 0, color ? 2 : 1);
-        block_idct(g[c]);
     }
     if (!image_gradient->data) return;
+    for (int c = 0; c < components; c++) block_idct(g[c]);
     if (color)
         for (int i = 0; i < 64; i++) EACH_LANE {
             float y = g[0][i][l], cb = g[1][i][l], cr = g[2][i][l];

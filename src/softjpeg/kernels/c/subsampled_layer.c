@@ -156,8 +156,11 @@ CLONES static void chroma_gradient(
         clear_outside(b, g[c]);
         block_dct(g[c]);
         quantize_rounds_gradient(layer, entries, 1, z[c], g[c], tables, 1, 2);
-        block_idct(g[c]);
     }
+}
+
+CLONES static void chroma_samples(Lanes g[2][64]) {
+    for (int c = 0; c < 2; c++) block_idct(g[c]);
 }
 
 CLONES static void add_image_gradient(const Layer *layer, const Blocks *b, Lanes g[2][64], const Image *image_gradient) {
@@ -201,7 +204,9 @@ static void backward_image(
         chroma_coefficients(layer, p, image, n, first, z);
         place_plane(p, first, &from);
         chroma_gradient(layer, entries, &from, z, planes, g, tables);
-        for (int dy = 0; image_gradient->data && dy < layer->v; dy++)
+        if (!image_gradient->data) continue;
+        chroma_samples(g);
+        for (int dy = 0; dy < layer->v; dy++)
             for (int dx = 0; dx < layer->h; dx++) {
                 place_chroma(layer, p, image_gradient->stride, n, first, dy, dx, &to);
                 add_image_gradient(layer, &to, g, image_gradient);
