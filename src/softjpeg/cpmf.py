@@ -71,9 +71,27 @@ def sample_index(
     >>> i.unique().tolist(), bool(450 < i.sum() < 550)
     ([0.0, 1.0], True)
     """
+    uniform = torch.rand(z.shape, dtype=z.dtype, device=z.device, generator=generator)
+    return index_at(1 - uniform, z, q, alpha, levels=levels)
+
+
+def index_at(
+    uniform: Tensor, z: Tensor, q: Tensor, alpha: Tensor, *, levels: int | None = None
+) -> Tensor:
+    """The index that a uniform number chooses: the CPMF's cumulative sum inverted.
+
+    Args:
+        uniform: z's shape, in (0, 1], so that an index of probability 0 is never chosen.
+        z, q, alpha, levels: as in `cpmf`.
+
+    Returns:
+        Integers in z's float dtype, z's shape.
+
+    >>> z, q = torch.tensor([5.0, 5.0]), torch.tensor(10.0)
+    >>> index_at(torch.tensor([0.4, 0.6]), z, q, torch.tensor(0.2)).tolist()
+    [0.0, 1.0]
+    """
     indices, probabilities = cpmf(z, q, alpha, levels=levels)
     cumulative = probabilities.cumsum(-1)
-    uniform = torch.rand(z.shape, dtype=z.dtype, device=z.device, generator=generator)
-    # In (0, the last cumulative sum]: an index of probability 0 is never drawn.
-    point = (1 - uniform[..., None]) * cumulative[..., -1:]
+    point = uniform[..., None] * cumulative[..., -1:]
     return indices.gather(-1, (cumulative < point).sum(-1, keepdim=True)).squeeze(-1)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from softjpeg.cpmf import cpmf
+from softjpeg.cpmf import index_at
 from softjpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
 from softjpeg.kernels import sampling as kernels
 from softjpeg.preset import Preset
@@ -83,10 +83,7 @@ def _sample(
 ) -> npt.NDArray[np.int16]:
     steps = torch.from_numpy(q)
     sharpness = torch.from_numpy(hardness) / steps**2
-    candidates, probabilities = cpmf(torch.from_numpy(z), steps, sharpness)
-    cumulative = probabilities.cumsum(-1)
-    point = torch.from_numpy(uniform)[..., None] * cumulative[..., -1:]
-    drawn = candidates.gather(-1, (cumulative < point).sum(-1, keepdim=True)).squeeze(-1)
+    drawn = index_at(torch.from_numpy(uniform), torch.from_numpy(z), steps, sharpness)
     lowest, highest = torch.full((64,), -MAX_AC), torch.full((64,), MAX_AC)
     lowest[0], highest[0] = MIN_DC, MAX_DC
     return drawn.clamp(lowest, highest).short().numpy()
