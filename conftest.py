@@ -4,7 +4,7 @@ import importlib.util
 import os
 
 # Doctests import every module, and Triton is on Linux alone.
-collect_ignore_glob = [] if importlib.util.find_spec("triton") else ["src/*/kernels/triton_*"]
+collect_ignore_glob = [] if importlib.util.find_spec("triton") else ["src/*/kernels/triton/*"]
 
 # Tests run in parallel; threads that wait for each other's cores would slow them down.
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:

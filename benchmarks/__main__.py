@@ -78,7 +78,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
     }
     print(subject_text(facts), flush=True)
     if options.out is not None:
-        from softjpeg.files import write_atomically
+        from softjpeg.common.files import write_atomically
 
         options.out.mkdir(parents=True, exist_ok=True)
         write_atomically(

@@ -28,12 +28,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from softjpeg import AdaptiveQuality, Ladder, learn_ladder, measured_ladder
-from softjpeg.codec import recode
-from softjpeg.evaluation import evaluate, gains, gains_table, save_json, table
+from softjpeg.codec.recode import recode
 from softjpeg.evaluation.encoders import default_jpeg, each_recoded, preset_encoder
-from softjpeg.networks import load_network
+from softjpeg.evaluation.gain import gains, gains_table
+from softjpeg.evaluation.points import table
+from softjpeg.evaluation.rate_accuracy import evaluate
+from softjpeg.evaluation.results import save_json
+from softjpeg.learning.size_exponent import measured_exponent
+from softjpeg.models.network import load_network
 from softjpeg.report.environment import environment
-from softjpeg.size_exponent import measured_exponent
 
 CIFAR = {
     "networks": ["ResNet-20", "ResNet-56"],

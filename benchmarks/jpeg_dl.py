@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from statistics import mean, stdev
 
-from softjpeg.files import write_atomically
+from softjpeg.common.files import write_atomically
 from softjpeg.report.environment import environment
 from softjpeg.training.checkpoint import load_checkpoint
 from softjpeg.training.variants import VARIANTS

@@ -27,22 +27,17 @@ from PIL import Image
 from torch import Tensor
 
 from softjpeg import Preset, decode, encode
-from softjpeg.files import write_atomically
-from softjpeg.loop import (
-    EXHAUSTIVE,
-    Choice,
-    Judge,
-    default_presets,
-    parse_fidelity,
-    preset_candidates,
-    smallest_files,
-)
-from softjpeg.loop.refine import refined_choices
-from softjpeg.loop.saliency import saliency_maps, salient_candidates
-from softjpeg.networks import Network, load_network
-from softjpeg.proxy import outputs_of
+from softjpeg.codec.closed_loop.candidates import default_presets, preset_candidates
+from softjpeg.codec.closed_loop.judge import Judge
+from softjpeg.codec.closed_loop.refine import refined_choices
+from softjpeg.codec.closed_loop.saliency import saliency_maps, salient_candidates
+from softjpeg.codec.closed_loop.search import EXHAUSTIVE, Choice, smallest_files
+from softjpeg.common.files import write_atomically
+from softjpeg.models.fidelity import parse_fidelity
+from softjpeg.models.inference import outputs_of
+from softjpeg.models.network import Network, load_network
+from softjpeg.models.resized import Resized
 from softjpeg.report.environment import environment
-from softjpeg.resized import Resized
 
 NETWORKS = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1.1")
 DEFAULTS = (5, 8, 14, 25, 95)

@@ -25,12 +25,12 @@ from PIL import Image
 from torch import Tensor
 
 from softjpeg import Ladder, Preset, encode
-from softjpeg.codec import scan_bytes
-from softjpeg.files import write_atomically
-from softjpeg.jpeg_rate import jpeg_bits
-from softjpeg.rate import entropy_bits
+from softjpeg.common.files import write_atomically
+from softjpeg.functional.rate.entropy import entropy_bits
+from softjpeg.functional.rate.jpeg_bits import jpeg_bits
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.report.environment import environment
-from softjpeg.transform import image_to_coefficients
 
 PRESETS = Path(__file__).parents[1] / "docs" / "results"
 QUALITIES = range(5, 96, 10)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from softjpeg.data.loader import Batch
 from softjpeg.report.environment import environment
 from softjpeg.training.build import build_network
+from softjpeg.training.data.loader import Batch
 from softjpeg.training.distributed import Group
 from softjpeg.training.recipe import Recipe
 from softjpeg.training.recipe_file import load_recipe, parse_recipe

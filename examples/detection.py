@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 import softjpeg
-from softjpeg.wrap import wrap
+from softjpeg.nn.wrapping import wrap
 
 
 class Anchors(nn.Module):

@@ -17,8 +17,8 @@ from torch import nn
 from torchvision.models import shufflenet_v2_x0_5
 
 import softjpeg
-from softjpeg.losses import cosine_loss
-from softjpeg.wrap import wrap
+from softjpeg.learning.losses import cosine_loss
+from softjpeg.nn.wrapping import wrap
 
 
 def network() -> nn.Module:

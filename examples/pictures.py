@@ -7,7 +7,7 @@ import sys
 import torch
 from torch import Tensor
 
-from softjpeg.images import load_images
+from softjpeg.common.image_set import load_images
 
 
 def pictures(size: int, count: int = 8) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 import softjpeg
-from softjpeg.wrap import wrap
+from softjpeg.nn.wrapping import wrap
 
 
 class PixelLogits(nn.Module):

@@ -16,7 +16,7 @@ def photo(path, i, size=(40, 36)):
 
 
 def write(name, root, monkeypatch, images=4):
-    """A data set of `softjpeg.data.sources`: `images` to train on and as many to test on.
+    """A data set of `softjpeg.training.data.sources`: `images` to train on and as many to test on.
 
     The checksums that torchvision wants of CIFAR and Flowers-102 are patched to the stand-in's.
     """

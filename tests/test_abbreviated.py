@@ -11,9 +11,11 @@ from PIL import Image
 
 from shared_data import cifar
 from softjpeg import Preset, encode
-from softjpeg.codec import read_coefficients, recode, write_coefficients
-from softjpeg.codec.abbreviated import abbreviate, join, shared_tables
-from softjpeg.codec.markers import bytes_by_marker, scan_bytes, segments
+from softjpeg.codec.recode import recode
+from softjpeg.jpeg.abbreviated import abbreviate, join, shared_tables
+from softjpeg.jpeg.markers import bytes_by_marker, scan_bytes, segments
+from softjpeg.jpeg.reader import read_coefficients
+from softjpeg.jpeg.writer import write_coefficients
 
 
 def picture(seed, size=(32, 32)):

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from softjpeg import Preset, encode
-from softjpeg.adaptive_quality import adapted
-from softjpeg.codec import scan_bytes
-from softjpeg.ladder import Ladder
-from softjpeg.ladder_rates import measured_ladder
-from softjpeg.size_exponent import EXPONENTS, measured_exponent, size_exponent
+from softjpeg.codec.adaptive_quality import adapted
+from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.learning.measured_ladder import measured_ladder
+from softjpeg.learning.size_exponent import EXPONENTS, measured_exponent, size_exponent
+from softjpeg.presets.ladder import Ladder
 
 
 def photos() -> torch.Tensor:

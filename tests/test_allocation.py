@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from softjpeg.allocation import STEPS, RateDistortion, allocate, implied_sensitivity
-from softjpeg.calibration import correct, shifted_tables
-from softjpeg.checkpoint import Candidate, State
-from softjpeg.passes import choose
-from softjpeg.sensitivity import pooled, sensitivity
+from softjpeg.learning.band_correction import correct, shifted_tables
+from softjpeg.learning.bit_allocation import STEPS, RateDistortion, allocate, implied_sensitivity
+from softjpeg.learning.checkpoint import Candidate, State
+from softjpeg.learning.passes import choose
+from softjpeg.learning.sensitivity import pooled, sensitivity
 
 
 def coefficients(count=6, seed=0):

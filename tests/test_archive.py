@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from softjpeg import Preset
 from softjpeg.cli import app
-from softjpeg.networks import load_network
+from softjpeg.models.network import load_network
 
 NETWORK = """
 import os, signal
@@ -277,8 +277,8 @@ def test_readers_beside_default_jpeg(folder):
 
 
 def test_default_jpeg_of_equal_bytes(folder):
-    from softjpeg.encode_files import pool_of
-    from softjpeg.loop.readers import equal_bytes_quality
+    from softjpeg.corpus.folders import pool_of
+    from softjpeg.corpus.readers import equal_bytes_quality
 
     photo, file = folder / "photos" / "0.png", folder / "x.jpg"
     totals = [0]

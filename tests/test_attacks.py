@@ -11,13 +11,8 @@ from rich.console import Console
 from torch import nn
 
 from softjpeg import JPEGLayer
-from softjpeg.evaluation import gradient_masking
-from softjpeg.evaluation.attacks import bpda, fgsm, log_odds, margin, pgd
-from softjpeg.evaluation.autopgd import autopgd
-from softjpeg.evaluation.finite_differences import difference_agreement
-from softjpeg.evaluation.gradient_masking import masking_checks
-from softjpeg.evaluation.random_search import random_search
-from softjpeg.evaluation.robustness import (
+from softjpeg.evaluation.robustness import gradient_masking
+from softjpeg.evaluation.robustness.accuracy_under_attack import (
     RobustnessPoint,
     correct_under,
     over_runs,
@@ -25,6 +20,11 @@ from softjpeg.evaluation.robustness import (
     save_json,
     table,
 )
+from softjpeg.evaluation.robustness.attacks import bpda, fgsm, log_odds, margin, pgd
+from softjpeg.evaluation.robustness.autopgd import autopgd
+from softjpeg.evaluation.robustness.finite_differences import difference_agreement
+from softjpeg.evaluation.robustness.gradient_masking import masking_checks
+from softjpeg.evaluation.robustness.random_search import random_search
 
 EPS = 2 / 255
 

@@ -6,7 +6,6 @@ import pytest
 from scipy.integrate import quad
 from scipy.interpolate import PchipInterpolator
 
-from softjpeg.evaluation import RatePoint, gains, gains_table, headline
 from softjpeg.evaluation.bd_rate import (
     as_quality,
     bd_quality,
@@ -16,8 +15,10 @@ from softjpeg.evaluation.bd_rate import (
     common_quality,
     front,
 )
+from softjpeg.evaluation.gain import gains, gains_table, headline
 from softjpeg.evaluation.interpolation import interpolate, mean_between
 from softjpeg.evaluation.pareto import pareto_front
+from softjpeg.evaluation.points import RatePoint
 
 
 def rng(seed=0):

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 import softjpeg
 from softjpeg.cli import app
-from softjpeg.preset import Preset
-from softjpeg.tables import read_tables
+from softjpeg.jpeg.tables import read_tables
+from softjpeg.presets.preset import Preset
 
 NETWORK = """
 import torch
@@ -90,7 +90,7 @@ def test_interrupt(monkeypatch):
     def interrupted(output, *, seed):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "softjpeg.demo", SimpleNamespace(run=interrupted))
+    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo", SimpleNamespace(run=interrupted))
     result = call("demo")
     assert (result.exit_code, result.output) == (130, "")
 
@@ -107,7 +107,7 @@ def test_errors_are_one_sentence(monkeypatch, error, sentence):
     def failing(output, *, seed):
         raise error
 
-    monkeypatch.setitem(sys.modules, "softjpeg.demo", SimpleNamespace(run=failing))
+    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo", SimpleNamespace(run=failing))
     assert refusal("demo") == sentence
 
 
@@ -115,14 +115,14 @@ def test_other_errors_keep_their_traceback(monkeypatch):
     def failing(output, *, seed):
         raise ZeroDivisionError
 
-    monkeypatch.setitem(sys.modules, "softjpeg.demo", SimpleNamespace(run=failing))
+    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo", SimpleNamespace(run=failing))
     assert isinstance(call("demo").exception, ZeroDivisionError)
 
 
 def test_demo(monkeypatch, tmp_path):
     seen = []
     run = SimpleNamespace(run=lambda output, *, seed: seen.append((output, seed)))
-    monkeypatch.setitem(sys.modules, "softjpeg.demo", run)
+    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo", run)
     assert call("demo", "--out", tmp_path, "--seed", 4).exit_code == 0
     assert seen == [(tmp_path, 4)]
 
@@ -130,7 +130,9 @@ def test_demo(monkeypatch, tmp_path):
 def test_progress_bar_in_a_terminal():
     pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
     terminal, stderr = pty.openpty()
-    code = "from softjpeg.progress import track; print(list(track('abc', 'reading letters')))"
+    code = (
+        "from softjpeg.common.progress import track; print(list(track('abc', 'reading letters')))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stderr, text=True, check=True
     )
@@ -169,16 +171,17 @@ def test_learn_is_a_function_however_imported():
     """
     ways = [
         "import softjpeg; learn = softjpeg.learn",
-        "import softjpeg.learn; learn = softjpeg.learn",
+        "import softjpeg.learning.learn; learn = softjpeg.learn",
         "from softjpeg import learn",
-        "from softjpeg.learn import learn",
-        "import softjpeg.learn; from softjpeg import learn",
-        "import softjpeg; softjpeg.learn; import softjpeg.learn; learn = softjpeg.learn",
+        "from softjpeg.learning.learn import learn",
+        "import softjpeg.learning.learn; from softjpeg import learn",
+        "import softjpeg; softjpeg.learn; import softjpeg.learning.learn; learn = softjpeg.learn",
     ]
     done = subprocess.run(
         [sys.executable, "-c", code, *ways], capture_output=True, text=True, check=False
     )
-    assert done.stdout.splitlines() == ["function softjpeg.learn"] * len(ways), done.stderr
+    expected = ["function softjpeg.learning.learn"] * len(ways)
+    assert done.stdout.splitlines() == expected, done.stderr
 
 
 # softjpeg encode

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from html_page import Page
-from softjpeg import competitors
-from softjpeg.ladder import Ladder
-from softjpeg.preset import Preset
+from softjpeg.evaluation import competitors
+from softjpeg.presets.ladder import Ladder
+from softjpeg.presets.preset import Preset
 from test_cli import call, refusal
 
 NETWORK = """

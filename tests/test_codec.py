@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from softjpeg.codec import read_coefficients, scan_bytes, write_coefficients
-from softjpeg.codec.markers import bytes_by_marker, segments
-from softjpeg.entropy import scan_bits, scan_bits_batch
-from softjpeg.subsampling import SUBSAMPLINGS
+from softjpeg.jpeg.entropy.symbols import scan_bits, scan_bits_batch
+from softjpeg.jpeg.markers import bytes_by_marker, scan_bytes, segments
+from softjpeg.jpeg.reader import read_coefficients
+from softjpeg.jpeg.subsampling import SUBSAMPLINGS
+from softjpeg.jpeg.writer import write_coefficients
 
 LAYOUTS = ["gray", *SUBSAMPLINGS]
 

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from softjpeg.codec import read_coefficients, recode, write_coefficients
-from softjpeg.codec.markers import segments
-from softjpeg.codec.reader import read_frame
-from softjpeg.entropy import decoding, huffman, limits, scan, tokens
-from softjpeg.entropy.huffman import STANDARD_TABLES, code_lengths, table_bytes
-from softjpeg.entropy.layout import scan_layout
-from softjpeg.entropy.table_sharing import smallest_sharing
-from softjpeg.kernels import scan as kernel
+from softjpeg.codec.recode import recode
+from softjpeg.jpeg.entropy import decoding, huffman, limits, tokens
+from softjpeg.jpeg.entropy import symbols as scan
+from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, code_lengths, table_bytes
+from softjpeg.jpeg.entropy.layout import scan_layout
+from softjpeg.jpeg.entropy.table_sharing import smallest_sharing
+from softjpeg.jpeg.markers import segments
+from softjpeg.jpeg.reader import read_coefficients, read_frame
+from softjpeg.jpeg.writer import write_coefficients
+from softjpeg.kernels.cpu import scan as kernel
 
 pytestmark = pytest.mark.skipif(not kernel.available(), reason="the C kernels were not built")
 

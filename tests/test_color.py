@@ -18,8 +18,8 @@ from softjpeg.functional import (
     split_planes,
     ycbcr_to_rgb,
 )
-from softjpeg.tables import quality_tables, to_pillow
-from softjpeg.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.jpeg.tables import quality_tables, to_pillow
 
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from softjpeg.codec import read_coefficients, recode, scan_bytes, write_coefficients
-from softjpeg.codec.frame import Frame
-from softjpeg.codec.markers import bytes_by_marker, segments
-from softjpeg.codec.writer import write_frame
-from softjpeg.entropy.huffman import code_lengths, optimal_table
-from softjpeg.entropy.layout import scan_layout
-from softjpeg.entropy.table_sharing import smallest_sharing
+from softjpeg.codec.recode import recode
+from softjpeg.jpeg.entropy.huffman import code_lengths, optimal_table
+from softjpeg.jpeg.entropy.layout import scan_layout
+from softjpeg.jpeg.entropy.table_sharing import smallest_sharing
+from softjpeg.jpeg.frame import Frame
+from softjpeg.jpeg.markers import bytes_by_marker, scan_bytes, segments
+from softjpeg.jpeg.reader import read_coefficients
+from softjpeg.jpeg.writer import write_coefficients, write_frame
 
 SIZES = [(1, 1), (7, 9), (32, 32), (45, 70)]
 LAYOUTS = ["gray", "4:4:4", "4:2:2", "4:2:0"]

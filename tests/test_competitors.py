@@ -11,15 +11,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from softjpeg.codec import encode, read_coefficients
-from softjpeg.competitors import COMPETITORS, Competitor, Context
-from softjpeg.competitors.deepn_jpeg import deepn_steps
-from softjpeg.competitors.opts import laplacian_error, water_filled_tables
-from softjpeg.competitors.scaling import at_bpp, scaled_preset
-from softjpeg.competitors.soft_decisions import encode_soft
-from softjpeg.competitors.sorted_random import random_table, sorted_random
-from softjpeg.entropy import scan_bits
-from softjpeg.preset import Preset
+from softjpeg.codec.image import encode
+from softjpeg.evaluation.competitors import COMPETITORS, Competitor, Context
+from softjpeg.evaluation.competitors.deepn_jpeg import deepn_steps
+from softjpeg.evaluation.competitors.opts import laplacian_error, water_filled_tables
+from softjpeg.evaluation.competitors.scaling import at_bpp, scaled_preset
+from softjpeg.evaluation.competitors.soft_decisions import encode_soft
+from softjpeg.evaluation.competitors.sorted_random import random_table, sorted_random
+from softjpeg.jpeg.entropy.symbols import scan_bits
+from softjpeg.jpeg.reader import read_coefficients
+from softjpeg.presets.preset import Preset
 
 HEIGHT, WIDTH = 48, 56
 
@@ -96,7 +97,7 @@ def pixels(data):
 
 
 def test_listing_needs_no_torch():
-    code = "import sys, softjpeg.competitors; sys.exit('torch' in sys.modules)"
+    code = "import sys, softjpeg.evaluation.competitors; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -157,7 +158,7 @@ class TestMozjpeg:
 
     @pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 100])
     def test_annex_k_and_flat_as_libjpeg_scales_them(self, quality):
-        from softjpeg.competitors.mozjpeg import builtin_tables
+        from softjpeg.evaluation.competitors.mozjpeg import builtin_tables
 
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8)).save(buffer, "jpeg", quality=quality)
@@ -170,7 +171,7 @@ class TestMozjpeg:
         assert all((table == flat).all() for table in builtin_tables(1, quality))
 
     def test_first_rows_are_the_published_ones(self):
-        from softjpeg.competitors.mozjpeg import builtin_tables
+        from softjpeg.evaluation.competitors.mozjpeg import builtin_tables
 
         published = {
             3: [16, 16, 16, 18, 25, 37, 56, 85],
@@ -184,7 +185,7 @@ class TestMozjpeg:
                 assert table[0].tolist() == row
 
     def test_bad_numbers_are_named(self):
-        from softjpeg.competitors.mozjpeg import builtin_tables, trellis
+        from softjpeg.evaluation.competitors.mozjpeg import builtin_tables, trellis
 
         with pytest.raises(ValueError, match="number must be from 0 to 8, got 9"):
             builtin_tables(9, 50)
@@ -205,7 +206,7 @@ class TestMozjpeg:
         assert encoder(image) == done.stdout
 
     def test_files_hold_the_tables_and_the_trellis_saves(self):
-        from softjpeg.competitors.mozjpeg import builtin_tables
+        from softjpeg.evaluation.competitors.mozjpeg import builtin_tables
 
         image = photos(1)[0]
         for name, number in (("mozjpeg", 3), ("mozjpeg-psnr", 0), ("mozjpeg-ms-ssim", 2)):
@@ -363,7 +364,7 @@ class TestSoftDecisions:
 
     def cost(self, data, image, rate_weight):
         """``Σ w·(z - kq)² + λ·bits`` of a file, its coefficients as unrounded samples give them."""
-        from softjpeg.transform import image_to_coefficients
+        from softjpeg.functional.transform import image_to_coefficients
 
         file = read_coefficients(data)
         z = image_to_coefficients(image / 255, file.subsampling, rounding=True)

@@ -14,11 +14,11 @@ pytest.importorskip("torchvision", reason="softjpeg[train] is not installed")
 
 from torchvision import transforms as v1
 
-from softjpeg.data.loader import batch_count, batches
-from softjpeg.data.mix import mix
-from softjpeg.data.sources import open_split
-from softjpeg.data.split import ArraySplit
-from softjpeg.data.transforms import test_transform, train_transform
+from softjpeg.training.data.loader import batch_count, batches
+from softjpeg.training.data.mix import mix
+from softjpeg.training.data.sources import open_split
+from softjpeg.training.data.split import ArraySplit
+from softjpeg.training.data.transforms import test_transform, train_transform
 
 
 def noise(size=(12, 12), seed=0):

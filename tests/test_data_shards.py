@@ -11,10 +11,10 @@ from PIL import Image
 
 pytest.importorskip("torchvision", reason="softjpeg[train] is not installed")
 
-from softjpeg.data import shards
-from softjpeg.data.loader import batches
-from softjpeg.data.sources import open_split
-from softjpeg.data.transforms import train_transform
+from softjpeg.training.data import shards
+from softjpeg.training.data.loader import batches
+from softjpeg.training.data.sources import open_split
+from softjpeg.training.data.transforms import train_transform
 
 wds = pytest.importorskip("webdataset", reason="webdataset is not installed")
 

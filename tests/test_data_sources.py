@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from softjpeg.data.sources import SOURCES, open_split, statistics
+from softjpeg.training.data.sources import SOURCES, open_split, statistics
 
 datasets = pytest.importorskip("torchvision.datasets", reason="softjpeg[train] is not installed")
 

@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 
 from softjpeg import Preset, encode, read_coefficients
-from softjpeg.codec import encode_coefficients
-from softjpeg.codec.sampling import sample_indices, uniform
-from softjpeg.distortion import Distortion
-from softjpeg.encode_files import encode_files
-from softjpeg.entropy.huffman import STANDARD_TABLES, code_lengths
-from softjpeg.kernels import trellis as trellis_kernel
+from softjpeg.codec.image import encode_coefficients
+from softjpeg.codec.probabilistic import sample_indices, uniform
+from softjpeg.codec.trellis import decide_blocks
+from softjpeg.corpus.folders import encode_files
+from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, code_lengths
+from softjpeg.kernels.cpu import trellis as trellis_kernel
 from softjpeg.kernels.library import library
-from softjpeg.trellis import decide_blocks
+from softjpeg.presets.distortion_model import Distortion
 
 built = pytest.mark.skipif(library("_decisions") is None, reason="the C kernels were not built")
 LENGTHS = torch.from_numpy(code_lengths(STANDARD_TABLES[1]))

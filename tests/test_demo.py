@@ -4,9 +4,10 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from softjpeg import demo, photos
-from softjpeg.codec import encode
-from softjpeg.preset import Preset
+from softjpeg.cli import demo
+from softjpeg.cli import demo_photos as photos
+from softjpeg.codec.image import encode
+from softjpeg.presets.preset import Preset
 
 _HERE = find_spec("foolbox") is not None and find_spec("skimage") is not None
 needs_photos = pytest.mark.skipif(not _HERE, reason="the demo's photos need softjpeg[demo]")

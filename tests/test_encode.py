@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from softjpeg import Preset, decode, encode, read_coefficients
-from softjpeg.codec import encode_coefficients
-from softjpeg.tables import read_tables
-from softjpeg.transform import image_to_coefficients
+from softjpeg.codec.image import encode_coefficients
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.tables import read_tables
 
 
 def picture(height=45, width=62, seed=0):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from softjpeg.images import to_image
+from softjpeg.common.image_set import to_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from softjpeg import JPEGLayer
-from softjpeg.export import export_onnx, export_program
-from softjpeg.feature_layer import FeatureJPEGLayer
-from softjpeg.wrap import wrap
+from softjpeg.nn.export import export_onnx, export_program
+from softjpeg.nn.feature_layer import FeatureJPEGLayer
+from softjpeg.nn.wrapping import wrap
 
 needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(n) is None for n in ("onnx", "onnxscript", "onnxruntime")),

@@ -10,7 +10,7 @@ from scipy.fft import dctn, idctn
 from torch import nn
 
 from softjpeg import JPEGLayer, wrap
-from softjpeg.feature_layer import FeatureJPEGLayer
+from softjpeg.nn.feature_layer import FeatureJPEGLayer
 
 
 def random(*shape, seed=0):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from softjpeg import FeatureJPEGLayer, JPEGLayer
-from softjpeg.kernels import cpu_layer
+from softjpeg.kernels.cpu import layer as cpu_layer
 from softjpeg.kernels.operator import pure_functions, supports
 
 pytestmark = pytest.mark.skipif(

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from softjpeg.codec import write_coefficients
-from softjpeg.codec.markers import segments
-from softjpeg.entropy.huffman import (
+from softjpeg.jpeg.entropy.huffman import (
     STANDARD_TABLES,
     HuffmanTable,
     code_lengths,
     codes,
     optimal_table,
 )
-from softjpeg.tables import ZIGZAG
+from softjpeg.jpeg.markers import segments
+from softjpeg.jpeg.tables import ZIGZAG
+from softjpeg.jpeg.writer import write_coefficients
 
 
 def huffman_segments(data):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from softjpeg.images import (
+from softjpeg.common.image_set import (
     find_images,
     from_image,
     load_images,

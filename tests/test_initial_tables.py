@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from scipy.fft import dctn, idctn
 from torch import nn
 
-from softjpeg.initial_tables import (
+from softjpeg.nn.initial_tables import (
     feature_statistics,
     image_statistics,
     random_tables,
@@ -80,7 +80,7 @@ def test_image_statistics_are_means_over_images_and_blocks(size):
 
 def test_subsampled_chroma_is_the_gradient_of_finite_differences():
     """A loss after one coefficient is moved a little, for 4:2:0, where the chain rule is longer."""
-    from softjpeg.transform import coefficients_to_image, image_to_coefficients
+    from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 
     image, model = random(1, 3, 16, 16, seed=5), network(3 * 256)
     s, _ = image_statistics(model, image, LABELS[:1], "4:2:0")

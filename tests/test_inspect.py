@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from softjpeg.inspection import describe, export_tables, heat_map, nearest_quality, read_info
-from softjpeg.preset import Preset
-from softjpeg.tables import ANNEX_K_LUMA, quality_tables
+from softjpeg.jpeg.tables import ANNEX_K_LUMA, quality_tables
+from softjpeg.presets.preset import Preset
+from softjpeg.report.inspection import describe, export_tables, heat_map, nearest_quality, read_info
 
 
 def picture(mode="RGB", size=(50, 34)):

@@ -10,17 +10,19 @@ from PIL import Image
 
 from shared_data import cifar, imagenet_photos
 from softjpeg import Preset, encode
-from softjpeg.calibration import SHIFT, frequency_bands, rate_factor
-from softjpeg.codec import read_coefficients, scan_bytes, write_coefficients
-from softjpeg.cpmf import sample_index
-from softjpeg.entropy import scan_bits_batch
-from softjpeg.entropy.layout import sampling_factors, scan_layout
-from softjpeg.expected_symbols import expected_symbols
-from softjpeg.jpeg_rate import jpeg_bits
-from softjpeg.rate import entropy_bits
-from softjpeg.size_distribution import ac_sizes, dc_sizes, differenced
-from softjpeg.tables import ZIGZAG
-from softjpeg.transform import image_to_coefficients
+from softjpeg.functional.cpmf import sample_index
+from softjpeg.functional.rate.entropy import entropy_bits
+from softjpeg.functional.rate.expected_symbols import expected_symbols
+from softjpeg.functional.rate.jpeg_bits import jpeg_bits
+from softjpeg.functional.rate.size_distribution import ac_sizes, dc_sizes, differenced
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.entropy.layout import sampling_factors, scan_layout
+from softjpeg.jpeg.entropy.symbols import scan_bits_batch
+from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.jpeg.reader import read_coefficients
+from softjpeg.jpeg.tables import ZIGZAG
+from softjpeg.jpeg.writer import write_coefficients
+from softjpeg.learning.band_correction import SHIFT, frequency_bands, rate_factor
 
 HARD = 1e5
 LAYOUTS = [
@@ -202,7 +204,7 @@ def test_chunks_change_nothing(monkeypatch):
         return bits.detach(), *torch.autograd.grad(bits.sum(), leaves)
 
     whole = results()
-    monkeypatch.setattr("softjpeg.expected_symbols._CHUNK_BLOCKS", {"cpu": 7})
+    monkeypatch.setattr("softjpeg.functional.rate.expected_symbols._CHUNK_BLOCKS", {"cpu": 7})
     for a, b in zip(whole, results(), strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-2)
 

@@ -11,21 +11,16 @@ from PIL import Image
 from scipy import stats
 from torch import nn
 
-from softjpeg.codec import encode, scan_bytes
-from softjpeg.evaluation import (
-    RatePoint,
-    default_jpeg,
-    evaluate,
-    gains,
-    judge,
-    load_json,
-    preset_encoder,
-    save_csv,
-    save_json,
-)
+from softjpeg.codec.image import encode
 from softjpeg.evaluation.bootstrap import estimate, point_intervals, resample_means
-from softjpeg.evaluation.encoders import each_recoded
-from softjpeg.preset import Preset
+from softjpeg.evaluation.encoders import default_jpeg, each_recoded, preset_encoder
+from softjpeg.evaluation.gain import gains
+from softjpeg.evaluation.judging import judge
+from softjpeg.evaluation.points import RatePoint
+from softjpeg.evaluation.rate_accuracy import evaluate
+from softjpeg.evaluation.results import load_json, save_csv, save_json
+from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.presets.preset import Preset
 
 
 def images(count=12, size=24, seed=0):
@@ -194,7 +189,7 @@ def test_sampled_files_depend_on_seed_and_pixels_alone():
 
 
 def test_recoded_is_lossless_and_smaller_on_both_sides():
-    from softjpeg.codec import recode
+    from softjpeg.codec.recode import recode
 
     x, net = images(), network()
     presets = {"mine": Preset.from_quality(20)}

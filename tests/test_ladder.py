@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from softjpeg.built_in import built_in
-from softjpeg.ladder import Ladder, load_preset
-from softjpeg.ladder_rates import measured_ladder
-from softjpeg.preset import Preset
+from softjpeg.learning.measured_ladder import measured_ladder
+from softjpeg.presets.built_in import built_in
+from softjpeg.presets.ladder import Ladder, load_preset
+from softjpeg.presets.preset import Preset
 from test_learn import images
 
 PIXELS = images(12, 48)

@@ -5,7 +5,7 @@ import torch
 
 from softjpeg import JPEGLayer, Preset, decode, encode
 from softjpeg.functional import hard_quantize, soft_quantize
-from softjpeg.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 
 
 def picture(*shape, seed=0):

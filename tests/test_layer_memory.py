@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from softjpeg import JPEGLayer
-from softjpeg.feature_layer import FeatureJPEGLayer
-from softjpeg.kernels import cpu_layer
+from softjpeg.kernels.cpu import layer as cpu_layer
 from softjpeg.kernels.operator import pure_functions
+from softjpeg.nn.feature_layer import FeatureJPEGLayer
 
 
 def kept(layer, x):

@@ -12,7 +12,8 @@ from torch import nn
 
 from html_page import Page
 from softjpeg import JPEGLayer
-from softjpeg.feature_layer import FeatureJPEGLayer
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.nn.feature_layer import FeatureJPEGLayer
 from softjpeg.report.feature_maps import (
     bypassed,
     channel_grid,
@@ -24,7 +25,6 @@ from softjpeg.report.feature_maps import (
 from softjpeg.report.layer_effect import effect_maps, effect_pictures, layer_effect
 from softjpeg.report.layer_tables import largest_coefficients, table_maps
 from softjpeg.report.run_page import run_page
-from softjpeg.transform import image_to_coefficients
 
 pytest.importorskip("jinja2", reason="the report needs softjpeg[report]")
 pytest.importorskip("matplotlib", reason="the report needs softjpeg[report]")

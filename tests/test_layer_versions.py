@@ -16,7 +16,7 @@ from softjpeg.evaluation.layer_versions import (
     versions_table,
     why_not_a_file,
 )
-from softjpeg.tables import quality_tables
+from softjpeg.jpeg.tables import quality_tables
 
 
 def pictures(count, height=40, width=56):

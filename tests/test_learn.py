@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from softjpeg import Preset
-from softjpeg.evaluation import evaluate
-from softjpeg.learn import learn, learn_ladder
-from softjpeg.rate_control import RateControl
+from softjpeg.evaluation.rate_accuracy import evaluate
+from softjpeg.learning.learn import learn, learn_ladder
+from softjpeg.learning.rate_control import RateControl
 
 
 class HighFrequencyReader(nn.Module):
@@ -104,8 +104,8 @@ RUN = """
 import sys, torch
 sys.path.insert(0, sys.argv[1])
 from test_learn import HighFrequencyReader, images
-from softjpeg.ladder_rates import measured_ladder
-from softjpeg.learn import learn_ladder
+from softjpeg.learning.measured_ladder import measured_ladder
+from softjpeg.learning.learn import learn_ladder
 checkpoint, pixels = sys.argv[2] if len(sys.argv) > 3 else None, images(24, 16)
 presets = learn_ladder(HighFrequencyReader(), pixels, [15.0, 19.0], subsampling="4:4:4",
                        batch_size=2, checkpoint=checkpoint)

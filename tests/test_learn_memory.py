@@ -6,12 +6,12 @@ import tracemalloc
 import pytest
 import torch
 
-from softjpeg import images as images_module
-from softjpeg.checkpoint import fingerprint
-from softjpeg.images import load_images, to_image
-from softjpeg.rate_control import RateControl
-from softjpeg.scratch import scratch_tensor
-from softjpeg.task import Task
+from softjpeg.common import image_set as images_module
+from softjpeg.common.image_set import load_images, to_image
+from softjpeg.common.scratch import scratch_tensor
+from softjpeg.learning.checkpoint import fingerprint
+from softjpeg.learning.rate_control import RateControl
+from softjpeg.learning.task import Task
 from test_learn import HighFrequencyReader, images
 
 

@@ -10,20 +10,17 @@ from PIL import Image
 from torch import nn
 
 from softjpeg import Preset
-from softjpeg.images import from_image
-from softjpeg.loop import (
-    EXHAUSTIVE,
+from softjpeg.codec.closed_loop.candidates import (
     Candidate,
-    Judge,
     default_presets,
     named_presets,
-    parse_fidelity,
     preset_candidates,
-    smallest_files,
 )
-from softjpeg.loop.judge import answers, view
-from softjpeg.loop.search import plan
-from softjpeg.networks import Network
+from softjpeg.codec.closed_loop.judge import Judge, answers, view
+from softjpeg.codec.closed_loop.search import EXHAUSTIVE, plan, smallest_files
+from softjpeg.common.image_set import from_image
+from softjpeg.models.fidelity import parse_fidelity
+from softjpeg.models.network import Network
 
 QUALITIES = [2, 4, 7, 10, 14, 20, 28, 36, 45, 55, 65, 72, 80, 88, 95]
 
@@ -355,7 +352,7 @@ def test_search_refusals():
 
 
 def test_named_presets(tmp_path):
-    from softjpeg.ladder import Ladder
+    from softjpeg.presets.ladder import Ladder
 
     Preset.from_quality(30).save(tmp_path / "one.json")
     rungs = tuple(Preset.from_quality(q, "4:4:4") for q in (20, 60))

@@ -13,24 +13,20 @@ from scipy.fft import dctn
 from torch import nn
 
 from softjpeg import Preset, encode, read_coefficients, write_coefficients
-from softjpeg.images import from_image
-from softjpeg.loop import (
-    Judge,
-    default_presets,
-    parse_fidelity,
-    preset_candidates,
-    smallest_files,
-)
-from softjpeg.loop.blocks import blocks_of
-from softjpeg.loop.gradients import resampled, slack_gradients
-from softjpeg.loop.judge import answers, view
-from softjpeg.loop.moves import bit_changes, symbol_bits
-from softjpeg.loop.refine import refined_choices
-from softjpeg.loop.repair import _Repair, choose, repair_files
-from softjpeg.loop.saliency import saliency_maps, salient_candidates
-from softjpeg.loop.slack import slack, soft_minimum
-from softjpeg.networks import Network
-from softjpeg.tables import ZIGZAG
+from softjpeg.codec.closed_loop.blocks import blocks_of
+from softjpeg.codec.closed_loop.candidates import default_presets, preset_candidates
+from softjpeg.codec.closed_loop.gradients import resampled, slack_gradients
+from softjpeg.codec.closed_loop.judge import Judge, answers, view
+from softjpeg.codec.closed_loop.moves import bit_changes, symbol_bits
+from softjpeg.codec.closed_loop.refine import refined_choices
+from softjpeg.codec.closed_loop.repair import _Repair, choose, repair_files
+from softjpeg.codec.closed_loop.saliency import saliency_maps, salient_candidates
+from softjpeg.codec.closed_loop.search import smallest_files
+from softjpeg.codec.closed_loop.slack import slack, soft_minimum
+from softjpeg.common.image_set import from_image
+from softjpeg.jpeg.tables import ZIGZAG
+from softjpeg.models.fidelity import parse_fidelity
+from softjpeg.models.network import Network
 
 
 def random_blocks(n, seed=0):

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from softjpeg import wrap
-from softjpeg.networks import load_efficientnet_lite, load_efficientnet_lite0, load_network
-from softjpeg.squeezenet import read_weights
+from softjpeg.models.network import load_efficientnet_lite, load_efficientnet_lite0, load_network
+from softjpeg.models.squeezenet_weights import read_weights
 
 timm = pytest.importorskip("timm", reason="softjpeg[models] is not installed")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from softjpeg import Preset
-from softjpeg.tables import quality_tables
+from softjpeg.jpeg.tables import quality_tables
 
 
 def example():

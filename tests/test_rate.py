@@ -8,10 +8,11 @@ import torch
 
 from shared_data import imagenet_photos
 from softjpeg import Preset, encode
-from softjpeg.codec import read_coefficients, scan_bytes
-from softjpeg.rate import entropy_bits, frequency_entropy, predict_dc, scan_bits
-from softjpeg.tables import quality_tables
-from softjpeg.transform import image_to_coefficients
+from softjpeg.functional.rate.entropy import entropy_bits, frequency_entropy, predict_dc, scan_bits
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.jpeg.reader import read_coefficients
+from softjpeg.jpeg.tables import quality_tables
 
 
 def test_hard_entropy_is_that_of_the_histogram():

@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 
 from softjpeg import Ladder, Preset, decode, encode, learn, read_coefficients
-from softjpeg.codec import scan_bytes
-from softjpeg.distortion import Distortion
-from softjpeg.distortion_statistics import distortion_from, gradient_moments
-from softjpeg.entropy.huffman import STANDARD_TABLES, code_lengths
-from softjpeg.rdo import compensated, rdo_indices
-from softjpeg.tables import ZIGZAG
-from softjpeg.transform import image_to_coefficients
-from softjpeg.trellis import decide_blocks, run_size_bits
+from softjpeg.codec.rdo import compensated, rdo_indices
+from softjpeg.codec.trellis import decide_blocks, run_size_bits
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, code_lengths
+from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.jpeg.tables import ZIGZAG
+from softjpeg.learning.gradient_moments import distortion_from, gradient_moments
+from softjpeg.presets.distortion_model import Distortion
 
 LENGTHS = torch.from_numpy(code_lengths(STANDARD_TABLES[1]))
 ONE = np.ones((3, 8, 8))

@@ -11,10 +11,10 @@ pytest.importorskip("torchvision", reason="softjpeg[train] is not installed")
 pytest.importorskip("timm", reason="softjpeg[train] is not installed")
 pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
-from softjpeg.data.sources import SOURCES
-from softjpeg.table_quantizer import TableQuantizer
+from softjpeg.nn.table_quantizer import TableQuantizer
 from softjpeg.training.build import build_network
 from softjpeg.training.checkpoint import load_checkpoint
+from softjpeg.training.data.sources import SOURCES
 from softjpeg.training.recipe_file import load_recipe, override, parse_recipe
 from softjpeg.training.runs import train
 from softjpeg.training.variants import VARIANTS, with_variant

@@ -11,9 +11,12 @@ from PIL import Image
 from torch import nn
 
 from html_page import Page
-from softjpeg.evaluation import RatePoint
-from softjpeg.preset import Preset
-from softjpeg.report import Report, compare, environment, headline, picture, render
+from softjpeg.evaluation.points import RatePoint
+from softjpeg.presets.preset import Preset
+from softjpeg.report.comparison import compare, headline
+from softjpeg.report.environment import environment
+from softjpeg.report.html import Report, render
+from softjpeg.report.pictures import picture
 
 pytest.importorskip("jinja2", reason="the report needs softjpeg[report]")
 pytest.importorskip("matplotlib", reason="the report needs softjpeg[report]")

@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from softjpeg.cpmf import cpmf
-from softjpeg.kernels import soft_histogram as kernel
-from softjpeg.rate import frequency_entropy
+from softjpeg.functional.cpmf import cpmf
+from softjpeg.functional.rate.entropy import frequency_entropy
+from softjpeg.kernels.cpu import soft_histogram as kernel
 
 OPTIONS = [{}, {"window": 3}, {"window": 5, "levels": 3}, {"levels": 1}, {"levels": 40}]
 
@@ -62,7 +62,7 @@ def test_the_kernel_is_the_loop(monkeypatch):
         given, weights = arguments(150, hardness, 3000.0), torch.ones(8, 8)
         fast = with_gradients(frequency_entropy, given, weights, **options)
         with monkeypatch.context() as patch:
-            patch.setattr("softjpeg.kernels.soft_histogram.is_built", lambda: False)
+            patch.setattr("softjpeg.kernels.cpu.soft_histogram.is_built", lambda: False)
             slow = with_gradients(frequency_entropy, given, weights, **options)
         assert torch.allclose(fast[0], slow[0], rtol=1e-4, atol=1e-5)
         for a, b in zip(fast[1], slow[1], strict=True):

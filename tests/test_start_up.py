@@ -34,7 +34,7 @@ def test_import_is_light():
 def test_the_layer_does_not_load_the_codec():
     loaded = modules_after("from softjpeg import JPEGLayer")
     assert "torch" in loaded
-    assert not loaded & {"softjpeg.codec", "softjpeg.learn", "PIL", "scipy", "typer", "rich"}
+    assert not loaded & {"softjpeg.codec", "softjpeg.learning", "PIL", "scipy", "typer", "rich"}
 
 
 def test_help_says_what_each_command_is_for():

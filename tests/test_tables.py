@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from softjpeg import tables
+from softjpeg.jpeg import tables
 
 
 def saved(**options):

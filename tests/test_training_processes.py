@@ -164,7 +164,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(images, tmp_path):
 BOTH = """
 import json, pathlib, sys
 import torch
-from softjpeg.data.sources import open_split
+from softjpeg.training.data.sources import open_split
 from softjpeg.training.build import build_network
 from softjpeg.training.distributed import joined
 from softjpeg.training.fit import fit

@@ -10,10 +10,10 @@ from torch import nn
 pytest.importorskip("torchvision", reason="softjpeg[train] is not installed")
 pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
-from softjpeg.data.loader import batches
-from softjpeg.data.sources import open_split
-from softjpeg.data.transforms import train_transform
 from softjpeg.training.build import build_network
+from softjpeg.training.data.loader import batches
+from softjpeg.training.data.sources import open_split
+from softjpeg.training.data.transforms import train_transform
 from softjpeg.training.distributed import Group
 from softjpeg.training.fit import fit
 from softjpeg.training.log import read_log

@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from softjpeg.color import merge_planes, split_planes
-from softjpeg.dct import block_dct, block_idct
-from softjpeg.kernels import transform as kernel
-from softjpeg.kernels.transform_operator import Operator, is_fast
-from softjpeg.quantizers import hard_quantize
-from softjpeg.subsampling import SUBSAMPLINGS
-from softjpeg.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.functional.color import merge_planes, split_planes
+from softjpeg.functional.dct import block_dct, block_idct
+from softjpeg.functional.quantizers import hard_quantize
+from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.jpeg.subsampling import SUBSAMPLINGS
+from softjpeg.kernels.cpu import transform as kernel
+from softjpeg.kernels.cpu.transform_autograd import Operator, is_fast
 
 pytestmark = pytest.mark.skipif(not kernel.is_built(), reason="the kernels were not built")
 

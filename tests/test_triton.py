@@ -51,7 +51,7 @@ def test_values_and_gradients_are_those_of_the_pure_functions(errors, name):
     ],
 )
 def test_bad_arguments_are_named(change, sentence):
-    from softjpeg.kernels.triton_layer import backward, forward
+    from softjpeg.kernels.triton.layer import backward, forward
 
     given = {
         "image": torch.zeros(1, 3, 8, 8),
@@ -66,7 +66,7 @@ def test_bad_arguments_are_named(change, sentence):
 
 
 def test_a_gradient_of_another_shape_is_named():
-    from softjpeg.kernels.triton_layer import backward
+    from softjpeg.kernels.triton.layer import backward
 
     image, tables = torch.zeros(1, 3, 8, 8), torch.ones(1, 2, 8, 8)
     with pytest.raises(ValueError, match=r"grad must have .* \(1, 3, 8, 8\), got \(1, 3, 8, 9\)"):
@@ -74,7 +74,7 @@ def test_a_gradient_of_another_shape_is_named():
 
 
 def test_an_empty_batch_has_no_gradient():
-    from softjpeg.kernels.triton_layer import backward, forward
+    from softjpeg.kernels.triton.layer import backward, forward
 
     image, tables = torch.zeros(0, 3, 8, 8), torch.ones(1, 2, 8, 8)
     assert forward(image, tables, tables, layout="4:2:0").shape == (0, 3, 8, 8)

@@ -9,9 +9,9 @@ import math
 import torch
 import torch.nn.functional as F
 
-from softjpeg.dct import block_dct, block_idct
-from softjpeg.soft_quantizer import soft_quantize
-from softjpeg.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.functional.dct import block_dct, block_idct
+from softjpeg.functional.soft_quantizer import soft_quantize
+from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 
 CASES = {
     # Layout, shape, and what differs from float32, one round, hardness about 3, steps about 20.
@@ -79,7 +79,7 @@ def run(layout, shape, *, dtype="float32", rounds=1, kinds=None, h=3.0, q=20.0, 
 
     `last`, `sliced`, `expanded`: how image and gradient lie in memory; `slack` is the test's.
     """
-    from softjpeg.kernels.triton_layer import backward, forward
+    from softjpeg.kernels.triton.layer import backward, forward
 
     generator = torch.Generator().manual_seed(math.prod(shape))
     batch, channels, height, width = shape

@@ -24,8 +24,8 @@ from benchmarks.speed.pure import pure
 from benchmarks.speed.subject import MissingError, Options, Result, gather, goal, threads
 from benchmarks.speed.timing import Step, Times, quartiles, ratio, rows, take_turns
 from softjpeg import Preset, encode, load_preset, read_coefficients, write_coefficients
-from softjpeg.codec.reader import JPEGCoefficients
-from softjpeg.tables import to_pillow
+from softjpeg.jpeg.reader import JPEGCoefficients
+from softjpeg.jpeg.tables import to_pillow
 
 PILLOW, HARD = "Pillow, Huffman optimized", "softjpeg hard"
 PROBABILISTIC, RDO = "softjpeg probabilistic", "softjpeg rdo"
@@ -42,7 +42,7 @@ def pictures(quick: bool) -> tuple[list[Image.Image], str]:
     if quick:
         return [made_up(64)], "A made-up picture"
     try:
-        from softjpeg.photos import find_photos
+        from softjpeg.cli.demo_photos import find_photos
 
         found = [Image.open(photo.path).convert("RGB") for photo in find_photos()[-5:]]
     except ModuleNotFoundError:

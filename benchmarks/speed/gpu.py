@@ -16,7 +16,7 @@ from benchmarks.speed.pure import pure
 from benchmarks.speed.step import MEAN, STD, jpeg_dl_layer
 from benchmarks.speed.subject import Options, Result, gather, goal, smooth_images
 from benchmarks.speed.timing import Step, bytes_kept, quartiles, ratio, rows, take_turns
-from softjpeg.wrap import wrap
+from softjpeg.nn.wrapping import wrap
 
 FORWARD, BOTH, COPY = "forward", "forward + backward", "one copy of the images"
 WITHOUT, WITH = "without a layer", "with a layer"

@@ -14,8 +14,8 @@ import torch
 from benchmarks.speed.pure import pure
 from benchmarks.speed.subject import Options, Result, gather, goal, smooth_images, threads
 from benchmarks.speed.timing import Step, ratio, rows, take_turns
-from softjpeg.rate_control import default_tables
-from softjpeg.task import Task
+from softjpeg.learning.rate_control import default_tables
+from softjpeg.learning.task import Task
 
 GRADIENT, FORWARD = "forward + input gradient", "forward"
 SENSITIVITY, MEASURING = "sensitivity step", "measuring step"
@@ -24,7 +24,7 @@ TITLES = {GRADIENT: "Learning from a batch", FORWARD: "Measuring a candidate"}
 
 def steps(options: Options) -> dict[str, Step]:
     """The network's own work and ours."""
-    from softjpeg.networks import load_efficientnet_lite0
+    from softjpeg.models.network import load_efficientnet_lite0
 
     network = load_efficientnet_lite0().module.to(memory_format=torch.channels_last)
     batch, size = (2, 64) if options.quick else (16, 224)

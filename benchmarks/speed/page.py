@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from softjpeg.files import write_atomically
+from softjpeg.common.files import write_atomically
 
 START, END = "<!-- python -m benchmarks page: -->", "<!-- end of what it made -->"
 ORDER = ("layer", "step", "learn", "files", "start-up", "scaling", "gpu")

@@ -88,7 +88,7 @@ def measure(point: Point, turns: int) -> dict[str, Any]:
 def run(options: Options) -> Result:
     """Measure."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "softjpeg.layer", "softjpeg.feature_layer"])
+    context.set_forkserver_preload(["torch", "softjpeg.nn.jpeg_layer", "softjpeg.nn.feature_layer"])
     tables = []
     for title, named in points(options).items():
         rows = []

@@ -16,7 +16,7 @@ from benchmarks.speed.pure import pure
 from benchmarks.speed.subject import Options, Result, gather, goal, smooth_images, threads
 from benchmarks.speed.timing import Step, ratio, rows, take_turns
 from softjpeg import JPEGLayer
-from softjpeg.wrap import wrap
+from softjpeg.nn.wrapping import wrap
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WITHOUT, PURE = "without a layer", "tables of tens, pure functions"

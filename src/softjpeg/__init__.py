@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import importlib
 import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softjpeg import functional
-    from softjpeg.adaptive_quality import AdaptiveQuality
-    from softjpeg.codec import decode, encode, read_coefficients, recode, write_coefficients
-    from softjpeg.evaluation import evaluate
-    from softjpeg.feature_layer import FeatureJPEGLayer
-    from softjpeg.ladder import Ladder, load_preset
-    from softjpeg.ladder_rates import measured_ladder
-    from softjpeg.layer import JPEGLayer
-    from softjpeg.learn import learn, learn_ladder
-    from softjpeg.preset import Preset
-    from softjpeg.wrap import wrap
+    from softjpeg.codec.adaptive_quality import AdaptiveQuality
+    from softjpeg.codec.image import decode, encode
+    from softjpeg.codec.recode import recode
+    from softjpeg.evaluation.rate_accuracy import evaluate
+    from softjpeg.jpeg.reader import read_coefficients
+    from softjpeg.jpeg.writer import write_coefficients
+    from softjpeg.learning.learn import learn, learn_ladder
+    from softjpeg.learning.measured_ladder import measured_ladder
+    from softjpeg.nn.feature_layer import FeatureJPEGLayer
+    from softjpeg.nn.jpeg_layer import JPEGLayer
+    from softjpeg.nn.wrapping import wrap
+    from softjpeg.presets.ladder import Ladder, load_preset
+    from softjpeg.presets.preset import Preset
 
     __version__: str
 
@@ -47,23 +49,32 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "AdaptiveQuality": "adaptive_quality",
-    "FeatureJPEGLayer": "feature_layer",
-    "JPEGLayer": "layer",
-    "Ladder": "ladder",
-    "Preset": "preset",
-    "decode": "codec",
-    "encode": "codec",
-    "evaluate": "evaluation",
-    "learn": "learn",
-    "learn_ladder": "learn",
-    "load_preset": "ladder",
-    "measured_ladder": "ladder_rates",
-    "read_coefficients": "codec",
-    "recode": "codec",
-    "wrap": "wrap",
-    "write_coefficients": "codec",
+    "AdaptiveQuality": "codec.adaptive_quality",
+    "FeatureJPEGLayer": "nn.feature_layer",
+    "JPEGLayer": "nn.jpeg_layer",
+    "Ladder": "presets.ladder",
+    "Preset": "presets.preset",
+    "decode": "codec.image",
+    "encode": "codec.image",
+    "evaluate": "evaluation.rate_accuracy",
+    "learn": "learning.learn",
+    "learn_ladder": "learning.learn",
+    "load_preset": "presets.ladder",
+    "measured_ladder": "learning.measured_ladder",
+    "read_coefficients": "jpeg.reader",
+    "recode": "codec.recode",
+    "wrap": "nn.wrapping",
+    "write_coefficients": "jpeg.writer",
 }
+
+_MOVED = {
+    "softjpeg.codec.abbreviated": "softjpeg.jpeg.abbreviated",
+    "softjpeg.images": "softjpeg.common.image_set",
+    "softjpeg.learn": "softjpeg.learning.learn",
+    "softjpeg.losses": "softjpeg.learning.losses",
+    "softjpeg.wrap": "softjpeg.nn.wrapping",
+}
+"""Modules that earlier documentation and examples imported from, and where they are now."""
 
 
 def __getattr__(name: str) -> Any:
@@ -82,12 +93,13 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Importing the module softjpeg.learn would put it in the place of the function.
-        if name in ("learn", "wrap") and isinstance(value, ModuleType):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
+class _MovedModules:
+    """Python asks it last, about modules that nothing else finds."""
+
+    @staticmethod
+    def find_spec(name: str, *_: Any) -> None:
+        if name in _MOVED:
+            raise ModuleNotFoundError(f"{name} has moved to {_MOVED[name]}", name=name)
 
 
-sys.modules[__name__].__class__ = _Package
+sys.meta_path.append(_MovedModules)  # type: ignore[arg-type]

@@ -20,11 +20,11 @@ from softjpeg.cli.app import (
     sentence,
     show,
 )
-from softjpeg.cli.inputs import network_on_device
+from softjpeg.cli.load import network_on_device
 
 if TYPE_CHECKING:
-    from softjpeg.encode_files import EncodeSummary
-    from softjpeg.networks import Network
+    from softjpeg.corpus.folders import EncodeSummary
+    from softjpeg.models.network import Network
 
 _LADDER = "5,8,12,16,20,25,30,40,50,60,75,85,95"
 _PASSES = 8
@@ -125,9 +125,9 @@ def _plain(
     options: dict[str, Any],
 ) -> EncodeSummary:
     """One preset for all images."""
-    from softjpeg.adaptive_quality import AdaptiveQuality, load_for_images
-    from softjpeg.encode_files import encode_files
-    from softjpeg.preset import Preset
+    from softjpeg.codec.adaptive_quality import AdaptiveQuality, load_for_images
+    from softjpeg.corpus.folders import encode_files
+    from softjpeg.presets.preset import Preset
 
     for option, given in (("--preset", specs), ("--subsampling", samplings)):
         if len(given) > 1 or (option == "--preset" and not given):
@@ -161,14 +161,11 @@ def _archive(
     """For each image the smallest file found that keeps the networks' answers."""
     from PIL import Image
 
-    from softjpeg.encode_files import preset_sha256
-    from softjpeg.loop import (
-        Judge,
-        named_presets,
-        parse_fidelity,
-        preset_candidates,
-    )
-    from softjpeg.loop.archive import archive
+    from softjpeg.codec.closed_loop.candidates import named_presets, preset_candidates
+    from softjpeg.codec.closed_loop.judge import Judge
+    from softjpeg.corpus.archive import archive
+    from softjpeg.corpus.folders import preset_sha256
+    from softjpeg.models.fidelity import parse_fidelity
 
     networks, keep, average, effort, batch_size = judging
     steps, passes = _efforts(effort)
@@ -202,7 +199,7 @@ def _archive(
 
 def _efforts(text: str) -> tuple[int, int]:
     """The search's effort, and the passes of a repair after it."""
-    from softjpeg.loop import EXHAUSTIVE
+    from softjpeg.codec.closed_loop.search import EXHAUSTIVE
 
     word, _, passes = text.partition(":")
     if text == "all":
@@ -245,8 +242,8 @@ def _report_readers(
     images: Path, out: Path, summary: EncodeSummary, networks: list[Network], jobs: int
 ) -> None:
     """What networks make of the files, beside default JPEG."""
-    from softjpeg.encode_files import output_files
-    from softjpeg.loop.readers import read_files, readings_table
+    from softjpeg.corpus.folders import output_files
+    from softjpeg.corpus.readers import read_files, readings_table
 
     failed = {path for path, _ in summary.failures}
     pairs = [(job.path, job.target) for job in output_files(images, out) if job.path not in failed]

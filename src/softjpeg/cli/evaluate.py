@@ -27,13 +27,15 @@ from softjpeg.cli.app import (
     sentence,
     show,
 )
-from softjpeg.cli.inputs import images_for, load_inputs, network_on_device, provenance
-from softjpeg.cli.trained import evaluate_layer
+from softjpeg.cli.load import images_for, load_inputs, network_on_device, provenance
+from softjpeg.cli.trained_runs import evaluate_layer
 
 if TYPE_CHECKING:
-    from softjpeg.adaptive_quality import AdaptiveQuality
-    from softjpeg.evaluation import Encoder, Gain, RatePoint
-    from softjpeg.preset import Preset
+    from softjpeg.codec.adaptive_quality import AdaptiveQuality
+    from softjpeg.evaluation.encoders import Encoder
+    from softjpeg.evaluation.gain import Gain
+    from softjpeg.evaluation.points import RatePoint
+    from softjpeg.presets.preset import Preset
 
 
 class Recode(str, Enum):
@@ -99,9 +101,12 @@ def evaluate(
         from softjpeg.report.rate_curves import check_format
 
         check_format(plot_file)
-    from softjpeg.cli.against import choose, curves_of
-    from softjpeg.competitors import Context
-    from softjpeg.evaluation import QUALITIES, evaluate, gains, save_csv, save_json
+    from softjpeg.cli.competitors import choose, curves_of
+    from softjpeg.evaluation.competitors import Context
+    from softjpeg.evaluation.encoders import QUALITIES
+    from softjpeg.evaluation.gain import gains
+    from softjpeg.evaluation.rate_accuracy import evaluate
+    from softjpeg.evaluation.results import save_csv, save_json
 
     rivals = [] if against is None else choose(against)
     qualities = QUALITIES if quality is None else numbers("--quality", quality)
@@ -169,7 +174,8 @@ def plot(
 ) -> None:
     """Draw the curves that evaluate measured."""
     check_folder("--out", out)
-    from softjpeg.evaluation import gains, load_json
+    from softjpeg.evaluation.gain import gains
+    from softjpeg.evaluation.results import load_json
 
     loaded, facts = load_json(points)
     # A picture has no room for a table.
@@ -181,9 +187,9 @@ def _presets(
     specs: list[str], qualities: Sequence[int]
 ) -> dict[str, Preset | dict[str, Preset | AdaptiveQuality]]:
     """Presets by their files' stems, or by their paths where stems coincide; ladders by quality."""
-    from softjpeg.adaptive_quality import at_quality
-    from softjpeg.ladder import load
-    from softjpeg.preset import Preset
+    from softjpeg.codec.adaptive_quality import at_quality
+    from softjpeg.presets.ladder import load
+    from softjpeg.presets.preset import Preset
 
     stems = Counter(Path(spec).stem for spec in specs)
     found: dict[str, Preset | dict[str, Preset | AdaptiveQuality]] = {}
@@ -199,7 +205,7 @@ def _presets(
 
 
 def _recoded(how: Recode) -> Callable[[Mapping[str, Encoder]], Mapping[str, Encoder]]:
-    from softjpeg.codec import recode
+    from softjpeg.codec.recode import recode
     from softjpeg.evaluation.encoders import each_recoded
 
     step = partial(recode, header="compact", progressive=how is Recode.progressive)
@@ -207,7 +213,8 @@ def _recoded(how: Recode) -> Callable[[Mapping[str, Encoder]], Mapping[str, Enco
 
 
 def _show(points: Sequence[RatePoint], found: Sequence[Gain]) -> None:
-    from softjpeg.evaluation import gains_table, headline, table
+    from softjpeg.evaluation.gain import gains_table, headline
+    from softjpeg.evaluation.points import table
 
     show(table(points))
     if not found:

@@ -21,13 +21,13 @@ from softjpeg.cli.app import (
     commands,
     numbers,
 )
-from softjpeg.cli.inputs import load_inputs, network_on_device, provenance
+from softjpeg.cli.load import load_inputs, network_on_device, provenance
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from softjpeg.images import ImageSet
-    from softjpeg.preset import Preset
+    from softjpeg.common.image_set import ImageSet
+    from softjpeg.presets.preset import Preset
 
 _LADDER = "5,10,20,35,50,75,90"
 
@@ -114,7 +114,7 @@ def learn(
     if checkpoint is not None:
         check_folder("--checkpoint", checkpoint)
     import softjpeg
-    from softjpeg.losses import load_loss
+    from softjpeg.learning.losses import load_loss
 
     of_loss = load_loss(loss)
     net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
@@ -139,8 +139,8 @@ def learn(
     models = [net.module, *others] if others else net.module
     if ladder:
         presets = softjpeg.learn_ladder(models, loaded.pixels, qualities=at, **settings)
-        from softjpeg.ladder_rates import measured_ladder
-        from softjpeg.size_exponent import measured_exponent
+        from softjpeg.learning.measured_ladder import measured_ladder
+        from softjpeg.learning.size_exponent import measured_exponent
 
         of_task = ("labels", "loss", "batch_size", "seed", "progress")
         task = {name: settings[name] for name in of_task}
@@ -158,7 +158,7 @@ def learn(
 
 def _other(name: str, loaded: ImageSet) -> nn.Module:
     """One more network, on the same crops, resized to what it wants."""
-    from softjpeg.resized import reading
+    from softjpeg.models.resized import reading
 
     network = network_on_device(name)
     return reading(network.module, network.size, loaded.pixels)

@@ -11,17 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from softjpeg.codec.markers import insert_after_header
 from softjpeg.codec.metadata import display_metadata
-from softjpeg.codec.pictures import to_pillow_image
-from softjpeg.codec.progressive import smaller_as_progressive
-from softjpeg.codec.reader import read_coefficients
-from softjpeg.codec.sampling import sample_indices
-from softjpeg.codec.writer import HEADERS, write_coefficients
-from softjpeg.preset import Preset
-from softjpeg.rdo import rdo_indices
-from softjpeg.tables import to_pillow
-from softjpeg.transform import image_to_coefficients
+from softjpeg.codec.pillow_images import to_pillow_image
+from softjpeg.codec.probabilistic import sample_indices
+from softjpeg.codec.rdo import rdo_indices
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.markers import insert_after_header
+from softjpeg.jpeg.progressive import smaller_as_progressive
+from softjpeg.jpeg.reader import read_coefficients
+from softjpeg.jpeg.tables import to_pillow
+from softjpeg.jpeg.writer import HEADERS, write_coefficients
+from softjpeg.presets.preset import Preset
 
 MODES = ("hard", "probabilistic", "rdo")
 _PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -48,7 +48,7 @@ def encode(
         image: Pillow image (converted to RGB unless gray), tensor (3 or 1, H, W) or array
             (H, W, 3) or (H, W); uint8 0..255, or float in [0, 1].
         preset: tables, subsampling and, for "probabilistic", hardness; or a function that gives
-            them for the Pillow image, as `softjpeg.adaptive_quality.AdaptiveQuality`.
+            them for the Pillow image, as `softjpeg.codec.adaptive_quality.AdaptiveQuality`.
         mode: "hard" rounds every coefficient (libjpeg-turbo through Pillow); "probabilistic" draws
             it from the CPMF (J4D); "rdo" decides all of a block together, least distortion for the
             network + λ·bits (needs `preset.distortion`); a function decides as it likes, see

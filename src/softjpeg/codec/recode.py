@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from softjpeg.codec.markers import Segment, insert_after_header, read_bytes, segments
 from softjpeg.codec.metadata import display_metadata
-from softjpeg.codec.progressive import smaller_as_progressive
-from softjpeg.codec.reader import read_frame
-from softjpeg.codec.writer import write_frame
+from softjpeg.jpeg.markers import Segment, insert_after_header, read_bytes, segments
+from softjpeg.jpeg.progressive import smaller_as_progressive
+from softjpeg.jpeg.reader import read_frame
+from softjpeg.jpeg.writer import write_frame
 
 _RGB = tuple(b"RGB")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from softjpeg.adaptive_quality import AdaptiveQuality
-from softjpeg.codec import encode
-from softjpeg.preset import Preset
+from softjpeg.codec.adaptive_quality import AdaptiveQuality
+from softjpeg.codec.image import encode
+from softjpeg.presets.preset import Preset
 
 Encoder = Callable[[Tensor], bytes]
 """From uint8 (3, H, W) RGB to the bytes of a file that Pillow decodes to that size."""

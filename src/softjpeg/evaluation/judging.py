@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from softjpeg.codec import scan_bytes
+from softjpeg.common.progress import track
 from softjpeg.evaluation.encoders import Encoder
 from softjpeg.evaluation.points import PerImage, RatePoint
-from softjpeg.progress import track
-from softjpeg.proxy import check_inputs, check_labels, outputs_of
+from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 _SAMPLING = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
 

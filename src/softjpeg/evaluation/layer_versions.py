@@ -15,15 +15,15 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from softjpeg.codec import write_coefficients
-from softjpeg.files import write_atomically
-from softjpeg.images import from_image
-from softjpeg.layer import JPEGLayer
-from softjpeg.progress import track
-from softjpeg.proxy import outputs_of
-from softjpeg.rate import entropy_bits
-from softjpeg.transform import image_to_coefficients
-from softjpeg.wrap import JPEGNetwork
+from softjpeg.common.files import write_atomically
+from softjpeg.common.image_set import from_image
+from softjpeg.common.progress import track
+from softjpeg.functional.rate.entropy import entropy_bits
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.writer import write_coefficients
+from softjpeg.models.inference import outputs_of
+from softjpeg.nn.jpeg_layer import JPEGLayer
+from softjpeg.nn.wrapping import JPEGNetwork
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -113,7 +113,7 @@ def bypass(network: nn.Module) -> None:
     >>> network.layer is None
     True
     """
-    from softjpeg.table_quantizer import TableQuantizer
+    from softjpeg.nn.table_quantizer import TableQuantizer
 
     for parent in list(network.modules()):
         for name, child in parent.named_children():

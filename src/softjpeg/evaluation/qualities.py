@@ -17,11 +17,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from softjpeg.files import write_atomically
-from softjpeg.images import from_image, to_image
-from softjpeg.progress import track
-from softjpeg.proxy import check_inputs, check_labels, outputs_of
-from softjpeg.subsampling import luma_factors
+from softjpeg.common.files import write_atomically
+from softjpeg.common.image_set import from_image, to_image
+from softjpeg.common.progress import track
+from softjpeg.jpeg.subsampling import luma_factors
+from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from softjpeg.adaptive_quality import AdaptiveQuality
+from softjpeg.codec.adaptive_quality import AdaptiveQuality
 from softjpeg.evaluation.encoders import QUALITIES, Encoder, default_jpeg, preset_encoder
 from softjpeg.evaluation.judging import judge
 from softjpeg.evaluation.points import RatePoint
-from softjpeg.preset import Preset
+from softjpeg.presets.preset import Preset
 
 
 def evaluate(

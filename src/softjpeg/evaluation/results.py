@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from softjpeg.common.files import write_atomically
 from softjpeg.evaluation.bootstrap import Estimate, point_intervals, resample_means
 from softjpeg.evaluation.gain import Gain
 from softjpeg.evaluation.points import PerImage, RatePoint
-from softjpeg.files import write_atomically
 
 _FLAGS = ("agree", "correct")
 _SCALARS = [f.name for f in fields(RatePoint) if f.name != "images"]

@@ -1,1 +1,1 @@
-"""Fused, compiled versions of what the pure functions define; each has one to fall back to."""
+"""Compiled versions of functions of other rooms; they define nothing."""

@@ -20,7 +20,7 @@ class Settings(NamedTuple):
             one channel in [0, 1], of the first tables; "planes": any channels, neither scaled nor
             shifted, one table for all or one for each.
         rounding: round samples and pixels as a real codec does; not for "planes".
-        levels, window: index set of `softjpeg.soft_quantizer.soft_quantize`.
+        levels, window: index set of `softjpeg.functional.soft_quantizer.soft_quantize`.
         zero_dc: set every block's DC coefficient to 0 first.
     """
 

@@ -1,8 +1,8 @@
 """The fused JPEG layer as a PyTorch operator, ``softjpeg::jpeg_layer``.
 
-One operator for eager mode, `torch.compile` and `torch.export`: C on the CPU (`cpu_layer`), Triton
-on CUDA (`triton_layer`). Nothing but its inputs is kept for the backward pass. `softjpeg.layer` and
-`softjpeg.feature_layer` are the definition, and what runs where `supports` says no.
+One operator for eager mode, `torch.compile` and `torch.export`: C on the CPU (`cpu.layer`), Triton
+on CUDA (`triton.layer`). Nothing but its inputs is kept for the backward pass. `softjpeg.nn` has
+the definition, which also is what runs where `supports` says no.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from softjpeg.kernels import cpu_layer
+from softjpeg.kernels.cpu import layer as cpu_layer
 from softjpeg.kernels.layer_arguments import DTYPES, Settings
 from softjpeg.kernels.library import switched_off
 
@@ -147,7 +147,7 @@ def pure_functions() -> Iterator[None]:
 
 def _backend(image: Tensor) -> Any:
     if image.device.type == "cuda":
-        from softjpeg.kernels import triton_layer
+        from softjpeg.kernels.triton import layer as triton_layer
 
         return triton_layer
     return cpu_layer

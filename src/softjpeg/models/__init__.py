@@ -61,7 +61,7 @@ def create_model(spec: str, classes: int, *, pretrained: bool = False) -> nn.Mod
         )
     if source == "cifar":
         return _cifar_model(name, classes)
-    from softjpeg.networks import module_from_file
+    from softjpeg.models.network import module_from_file
 
     return module_from_file(Path(source), name, classes=classes)
 

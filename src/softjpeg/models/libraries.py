@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from softjpeg.extras import import_extra
+from softjpeg.common.extras import import_extra
 from softjpeg.models import check_known
 
 

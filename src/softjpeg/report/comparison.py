@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from softjpeg.evaluation import RatePoint, at_equal_bpp, at_equal_kl
+from softjpeg.evaluation.points import RatePoint, at_equal_bpp, at_equal_kl
 
 if TYPE_CHECKING:
     from rich.table import Table

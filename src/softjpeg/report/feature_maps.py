@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from softjpeg.proxy import device_of
+from softjpeg.models.inference import device_of
+from softjpeg.nn.wrapping import find_module
 from softjpeg.report.page import report_extra
-from softjpeg.wrap import find_module
 
 
 @contextmanager

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from softjpeg.evaluation import RatePoint
-from softjpeg.preset import Preset
+from softjpeg.evaluation.points import RatePoint
+from softjpeg.jpeg.tables import quality_tables
+from softjpeg.presets.preset import Preset
 from softjpeg.report.comparison import Comparison, compare, headline
 from softjpeg.report.heatmap import HeatMap, heat_map, log_share
 from softjpeg.report.page import render_template, report_extra
 from softjpeg.report.pictures import Picture
 from softjpeg.report.plots import curve
-from softjpeg.tables import quality_tables
 
 _FINEST = 6
 """Steps up to it are nearly white."""
@@ -47,7 +47,7 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """The report as HTML, self-contained; save it with `softjpeg.files.write_atomically`.
+    """The report as HTML, self-contained; save it with `softjpeg.common.files.write_atomically`.
 
     Raises:
         ModuleNotFoundError: jinja2 or matplotlib is not installed.

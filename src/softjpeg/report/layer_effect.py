@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from softjpeg.layer import JPEGLayer
-from softjpeg.proxy import check_inputs, device_of
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.models.inference import check_inputs, device_of
+from softjpeg.nn.jpeg_layer import JPEGLayer
 from softjpeg.report.heatmap import HeatMap, heat_map, percent
 from softjpeg.report.pictures import png
-from softjpeg.transform import image_to_coefficients
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from softjpeg.dct import block_idct
+from softjpeg.functional.dct import block_idct
 from softjpeg.report.heatmap import HeatMap, heat_map, log_share, short
 
 _SHOWN_KINDS = 8

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from softjpeg.codec import decode
-from softjpeg.images import to_image
-from softjpeg.proxy import outputs_of
+from softjpeg.codec.image import decode
+from softjpeg.common.image_set import to_image
+from softjpeg.models.inference import outputs_of
 
 
 @dataclass(frozen=True)

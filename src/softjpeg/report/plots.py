@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from softjpeg.evaluation import RatePoint
+from softjpeg.evaluation.points import RatePoint
 from softjpeg.report.svg import ACCENT, MUTED, to_svg
 
 if TYPE_CHECKING:

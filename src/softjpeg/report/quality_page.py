@@ -24,7 +24,7 @@ def quality_page(
     facts: Mapping[str, str] | None = None,
     shown: int = 4,
 ) -> str:
-    """The sweep as HTML, self-contained; save it with `softjpeg.files.write_atomically`.
+    """The sweep as HTML, self-contained; save it with `softjpeg.common.files.write_atomically`.
 
     Args:
         sweep: of `sweep_qualities`.

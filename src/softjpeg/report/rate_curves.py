@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softjpeg.evaluation import Gain, RatePoint
+from softjpeg.common.files import write_atomically
 from softjpeg.evaluation.bootstrap import resample_means
-from softjpeg.files import write_atomically
+from softjpeg.evaluation.gain import Gain
+from softjpeg.evaluation.points import RatePoint
 from softjpeg.report.page import render_template, report_extra
 from softjpeg.report.svg import MUTED, to_svg
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from softjpeg.evaluation.gradient_masking import Check
-from softjpeg.evaluation.robustness import RobustnessMean, RobustnessPoint, over_runs
+from softjpeg.evaluation.robustness.accuracy_under_attack import (
+    RobustnessMean,
+    RobustnessPoint,
+    over_runs,
+)
+from softjpeg.evaluation.robustness.gradient_masking import Check
 from softjpeg.report.page import render_template, report_extra
 from softjpeg.report.svg import ACCENT, INK, MUTED, to_svg
 
@@ -24,7 +28,7 @@ def robustness_curve(points: Sequence[RobustnessPoint], attack: str) -> str:
     """Top-1 in percent over eps: a line for each network, ±1 standard deviation over its runs.
 
     Args:
-        points: as `softjpeg.evaluation.robustness.robustness` returns them.
+        points: as `softjpeg.evaluation.robustness.accuracy_under_attack.robustness` returns them.
         attack: which attack; the accuracy without one is drawn at eps 0.
 
     Returns:
@@ -53,7 +57,7 @@ def robustness_page(
     """The curves of all attacks, and the checks of each network, as a self-contained page.
 
     Args:
-        points: as `softjpeg.evaluation.robustness.robustness` returns them.
+        points: as `softjpeg.evaluation.robustness.accuracy_under_attack.robustness` returns them.
         checks: network → what `masking_checks` found.
         title: of the page.
         facts: how it was made, a line each.

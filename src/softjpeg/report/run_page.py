@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from softjpeg.layer import JPEGLayer
-from softjpeg.proxy import check_inputs, check_labels, outputs_of
+from softjpeg.models.inference import check_inputs, check_labels, outputs_of
+from softjpeg.nn.jpeg_layer import JPEGLayer
+from softjpeg.nn.table_quantizer import TableQuantizer
 from softjpeg.report.feature_maps import (
     bypassed,
     channel_grid,
@@ -23,7 +24,6 @@ from softjpeg.report.layer_effect import effect_maps, effect_pictures, layer_eff
 from softjpeg.report.layer_tables import table_maps
 from softjpeg.report.page import render_template
 from softjpeg.report.pictures import png
-from softjpeg.table_quantizer import TableQuantizer
 
 _CHANNELS, _COLUMNS, _GRIDS = 12, 4, 2
 
@@ -44,7 +44,7 @@ def run_page(
     shown: int = 4,
     batch_size: int = 32,
 ) -> str:
-    """A trained network as HTML, self-contained; save it with `softjpeg.files.write_atomically`.
+    """A trained network as HTML, self-contained, to be saved with `write_atomically`.
 
     Args:
         model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes); put in eval mode.

@@ -1,1 +1,1 @@
-"""JPEG-DL: a network and its JPEG layer trained jointly."""
+"""JPEG-DL: a network and its JPEG layer trained jointly, with its data."""

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from softjpeg.data.loader import batch_count, batches
-from softjpeg.data.split import Split
-from softjpeg.data.transforms import test_transform
-from softjpeg.progress import track
+from softjpeg.common.progress import track
+from softjpeg.training.data.loader import batch_count, batches
+from softjpeg.training.data.split import Split
+from softjpeg.training.data.transforms import test_transform
 from softjpeg.training.distributed import Group
 from softjpeg.training.recipe import Recipe
 

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from softjpeg.data.sources import statistics
-from softjpeg.feature_layer import FeatureJPEGLayer
-from softjpeg.layer import JPEGLayer
 from softjpeg.models import create_model
-from softjpeg.table_quantizer import TableQuantizer
+from softjpeg.nn.feature_layer import FeatureJPEGLayer
+from softjpeg.nn.jpeg_layer import JPEGLayer
+from softjpeg.nn.table_quantizer import TableQuantizer
+from softjpeg.nn.wrapping import JPEGNetwork, find_module, wrap
+from softjpeg.training.data.sources import statistics
 from softjpeg.training.recipe import Jpeg, Recipe
-from softjpeg.wrap import JPEGNetwork, find_module, wrap
 
 _DEFAULT_ALPHA = 5.0
 """JPEG-DL's sharpness on CIFAR-100 and the fine-grained sets."""

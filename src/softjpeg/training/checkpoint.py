@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Optimizer
 
-from softjpeg.files import write_atomically
+from softjpeg.common.files import write_atomically
 
 _KEY = "softjpeg"
 

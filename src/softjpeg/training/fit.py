@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from softjpeg.data.loader import Batch, batches
-from softjpeg.data.transforms import train_transform
-from softjpeg.progress import track
+from softjpeg.common.progress import track
 from softjpeg.training.accuracy import accuracy
+from softjpeg.training.data.loader import Batch, batches
+from softjpeg.training.data.transforms import train_transform
 from softjpeg.training.interrupt import StoppedBySignalError, stop_signals
 from softjpeg.training.log import Log
 from softjpeg.training.optimizers import set_learning_rates

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from softjpeg.data.sources import open_split
-from softjpeg.data.split import Split
-from softjpeg.data.transforms import test_transform
-from softjpeg.images import ImageSet
-from softjpeg.progress import track
+from softjpeg.common.image_set import ImageSet
+from softjpeg.common.progress import track
+from softjpeg.training.data.sources import open_split
+from softjpeg.training.data.split import Split
+from softjpeg.training.data.transforms import test_transform
 from softjpeg.training.runs import TrainedNetwork
 
 

@@ -8,20 +8,20 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from softjpeg.data.loader import batches
-from softjpeg.data.split import Split
-from softjpeg.data.transforms import test_transform
-from softjpeg.initial_tables import (
+from softjpeg.jpeg.tables import quality_tables
+from softjpeg.nn.initial_tables import (
     feature_statistics,
     image_statistics,
     random_tables,
     tables_from_magnitude,
     tables_from_sensitivity,
 )
-from softjpeg.tables import quality_tables
+from softjpeg.nn.wrapping import JPEGNetwork
 from softjpeg.training.build import module_path
+from softjpeg.training.data.loader import batches
+from softjpeg.training.data.split import Split
+from softjpeg.training.data.transforms import test_transform
 from softjpeg.training.recipe import Recipe
-from softjpeg.wrap import JPEGNetwork
 
 _BATCH = 50
 

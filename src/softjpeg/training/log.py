@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from softjpeg.files import write_atomically
+from softjpeg.common.files import write_atomically
 
 
 class Log:

@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 from torch.optim import Optimizer as TorchOptimizer
 
-from softjpeg.table_quantizer import TableQuantizer
+from softjpeg.nn.table_quantizer import TableQuantizer
 from softjpeg.training.recipe import Optimizer, Recipe
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from softjpeg.data.loader import batch_count
-from softjpeg.data.split import Split
+from softjpeg.training.data.loader import batch_count
+from softjpeg.training.data.split import Split
 from softjpeg.training.distributed import Group
 from softjpeg.training.recipe import Recipe
 

@@ -22,7 +22,7 @@ class Data(_Section):
     """Which images, and how they are augmented.
 
     Attributes:
-        name, root: as for `softjpeg.data.sources.open_split`.
+        name, root: as for `softjpeg.training.data.sources.open_split`.
         size: the crop the network reads.
         crop, resize, interpolation, flip, randaugment, jpeg_quality: as for `train_transform`.
         test_resize: shorter side before the centre crop of a test image; 0 for no resizing.

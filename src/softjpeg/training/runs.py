@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softjpeg.data.sources import open_split
+from softjpeg.nn.wrapping import JPEGNetwork
 from softjpeg.training.build import build_network, check_network
 from softjpeg.training.checkpoint import load_checkpoint
+from softjpeg.training.data.sources import open_split
 from softjpeg.training.distributed import Group
 from softjpeg.training.fit import fit
 from softjpeg.training.initialize import initial_tables, needs_network
@@ -23,7 +24,6 @@ from softjpeg.training.recipe_file import parse_recipe
 from softjpeg.training.seeding import seed_everything
 from softjpeg.training.state import load_weights, new_state
 from softjpeg.training.variants import with_variant
-from softjpeg.wrap import JPEGNetwork
 
 _INITIAL = 2**32 - 1
 """Stands for the step before the first in the key of the seeds."""

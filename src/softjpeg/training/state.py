@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from softjpeg.nn.wrapping import JPEGNetwork
 from softjpeg.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -19,7 +20,6 @@ from softjpeg.training.checkpoint import (
 )
 from softjpeg.training.optimizers import make_optimizers
 from softjpeg.training.recipe import Recipe
-from softjpeg.wrap import JPEGNetwork
 
 
 @dataclass

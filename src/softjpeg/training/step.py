@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from softjpeg.data.loader import Batch
-from softjpeg.data.mix import mix
+from softjpeg.training.data.loader import Batch
+from softjpeg.training.data.mix import mix
 from softjpeg.training.distributed import Group
 from softjpeg.training.recipe import Recipe
 from softjpeg.training.state import State

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from softjpeg.files import write_atomically
+from softjpeg.common.files import write_atomically
 from softjpeg.training.recipe import Expected
 
 if TYPE_CHECKING:

@@ -1,0 +1,125 @@
+"""What commands read: a network, and images it is asked about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from softjpeg.common.image_set import ImageSet
+    from softjpeg.models.network import Network
+    from softjpeg.training.runs import TrainedNetwork
+
+
+def load_inputs(
+    network: str,
+    images: Path | None,
+    labels: str | None,
+    size: int | None,
+    resize: int | None,
+    limit: int | None,
+    seed: int,
+) -> tuple[Network, ImageSet]:
+    """A network by name or training run, on its device, and images; by default a run's own.
+
+    Raises:
+        ValueError: no such network or images.
+    """
+    if images is None and not is_run(network):
+        raise ValueError(f"images must be given: {network} is not a training run with its own")
+    trained = load_trained(network) if is_run(network) else None
+    net = network_on_device(network, trained)
+    if images is None:
+        assert trained is not None
+        from softjpeg.training.held_out import held_out_images
+
+        return net, held_out_images(trained, limit=limit, seed=seed, progress=True)
+    return net, images_for(net, images, labels, size, resize, limit=limit, seed=seed)
+
+
+def network_on_device(name: str, trained: TrainedNetwork | None = None) -> Network:
+    """A network by name or training run, on the GPU where there is one.
+
+    Args:
+        name: as for `load_network`, or of a training run.
+        trained: that run, where it is loaded already.
+    """
+    import torch
+
+    from softjpeg.models.network import load_network
+
+    if trained is None and is_run(name):
+        trained = load_trained(name)
+    net = load_network(name) if trained is None else as_network(trained, name)
+    # In this layout CPUs and GPUs convolve faster.
+    layout: Any = {"memory_format": torch.channels_last}
+    net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
+    return net
+
+
+def images_for(
+    net: Network,
+    images: Path,
+    labels: str | None,
+    size: int | None,
+    resize: int | None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+) -> ImageSet:
+    """Images cropped to what a network wants, or to the size that is asked for."""
+    from softjpeg.common.image_set import load_images
+
+    return load_images(
+        images,
+        size=net.size if size is None else size,
+        resize=net.resize if size is None and resize is None else resize,
+        interpolation=net.interpolation,
+        labels=labels,
+        limit=limit,
+        seed=seed,
+        progress=True,
+    )
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a path is what training writes, a folder or a checkpoint, and no name or preset."""
+    return Path(path).suffix == ".safetensors" or any(Path(path).glob("*.safetensors"))
+
+
+def load_trained(path: str) -> TrainedNetwork:
+    """The training run at a path; ValueError where there is none."""
+    from softjpeg.training.runs import load_run
+
+    return load_run(path)
+
+
+def as_network(trained: TrainedNetwork, name: str) -> Network:
+    """A training run as other commands take networks."""
+    from softjpeg.models.network import Network
+
+    data = trained.recipe.data
+    return Network(
+        trained.network,
+        name,
+        size=(data.size, data.size),
+        resize=data.test_resize or None,
+        interpolation=data.interpolation,
+    )
+
+
+def provenance(net: Network, images: Path | None, loaded: ImageSet, seed: int) -> dict[str, Any]:
+    """Where numbers come from."""
+    import torch
+
+    import softjpeg
+
+    return {
+        "network": net.name,
+        "images": "test images of the run" if images is None else str(images),
+        "count": len(loaded),
+        "size": list(loaded.pixels.shape[-2:]),
+        "seed": seed,
+        "softjpeg": softjpeg.__version__,
+        "torch": str(torch.__version__),
+    }

@@ -1,0 +1,3 @@
+"""What knows neither JPEG nor networks: image files, whole-or-not writes, versioned JSON,
+progress, large tensors, optional packages.
+"""

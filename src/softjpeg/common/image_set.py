@@ -1,0 +1,279 @@
+"""Images and their labels: from files to one uint8 tensor."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from softjpeg.common.progress import track
+from softjpeg.common.scratch import scratch_tensor
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images of one size, in the order of their names.
+
+    Attributes:
+        names: each image's path relative to its source, with forward slashes.
+        pixels: (N, 3, H, W) uint8 RGB; where they are many, in a temporary file (`scratch`).
+        labels: (N,) int64 class indices; None when unknown.
+        class_names: the class of each index; None when unknown.
+    """
+
+    names: tuple[str, ...]
+    pixels: Tensor
+    labels: Tensor | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def find_images(source: str | os.PathLike[str]) -> list[Path]:
+    """The sorted paths of the images that `source` names.
+
+    Args:
+        source: a folder (searched with its subfolders; hidden files are left out), one image, or a
+            text file with one path a line, relative to the text file's folder.
+
+    Raises:
+        ValueError: no such source, no images in it, or a listed file that does not exist.
+    """
+    source = Path(source)
+    if source.is_dir():
+        paths = [
+            Path(folder, name)
+            for folder, _, names in os.walk(source, followlinks=True)
+            for name in names
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    elif source.suffix.lower() in SUFFIXES and source.is_file():
+        return [source]
+    elif source.is_file():
+        paths = _listed_images(source)
+    else:
+        raise ValueError(f"images must be a file or a folder, but {source} does not exist")
+    if not paths:
+        raise ValueError(f"{source} holds no images ({' '.join(SUFFIXES)})")
+    return sorted(paths)
+
+
+def relative_name(path: Path, source: str | os.PathLike[str]) -> str:
+    """What an image of `find_images` is called: its path from the source's folder.
+
+    >>> relative_name(Path("photos/cats/a.png"), "photos/list.txt")
+    'cats/a.png'
+    """
+    root = Path(source) if Path(source).is_dir() else Path(source).parent
+    path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def read_image(path: str | os.PathLike[str]) -> Image.Image:
+    """An image file as upright 8-bit RGB.
+
+    Raises:
+        ValueError: the file cannot be read as an image, or holds 32-bit samples.
+    """
+    try:
+        with Image.open(path) as file:
+            image: Image.Image = ImageOps.exif_transpose(file)
+            if image.mode.startswith("I;16"):
+                # Pillow would clip 16-bit samples at 255.
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            if "transparency" in image.info:
+                # Pillow warns when a palette with transparency goes straight to RGB.
+                image = image.convert("RGBA")
+            if image.mode not in ("I", "F"):
+                return image.convert("RGB")
+    # Damaged files make Pillow raise OSError, SyntaxError, ValueError, struct.error and others.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+    raise ValueError(f"{path} holds 32-bit samples, which have no known range: save it as 8-bit")
+
+
+def load_images(
+    source: str | os.PathLike[str],
+    *,
+    size: int | tuple[int, int] | None = None,
+    resize: int | None = None,
+    interpolation: str = "bicubic",
+    labels: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> ImageSet:
+    """Load images of one size, with their labels where they have any.
+
+    Args:
+        source: as for `find_images`.
+        size: centre crop, (height, width) or one number for both; None when all images have one
+            size.
+        resize: length of the shorter side before the crop; None for no resizing.
+        interpolation: "bicubic" or "bilinear".
+        labels: "folders" (the first folder below the source is the class), or a CSV file with the
+            columns file (as in `ImageSet.names`) and label (a class index or a class name).
+        limit: a random subset of so many images.
+        seed: which subset.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: an argument out of its range, or a file that is unreadable, too small, of
+            another size or without a label, named.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for color in ("red", "lime"):
+    ...         Image.new("RGB", (20, 12), color).save(Path(folder, color + ".png"))
+    ...     images = load_images(folder, size=8)
+    >>> images.names, tuple(images.pixels.shape), images.pixels[0, :, 0, 0].tolist()
+    (('lime.png', 'red.png'), (2, 3, 8, 8), [0, 255, 0])
+    """
+    if interpolation not in _FILTERS:
+        known = " or ".join(_FILTERS)
+        raise ValueError(f"interpolation must be {known}, got {interpolation!r}")
+    crop = (size, size) if isinstance(size, int) else size
+    given = {"size": None if crop is None else min(crop), "resize": resize, "limit": limit}
+    for argument, value in given.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{argument} must be at least 1, got {value}")
+    paths = find_images(source)
+    names = [relative_name(path, source) for path in paths]
+    indices, class_names = _labels(names, labels) if labels is not None else (None, None)
+    if limit is not None and limit < len(paths):
+        chosen = sorted(random.Random(seed).sample(range(len(paths)), limit))
+        paths, names = [paths[i] for i in chosen], [names[i] for i in chosen]
+        indices = None if indices is None else [indices[i] for i in chosen]
+
+    def load(path: Path) -> Tensor:
+        return from_image(resize_and_crop(read_image(path), path, resize, crop, interpolation))
+
+    first = load(paths[0])
+    pixels = scratch_tensor((len(paths), *first.shape), torch.uint8)
+
+    def fill(i: int) -> None:
+        image = load(paths[i])
+        if image.shape != first.shape:
+            (h, w), (height, width) = first.shape[1:], image.shape[1:]
+            raise ValueError(
+                f"{paths[0]} is {w}x{h} and {paths[i]} is {width}x{height}: "
+                "give one size to crop them to (--size)"
+            )
+        pixels[i] = image
+
+    # Decoding and resizing happen in C, where threads run side by side.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = pool.map(fill, range(len(paths)))
+        for _ in track(done, "loading images", total=len(paths), enabled=progress):
+            pass
+    classes = None if indices is None else torch.tensor(indices)
+    return ImageSet(tuple(names), pixels, classes, class_names)
+
+
+def from_image(image: Image.Image) -> Tensor:
+    """A Pillow image as (3, H, W) uint8 RGB.
+
+    >>> from_image(Image.new("L", (3, 2), 7)).shape
+    torch.Size([3, 2, 3])
+    """
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """(3, H, W) uint8 RGB as a Pillow image.
+
+    >>> to_image(torch.zeros(3, 2, 5, dtype=torch.uint8)).size
+    (5, 2)
+    """
+    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+
+
+def resize_and_crop(
+    image: Image.Image,
+    path: Path,
+    resize: int | None,
+    crop: tuple[int, int] | None,
+    interpolation: str,
+) -> Image.Image:
+    """Rounding as torchvision's Resize and CenterCrop do it."""
+    if resize is not None:
+        short = min(image.size)
+        width, height = (resize * side // short for side in image.size)
+        image = image.resize((width, height), _FILTERS[interpolation])
+    if crop is None:
+        return image
+    height, width = crop
+    if image.width < width or image.height < height:
+        raise ValueError(
+            f"{path} is {image.width}x{image.height}, smaller than the crop {width}x{height}: "
+            "give a shorter side to resize to (--resize)"
+        )
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))
+
+
+def _listed_images(file: Path) -> list[Path]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is neither an image nor a text file that lists some") from None
+    paths = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        path = file.parent / line.strip()
+        if not path.is_file():
+            raise ValueError(f"{file}, line {number}: {line.strip()} does not exist")
+        paths.append(path)
+    return paths
+
+
+def _labels(
+    names: Sequence[str], labels: str | os.PathLike[str]
+) -> tuple[list[int], tuple[str, ...] | None]:
+    """The class index of each name, and the classes' names where they have any."""
+    if labels == "folders":
+        for name in names:
+            if "/" not in name:
+                raise ValueError(f"{name} is in no class folder, but labels are the folders' names")
+        words = [name.split("/")[0] for name in names]
+    else:
+        table = _read_labels(Path(labels))
+        for name in names:
+            if name not in table:
+                raise ValueError(f"{labels} has no label for {name}")
+        words = [table[name] for name in names]
+        if all(word.isdecimal() for word in words):
+            return [int(word) for word in words], None
+    class_names = tuple(sorted(set(words)))
+    index = {name: i for i, name in enumerate(class_names)}
+    return [index[word] for word in words], class_names
+
+
+def _read_labels(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            for column in ("file", "label"):
+                if column not in columns:
+                    raise ValueError(f"{path} has no column {column!r}, only {', '.join(columns)}")
+            return {row["file"]: (row["label"] or "").strip() for row in reader}
+    except OSError as error:
+        raise ValueError(f"labels {path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError(f"labels {path} cannot be read: it is not CSV text") from None

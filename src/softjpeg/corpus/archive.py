@@ -1,0 +1,160 @@
+"""A folder of images as the smallest .jpg files that keep what networks say of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from softjpeg.codec.closed_loop.candidates import Candidate
+from softjpeg.codec.closed_loop.judge import Judge, Views, view
+from softjpeg.codec.closed_loop.refine import refined_choices
+from softjpeg.codec.closed_loop.search import Choice, smallest_files
+from softjpeg.corpus.folders import (
+    EncodeSummary,
+    Job,
+    Made,
+    image_seed,
+    output_files,
+    pool_of,
+    read_upright,
+    write_files,
+)
+from softjpeg.corpus.manifest import Manifest
+from softjpeg.models.network import Network
+
+Family = Callable[[Image.Image, int], Sequence[Candidate]]
+"""From an image and its seed to its candidates, from the smallest files to the best."""
+
+
+@dataclass(frozen=True)
+class _Picture:
+    image: Image.Image
+    views: Views
+    seed: int
+
+
+def archive(
+    source: Path,
+    out: Path,
+    family: Family,
+    judge: Judge,
+    *,
+    settings: Mapping[str, Any],
+    effort: int = 0,
+    passes: int = 0,
+    by_size: bool = False,
+    seed: int = 0,
+    jobs: int = 1,
+    batch_size: int = 32,
+    progress: bool = False,
+) -> EncodeSummary:
+    """Write for every image the smallest file found that keeps the networks' answers.
+
+    The files keep their images' sizes. The manifest in `out` says of each file which candidate
+    wrote it and what the networks made of it; what it says is done by these settings is left alone.
+
+    Args:
+        source: a folder, an image, or a text file listing images.
+        out: folder for the files, made when it is missing.
+        family: the candidates of an image.
+        judge: networks and fidelity.
+        settings: what the family was made from, for the manifest.
+        effort, by_size: as for `smallest_files`.
+        passes: of a repair after it, see `refined_choices`; 0 for none.
+        seed: of encoders that draw; an image's own seed depends on it and on the image's name.
+        jobs: images encoded at a time; the files do not depend on it.
+        batch_size: images in a round of the search. A batch that was begun before a run was killed
+            is searched again as a whole: a network's last digits depend on what it reads at once.
+        progress: show a progress bar on a terminal.
+
+    Raises:
+        ValueError: no images, or two that would be written to one file or over an input.
+    """
+    targets = output_files(source, out)
+    given = {
+        **settings,
+        "networks": [[n.name, weights_sha256(n)] for n in judge.networks],
+        "keep": judge.fidelity.name,
+        "average": judge.average,
+        "effort": effort,
+        "by_size": by_size,
+        "seed": seed,
+    }
+    given |= {"passes": passes} if passes else {}
+    with pool_of(jobs) as pool:
+
+        def choose(pictures: Sequence[_Picture]) -> list[Made | Exception]:
+            images = [picture.image for picture in pictures]
+            views: dict[str, Any] = {
+                "originals": [picture.views for picture in pictures],
+                "mapper": pool.map,
+            }
+            try:
+                ladders = [family(picture.image, picture.seed) for picture in pictures]
+                found = smallest_files(
+                    images, ladders, judge, effort=effort, by_size=by_size, **views
+                )
+                if passes:
+                    found = refined_choices(images, found, judge, passes, **views)
+            except (ValueError, OSError) as error:
+                # One image must not cost the others their files.
+                return [error] if len(pictures) == 1 else [choose([p])[0] for p in pictures]
+            return [_made(p, choice, judge) for p, choice in zip(pictures, found, strict=True)]
+
+        def make(todo: Sequence[Job], batch: Sequence[Job]) -> list[Made | Exception]:
+            read = _read(todo, judge, seed, pool)
+            if all(isinstance(picture, Exception) for picture in read.values()):
+                return [_failure(read[job]) for job in todo]
+            read |= _read([job for job in batch if job not in read], judge, seed, pool)
+            whole = {job: p for job in batch if isinstance(p := read[job], _Picture)}
+            made = dict(zip(whole, choose(list(whole.values())), strict=True))
+            return [made[job] if job in made else _failure(read[job]) for job in todo]
+
+        manifest = Manifest(out, given)
+        return write_files(targets, make, manifest, batch_size=batch_size, progress=progress)
+
+
+def weights_sha256(network: Network) -> str:
+    """The digest of a network's parameters and buffers, in their order."""
+    digest = hashlib.sha256()
+    for name, tensor in network.module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _read(
+    jobs: Sequence[Job], judge: Judge, seed: int, pool: Executor
+) -> dict[Job, _Picture | Exception]:
+    def read(job: Job) -> _Picture | Exception:
+        try:
+            image = read_upright(job.path)
+            views = tuple(view(image, network, str(job.path)) for network in judge.networks)
+        except (ValueError, OSError) as error:
+            return error
+        return _Picture(image, views, image_seed(seed, job.name))
+
+    return dict(zip(jobs, pool.map(read, jobs), strict=True))
+
+
+def _made(picture: _Picture, choice: Choice, judge: Judge) -> Made:
+    measures = zip((n.name for n in judge.networks), choice.measures, strict=True)
+    return choice.data, {
+        "seed": picture.seed,
+        "encoder": choice.candidate,
+        "kept": choice.kept,
+        "measures": {name: float(f"{measure:.6g}") for name, measure in measures},
+        "runs": choice.runs,
+    }
+
+
+def _failure(read: _Picture | Exception) -> Exception:
+    assert isinstance(read, Exception)
+    return read

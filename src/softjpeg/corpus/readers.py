@@ -1,0 +1,139 @@
+"""What networks make of files already written, beside default JPEG of as many bytes."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from softjpeg.codec.closed_loop.judge import Answers, Views, answers, view
+from softjpeg.codec.image import decode, encode
+from softjpeg.corpus.folders import pool_of, read_upright
+from softjpeg.models.fidelity import cosine, kl, missing
+from softjpeg.models.network import Network
+from softjpeg.presets.preset import Preset
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Pair = tuple[Path, Path]
+"""An image and the .jpg file made of it."""
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one network makes of files and of default JPEG, against the images themselves.
+
+    Attributes:
+        network: its name.
+        agreement: share of the files on which it gives its own answer for the image; NaN where
+            its outputs are no class scores.
+        distance: mean KL divergence in nats of the files; their cosine distance where the outputs
+            are no class scores.
+        default_agreement, default_distance: the same of default JPEG.
+    """
+
+    network: str
+    agreement: float
+    distance: float
+    default_agreement: float
+    default_distance: float
+
+
+def read_files(
+    networks: Sequence[Network], pairs: Sequence[Pair], *, most: int = 500, jobs: int = 1
+) -> tuple[int, float, list[Reading]]:
+    """Ask networks about files and about default JPEG of no fewer bytes.
+
+    Args:
+        networks: the readers.
+        pairs: images and their files.
+        most: of more pairs, so many are read, evenly spread.
+        jobs: images at a time.
+
+    Returns:
+        (quality, share, readings): the quality from which on default JPEG (Annex K, 4:2:0,
+        optimized Huffman) has no fewer bytes in all, or 100; its bytes as a share of the files'.
+
+    Raises:
+        ValueError: no pairs, or an image or file that cannot be read.
+    """
+    if not pairs:
+        raise ValueError("pairs must be one or more, got none")
+    count = min(most, len(pairs))
+    pairs = [pairs[i * len(pairs) // count] for i in range(count)]
+    # Of each network: (agreement, distance) of the files, then of default JPEG.
+    sums = torch.zeros(len(networks), 4, dtype=torch.float64)
+    with pool_of(jobs) as pool:
+        quality, share = equal_bytes_quality(pairs, pool)
+        tables = Preset.from_quality(quality)
+
+        def views(pair: Pair) -> list[Views]:
+            """Of the image, its file and its default JPEG."""
+            image, data = read_upright(pair[0]), pair[1].read_bytes()
+            shown = image, decode(data), decode(encode(image, tables))
+            return [tuple(view(x, n, str(pair[0])) for n in networks) for x in shown]
+
+        for start in range(0, count, _BATCH):
+            triples = list(pool.map(views, pairs[start : start + _BATCH]))
+            original, file, default = (answers(networks, [t[i] for t in triples]) for i in range(3))
+            for wanted, *others in zip(original, file, default, strict=True):
+                found = [_compare(other, wanted) for other in others]
+                sums += torch.tensor(found, dtype=torch.float64).transpose(0, 1).flatten(1)
+    means = (sums / count).tolist()
+    readings = [Reading(n.name, *mean) for n, mean in zip(networks, means, strict=True)]
+    return quality, share, readings
+
+
+def equal_bytes_quality(pairs: Sequence[Pair], pool: Executor) -> tuple[int, float]:
+    """The quality at which default JPEG has no fewer bytes than the files in all, one lower fewer.
+
+    Returns:
+        (quality, its bytes as a share of the files'); 100 also when even its files are smaller.
+    """
+    wanted = sum(file.stat().st_size for _, file in pairs)
+
+    @cache
+    def total(quality: int) -> int:
+        tables = Preset.from_quality(quality)
+        return sum(pool.map(lambda pair: len(encode(read_upright(pair[0]), tables)), pairs))
+
+    quality = 1 + bisect_left(range(1, 100), wanted, key=total)
+    return quality, total(quality) / wanted
+
+
+def readings_table(readings: Sequence[Reading]) -> Table:
+    """The readings as a rich table, one a row."""
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("read by")
+    for column in ("agree %", "default agree %", "KL", "default KL"):
+        table.add_column(column, justify="right")
+    for r in readings:
+        classes = not math.isnan(r.agreement)
+        table.add_row(
+            r.network,
+            *(f"{100 * x:.1f}" if classes else "" for x in (r.agreement, r.default_agreement)),
+            *(f"{x:.4f}" + " (cosine)" * (not classes) for x in (r.distance, r.default_distance)),
+        )
+    return table
+
+
+def _compare(found: Answers, wanted: Answers) -> list[tuple[float, float]]:
+    """(agreement, distance) of each network's answer from its answer for the image."""
+    return [
+        (float(missing(a[None], b[None]) == 0), float(kl(a[None], b[None])))
+        if b.ndim == 1
+        else (math.nan, float(cosine(a[None], b[None])))
+        for a, b in zip(found, wanted, strict=True)
+    ]

@@ -1,0 +1,3 @@
+"""What files cost: entropies, expected Huffman symbols, and the bits of whole files,
+differentiable.
+"""

@@ -1,0 +1,186 @@
+"""The soft quantizer ``Q_d`` of JPEG-DL (eq. 5) and the CPMF behind it (eqs. 3-4).
+
+With hardness ``h = αq²``, an index i of the lattice has probability ``P(i|z) ∝ exp(-α(z - iq)²)``
+and ``Q_d(z) = Σ_i P(i|z)·iq = q·(c + E[k])`` about the nearest index c, ``k = i - c``. Two
+transcendental calls per coefficient give E[k] (`softjpeg.functional.lattice_moments`).
+
+Gradients are closed form in the moments of k given z, so nothing but z, q and α is kept for the
+backward pass: ``∂Q_d/∂z = 2h·Var(k)``, ``∂Q_d/∂h|_q = -q·Cov(k, (r/q - k)²)``, r = z - cq.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softjpeg.functional.lattice_moments import Moments, direct_sum, five_points, theta
+
+_FIVE_POINTS_FROM = 2.5
+"""Hardness from which the five-point sum is exact; the theta function is exact below it."""
+
+
+def soft_quantize(
+    z: Tensor,
+    q: Tensor,
+    alpha: Tensor,
+    *,
+    levels: int | None = None,
+    window: int | None = None,
+) -> Tensor:
+    """``Q_d(z) = Σ_i P(i|z)·iq`` (JPEG-DL, eq. 5), differentiable in z, q and α.
+
+    Args:
+        z: coefficients, any float shape, pixel scale 0..255.
+        q: steps > 0, broadcastable to z (typically (8, 8)).
+        alpha: sharpness α > 0 = hardness / q², broadcastable to z.
+        levels: L of the index set {-L..L}; None for all integers.
+        window: odd number of indices around the nearest one that the sum runs over
+            (the paper's code: 5); None for all of the index set.
+
+    Returns:
+        Tensor like z. As α → ∞ it becomes the uniform quantizer ``q·round(z/q)``.
+
+    Raises:
+        ValueError: `levels` < 1, or `window` not odd and ≥ 3.
+
+    >>> z, q = torch.tensor([3.0, 11.0]), torch.tensor(10.0)
+    >>> soft_quantize(z, q, torch.tensor(100.0) / q**2).round(decimals=3).tolist()
+    [0.0, 10.0]
+    >>> soft_quantize(z, q, torch.tensor(0.01) / q**2).round(decimals=3).tolist()
+    [3.0, 11.0]
+    """
+    check_index_set(levels, window)
+    if not torch.is_grad_enabled():
+        return _forward(z, q, alpha, levels, window)
+    return _SoftQuantize.apply(z, q, alpha, levels, window)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def nearest_index(z: Tensor, q: Tensor, levels: int | None) -> tuple[Tensor, Tensor]:
+    """The index c of the lattice point nearest to z, and the residual ``r = z - cq``, exact.
+
+    >>> nearest_index(torch.tensor(17.0), torch.tensor(10.0), None)
+    (tensor(2.), tensor(-3.))
+    """
+    c = torch.round(z / q)
+    if levels is not None:
+        c = c.clamp(-levels, levels)
+    # q in two halves, so that both products with the integer c are exact (Veltkamp, Dekker).
+    splitter = 2.0 ** (27 if z.dtype == torch.float64 else 12) + 1
+    high = splitter * q - (splitter * q - q)
+    r = torch.addcmul(z, c, high, value=-1)
+    return c, torch.addcmul(r, c, q - high, value=-1)
+
+
+def check_index_set(levels: int | None, window: int | None) -> None:
+    """Raise ValueError unless `levels` and `window` describe an index set."""
+    if levels is not None and levels < 1:
+        raise ValueError(f"levels must be at least 1 or None, got {levels}")
+    if window is not None and (window < 3 or window % 2 == 0):
+        raise ValueError(f"window must be an odd number from 3 on or None, got {window}")
+
+
+def _forward(z: Tensor, q: Tensor, alpha: Tensor, levels: int | None, window: int | None) -> Tensor:
+    wide, q, alpha = _computable(z, q, alpha)
+    c, (mean,) = _moments(wide, q, alpha, levels, window, all_moments=False)
+    return (q * (c + mean)).to(z.dtype)
+
+
+class _SoftQuantize(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, z: Tensor, q: Tensor, alpha: Tensor, levels: int | None, window: int | None
+    ) -> Tensor:
+        ctx.save_for_backward(z, q, alpha)
+        ctx.index_set = levels, window
+        return _forward(z, q, alpha, levels, window)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        z, q, alpha = _computable(*ctx.saved_tensors)
+        levels, window = ctx.index_set
+        c, (mean, variance, covariance) = _moments(z, q, alpha, levels, window, all_moments=True)
+        slope = variance * (2 * alpha * q**2)
+        grads: list[Tensor | None] = [grad * slope, None, None]
+        if ctx.needs_input_grad[1]:
+            at_fixed_h = c + mean - z / q * slope
+            grads[1] = grad * (at_fixed_h - covariance * (2 * alpha * q**2))
+        if ctx.needs_input_grad[2]:
+            grads[2] = grad * covariance * -(q**3)
+        fitted = [
+            None if g is None else g.sum_to_size(t.shape).to(t.dtype)
+            for g, t in zip(grads, ctx.saved_tensors, strict=True)
+        ]
+        return (*fitted, None, None)
+
+
+def _computable(*tensors: Tensor) -> list[Tensor]:
+    """Half precision cannot hold an exact residual: compute in float32 at least."""
+    dtype = torch.promote_types(tensors[0].dtype, torch.float32)
+    return [t.to(dtype) for t in tensors]
+
+
+def _moments(
+    z: Tensor,
+    q: Tensor,
+    alpha: Tensor,
+    levels: int | None,
+    window: int | None,
+    *,
+    all_moments: bool,
+) -> tuple[Tensor, Moments]:
+    """The centre c and the moments of k about it, each of z's shape."""
+    c, r = nearest_index(z, q, levels)
+    if window is None and levels is None:
+        return c, _full_lattice(c, r, q, alpha, all_moments)
+    half = reach(alpha * q**2) if window is None else window // 2
+    if levels is not None:
+        half = min(half, 2 * levels)
+    # A captured graph cannot branch on values, and a compiler fuses the terms of a direct sum.
+    if window is not None and (half != 2 or torch.compiler.is_compiling()):
+        return c, direct_sum(c, r, q, alpha, levels=levels, half=half, all_moments=all_moments)
+    if window is None:
+        moments = _full_lattice(c, r, q, alpha, all_moments)
+    else:
+        moments = five_points(r, q, alpha, all_moments=all_moments)
+    if levels is not None and _largest(c) > levels - half:
+        edge = (c.abs() > levels - half).nonzero(as_tuple=True)
+        parts = (c[edge], r[edge], q.expand_as(z)[edge], alpha.expand_as(z)[edge])
+        cut = direct_sum(*parts, levels=levels, half=half, all_moments=all_moments)
+        for whole, part in zip(moments, cut, strict=True):
+            whole[edge] = part
+    return c, moments
+
+
+def reach(hardness: Tensor) -> int:
+    """The largest \\|k\\| with a weight that float32 can see, for the softest entry of a table.
+
+    >>> reach(torch.tensor([20.0, 3.0]))
+    4
+    """
+    softest = max(float(hardness.detach().amin()), 1e-6)
+    return math.ceil(0.5 + math.sqrt(17 / softest)) + 1
+
+
+def _full_lattice(c: Tensor, r: Tensor, q: Tensor, alpha: Tensor, all_moments: bool) -> Moments:
+    hard = alpha * q**2 >= _FIVE_POINTS_FROM
+    captured = torch.compiler.is_compiling()
+    far: Moments = ()
+    near: Moments = ()
+    if captured or not hard.all():
+        far = theta(r, q, alpha, all_moments=all_moments)
+    if captured or hard.any():
+        if r.dtype == torch.float64:
+            near = direct_sum(c, r, q, alpha, levels=None, half=3, all_moments=all_moments)
+        else:
+            near = five_points(r, q, alpha, all_moments=all_moments)
+    if not (near and far):
+        return near or far
+    return tuple(torch.where(hard, n, f) for n, f in zip(near, far, strict=True))
+
+
+def _largest(c: Tensor) -> float:
+    return max(map(abs, torch.aminmax(c))).item() if c.numel() else 0.0

@@ -1,0 +1,251 @@
+"""A sequential JPEG file to its quantized coefficients."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from softjpeg.jpeg.entropy.decoding import decode_scan
+from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable
+from softjpeg.jpeg.entropy.layout import scan_layout
+from softjpeg.jpeg.entropy.limits import Coefficients
+from softjpeg.jpeg.frame import Frame
+from softjpeg.jpeg.markers import Segment, segments
+from softjpeg.jpeg.subsampling import SUBSAMPLINGS
+from softjpeg.jpeg.tables import Table, from_zigzag
+
+_UNREADABLE = {2: "progressive", 3: "lossless", 5: "hierarchical", 6: "hierarchical"}
+_UNREADABLE |= {7: "hierarchical"} | {9 + n: "arithmetic-coded" for n in range(7)}
+
+
+@dataclass(frozen=True, eq=False)
+class JPEGCoefficients:
+    """What a JPEG file says about its image before dequantization."""
+
+    components: tuple[npt.NDArray[np.int16], ...]
+    """1 (gray) or 3 (Y, Cb, Cr) arrays (rows, columns, 8, 8) of quantized indices, raster order."""
+    tables: tuple[Table, ...]
+    """Per component its quantization table (8, 8), int64."""
+    size: tuple[int, int]
+    """(height, width) in pixels."""
+    subsampling: str
+    """"4:4:4", "4:2:2" or "4:2:0"; "4:4:4" for gray."""
+    restart_interval: int
+    """In MCUs; 0 = off."""
+
+
+class _FrameHeader(NamedTuple):
+    size: tuple[int, int]
+    identifiers: tuple[int, ...]
+    factors: tuple[tuple[int, int], ...]
+    table_of: tuple[int, ...]
+
+
+@dataclass
+class _Decoder:
+    """What the segments so far have defined."""
+
+    frame: _FrameHeader | None = None
+    restart_interval: int = 0
+    quantization: dict[int, Table] = field(default_factory=dict)
+    huffman: dict[int, HuffmanTable] = field(default_factory=dict)
+    planes: dict[int, Coefficients] = field(default_factory=dict)
+    tables: dict[int, Table] = field(default_factory=dict)
+
+
+def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
+    """Read the quantized DCT coefficients of a JPEG file, bit-exactly.
+
+    Reads 8-bit baseline and extended-sequential Huffman-coded files, gray or with three components
+    at 4:4:4, 4:2:2 (h2v1) or 4:2:0, interleaved or not, with any restart interval.
+
+    Args:
+        data: the file's bytes, or its path.
+
+    Raises:
+        ValueError: not a JPEG file, of another kind (progressive, arithmetic, 12-bit, CMYK, other
+            subsampling), cut off or corrupt; one sentence that says which.
+        OSError: the path cannot be read.
+
+    >>> from softjpeg.jpeg.writer import write_coefficients
+    >>> luma = np.arange(-64, 64).reshape(1, 2, 8, 8)
+    >>> read = read_coefficients(write_coefficients([luma], np.full((8, 8), 9), size=(8, 16)))
+    >>> np.array_equal(read.components[0], luma), read.tables[0][0, 0], read.size
+    (True, np.int64(9), (8, 16))
+    """
+    pieces = segments(data)
+    for piece in pieces:
+        if piece.name.startswith("SOF"):
+            header = _read_frame_header(piece)
+            if len(header.factors) not in (1, 3):
+                raise ValueError(
+                    f"data has {len(header.factors)} components; only gray (1) and colour (3) "
+                    "can be read"
+                )
+            _subsampling(header.factors)
+    frame = read_frame(pieces)
+    return JPEGCoefficients(
+        components=frame.planes,
+        tables=frame.tables,
+        size=frame.size,
+        subsampling=_subsampling(frame.factors),
+        restart_interval=frame.restart_interval,
+    )
+
+
+def read_frame(pieces: Sequence[Segment]) -> Frame:
+    """What the segments of a sequential file with any components and sampling hold.
+
+    Raises:
+        ValueError: as `read_coefficients`.
+    """
+    state = _Decoder()
+    scan_header = b""
+    for piece in pieces:
+        if piece.name == "DQT":
+            _read_quantization_tables(piece.payload, state)
+        elif piece.name == "DHT":
+            _read_huffman_tables(piece.payload, state)
+        elif piece.name == "DRI":
+            _require(len(piece.payload) == 2, f"DRI has {len(piece.payload)} bytes, not 2")
+            state.restart_interval = int.from_bytes(piece.payload, "big")
+        elif piece.name.startswith("SOF"):
+            _require(state.frame is None, "there are two frame headers")
+            state.frame = _read_frame_header(piece)
+        elif piece.name == "SOS":
+            scan_header = piece.payload
+        elif piece.name == "scan":
+            _read_scan(scan_header, piece.payload, state)
+    header = state.frame
+    if header is None or len(state.planes) < len(header.identifiers):
+        raise ValueError(f"data is cut off: it holds {len(state.planes)} component(s) of the image")
+    order = range(len(header.identifiers))
+    return Frame(
+        size=header.size,
+        identifiers=header.identifiers,
+        factors=header.factors,
+        planes=tuple(
+            state.planes[index].reshape(*state.planes[index].shape[:2], 8, 8) for index in order
+        ),
+        tables=tuple(state.tables[index] for index in order),
+        restart_interval=state.restart_interval,
+    )
+
+
+def read_tables(
+    pieces: Sequence[Segment],
+) -> tuple[dict[int, Table], dict[tuple[bool, int], HuffmanTable]]:
+    """The tables that segments define: DQT by destination, DHT by (is AC, destination).
+
+    Raises:
+        ValueError: a corrupt segment.
+    """
+    state = _Decoder()
+    for piece in pieces:
+        if piece.name == "DQT":
+            _read_quantization_tables(piece.payload, state)
+        elif piece.name == "DHT":
+            _read_huffman_tables(piece.payload, state)
+    return state.quantization, {
+        (key >= 16, key & 15): table for key, table in state.huffman.items()
+    }
+
+
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise ValueError(f"data is corrupt: {problem}")
+
+
+def _read_quantization_tables(payload: bytes, state: _Decoder) -> None:
+    while payload:
+        precision, destination = payload[0] >> 4, payload[0] & 15
+        _require(precision < 2 and destination < 4, f"DQT starts with {payload[0]:02X}")
+        end = 1 + 64 * (precision + 1)
+        _require(len(payload) >= end, "DQT ends inside a table")
+        values = np.frombuffer(payload[1:end], dtype=">u2" if precision else np.uint8)
+        state.quantization[destination] = from_zigzag(values.tolist())
+        payload = payload[end:]
+
+
+def _read_huffman_tables(payload: bytes, state: _Decoder) -> None:
+    while payload:
+        _require(payload[0] >> 4 < 2 and payload[0] & 15 < 4, f"DHT starts with {payload[0]:02X}")
+        bits = tuple(payload[1 : 1 + MAX_CODE_LENGTH])
+        end = 1 + MAX_CODE_LENGTH + sum(bits)
+        _require(len(payload) >= end, "DHT ends inside a table")
+        values = tuple(payload[1 + MAX_CODE_LENGTH : end])
+        room = sum(count << MAX_CODE_LENGTH - length for length, count in enumerate(bits, 1))
+        _require(room <= 1 << MAX_CODE_LENGTH, "DHT has more codes than fit their lengths")
+        _require(len(set(values)) == len(values), "DHT has two codes for one symbol")
+        is_ac = payload[0] >> 4
+        _require(bool(is_ac) or max(values, default=0) < 16, "DHT has a DC symbol above 15")
+        state.huffman[payload[0]] = HuffmanTable(bits, values)
+        payload = payload[end:]
+
+
+def _read_frame_header(piece: Segment) -> _FrameHeader:
+    kind, payload = int(piece.name[3:]), piece.payload
+    if kind in _UNREADABLE:
+        raise ValueError(
+            f"data is a {_UNREADABLE[kind]} JPEG (SOF{kind}); only sequential Huffman-coded JPEG "
+            "can be read"
+        )
+    _require(len(payload) >= 6 and len(payload) == 6 + 3 * payload[5], "SOF has a wrong length")
+    precision, count = payload[0], payload[5]
+    size = (int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big"))
+    if precision != 8:
+        raise ValueError(f"data is a {precision}-bit JPEG; only 8 bits per sample can be read")
+    _require(1 <= count <= 4, f"it has {count} components")
+    _require(min(size) > 0, f"the image size is {size}")
+    identifiers = tuple(payload[6::3])
+    factors = tuple((value >> 4, value & 15) for value in payload[7::3])
+    _require(len(set(identifiers)) == count, "two components have the same identifier")
+    _require(
+        all(1 <= factor <= 4 for pair in factors for factor in pair),
+        f"the sampling factors are {factors}",
+    )
+    return _FrameHeader(size, identifiers, factors, tuple(payload[8::3]))
+
+
+def _subsampling(factors: Sequence[tuple[int, int]]) -> str:
+    if len(factors) == 1:
+        return "4:4:4"
+    for name, (h, v) in SUBSAMPLINGS.items():
+        # Only ratios count: some encoders write 4:2:2 as 2x2, 1x2, 1x2.
+        if all((own_h * h, own_v * v) == tuple(factors[0]) for own_h, own_v in factors[1:]):
+            return name
+    raise ValueError(
+        f"data has sampling factors {tuple(factors)}; only {', '.join(SUBSAMPLINGS)} can be read"
+    )
+
+
+def _read_scan(header: bytes, data: bytes, state: _Decoder) -> None:
+    frame = state.frame
+    if frame is None:
+        raise ValueError("data is corrupt: SOS comes before SOF")
+    _require(len(header) > 0 and len(header) == 4 + 2 * header[0], "SOS has a wrong length")
+    _require(header[0] > 0, "SOS names no component")
+    members = []
+    tables = []
+    for identifier, selector in zip(header[1:-3:2], header[2:-3:2], strict=True):
+        _require(identifier in frame.identifiers, f"SOS names an unknown component {identifier}")
+        member = frame.identifiers.index(identifier)
+        _require(
+            member not in members and member not in state.planes,
+            f"component {identifier} is sent twice",
+        )
+        dc, ac, quantization = selector >> 4, selector & 15, frame.table_of[member]
+        _require(dc in state.huffman, f"DC Huffman table {dc} is not defined")
+        _require(16 | ac in state.huffman, f"AC Huffman table {ac} is not defined")
+        _require(quantization in state.quantization, f"DQT {quantization} is not defined")
+        members.append(member)
+        tables.append((state.huffman[dc], state.huffman[16 | ac]))
+        state.tables[member] = state.quantization[quantization]
+    layout = scan_layout(frame.size, frame.factors, members)
+    planes = decode_scan(data, layout, tables, state.restart_interval)
+    state.planes.update(zip(members, planes, strict=True))

@@ -1,0 +1,249 @@
+"""The compiled entropy coder; what it computes is defined in `softjpeg.jpeg.entropy`."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from softjpeg.kernels.library import library
+
+_BLOCK = 64
+_MAX_COMPONENTS = 4
+_MAX_TABLE = 16 + 256
+_TOKEN_BYTES = 4  # Of a scan, before stuffing: a code of 16 bits and a value of 11.
+_SLACK = 16  # Words of 8 bytes are written at a time.
+_MAX_BLOCK_BYTES = 256  # Of a scan that is read.
+
+BEYOND_BASELINE = (
+    "coefficients must be from -1023 to 1023 for AC, and differ by 2047 at most from one DC to the "
+    "next, in baseline JPEG"
+)
+
+Planes = Sequence[npt.NDArray[np.int16]]
+Counts = npt.NDArray[np.int64]
+
+
+class Layout(NamedTuple):
+    """Where the blocks of a scan lie, as the kernels take it."""
+
+    fields: Any
+    """Address of the C structure."""
+    shapes: tuple[tuple[int, int], ...]
+    """Per component (rows, columns) of real blocks."""
+    mcus: int
+    blocks: int
+    """Of all MCUs, dummy blocks included."""
+    intervals: int
+    """How many restart intervals there are."""
+
+
+class Tokens(NamedTuple):
+    """The symbols of one scan and the bits that follow each."""
+
+    tokens: npt.NDArray[np.uint32]
+    """Shape (n,): (512 × component + 256 × is AC + symbol) << 16 | the bits after its code."""
+    starts: npt.NDArray[np.int64]
+    """Index of the first token of each restart interval, and n."""
+    counts: Counts
+    """Shape (components, 2: DC and AC, 256): how often each symbol occurs; 0 if not counted."""
+
+
+def available() -> bool:
+    """Whether the compiled coder was built and is wanted."""
+    return library("_coder") is not None
+
+
+@functools.lru_cache(maxsize=64)
+def layout_of(
+    factors: tuple[tuple[int, int], ...],
+    shapes: tuple[tuple[int, int], ...],
+    mcus: tuple[int, int],
+    restart_interval: int,
+) -> Layout:
+    """The fields of a `ScanLayout` for a kernel: 1 to 4 components."""
+    values = [len(factors), *mcus, restart_interval]
+    for (h, v), (rows, columns) in zip(factors, shapes, strict=True):
+        values += h, v, rows, columns
+    count = mcus[0] * mcus[1]
+    return Layout(
+        fields=(ctypes.c_int32 * (4 + 4 * _MAX_COMPONENTS))(*values),
+        shapes=shapes,
+        mcus=count,
+        blocks=count * sum(h * v for h, v in factors),
+        intervals=-(-count // (restart_interval or count)),
+    )
+
+
+def extremes(blocks: npt.NDArray[np.int16]) -> tuple[int, int, int, int]:
+    """The least and the greatest DC, then AC, of contiguous blocks (..., 64), one at least.
+
+    >>> extremes(np.arange(128, dtype=np.int16)) if available() else (0, 64, 1, 127)
+    (0, 64, 1, 127)
+    """
+    result = (ctypes.c_int16 * 4)()
+    _coder().scan_extremes(blocks.ctypes.data, blocks.size // _BLOCK, result)
+    return tuple(result)
+
+
+def count_symbols(planes: Planes, layout: Layout) -> Counts:
+    """How often each symbol occurs: shape (batch, components, 2: DC and AC, 256).
+
+    Args:
+        planes: per component (batch, rows, columns, 64), contiguous, raster order.
+        layout: of each image's scan.
+
+    Raises:
+        ValueError: a value beyond baseline.
+    """
+    batch = len(planes[0])
+    counts = np.zeros((batch, len(planes), 2, 256), dtype=np.int64)
+    addresses = _addresses(planes, layout, batch)
+    _refuse(_coder().scan_counts(layout.fields, addresses, batch, counts.ctypes.data))
+    return counts
+
+
+def make_tokens(
+    planes: Planes, layout: Layout, count: bool = True, dc_range: bool = False
+) -> Tokens:
+    """The symbols of one scan.
+
+    Args:
+        planes: per component (rows, columns, 64), contiguous, raster order.
+        layout: of the scan.
+        count: the symbols too.
+        dc_range: refuse a DC outside -1024..1023 too, whatever it differs by.
+
+    Raises:
+        ValueError: a value beyond baseline.
+    """
+    tokens = np.empty(layout.blocks * _BLOCK, dtype=np.uint32)
+    starts = np.empty(layout.intervals + 1, dtype=np.int64)
+    counts = np.zeros((len(planes), 2, 256), dtype=np.int64)
+    total = _coder().scan_tokens(
+        layout.fields,
+        _addresses(planes, layout),
+        tokens.ctypes.data,
+        starts.ctypes.data,
+        counts.ctypes.data if count else None,
+        dc_range,
+    )
+    _refuse(total)
+    return Tokens(tokens[:total], starts, counts)
+
+
+def pack_tokens(tokens: Tokens, tables: Sequence[bytes]) -> bytes:
+    """The entropy-coded data of a scan.
+
+    Args:
+        tokens: of `make_tokens`.
+        tables: per component its DC and then its AC table as a DHT segment holds them.
+    """
+    intervals = len(tokens.starts) - 1
+    joined = b"".join(tables)
+    packed = np.empty(len(tokens.tokens) * _TOKEN_BYTES + intervals * _SLACK, dtype=np.uint8)
+    ends = np.empty(intervals, dtype=np.int64)
+    size = _coder().scan_pack(
+        tokens.tokens.ctypes.data,
+        tokens.starts.ctypes.data,
+        intervals,
+        joined,
+        len(joined),
+        len(tables) // 2,
+        packed.ctypes.data,
+        ends.ctypes.data,
+    )
+    if size < 0:
+        raise ValueError(f"tables must be Huffman tables, got {joined.hex(' ')}")
+    scan = np.empty(size, dtype=np.uint8)
+    _coder().scan_stuff(packed.ctypes.data, ends.ctypes.data, intervals, scan.ctypes.data)
+    return scan.tobytes()
+
+
+def read_scan(
+    data: bytes, layout: Layout, tables: Sequence[bytes]
+) -> tuple[npt.NDArray[np.int16], ...] | None:
+    """Per component (rows, columns, 64), raster order; None where anything is wrong.
+
+    Args:
+        data: the entropy-coded data, with its restart markers.
+        layout: of the scan.
+        tables: per component its DC and then its AC table as a DHT segment holds them.
+    """
+    # A block takes two bits at least: check this before trusting a header with memory.
+    if layout.blocks > len(data) * 4:
+        return None
+    padding = _MAX_BLOCK_BYTES * (layout.blocks // layout.mcus + 1)
+    stream = np.empty(len(data) + padding, dtype=np.uint8)
+    ends = np.empty(layout.intervals, dtype=np.int64)
+    size = _coder().scan_split(
+        data, len(data), stream.ctypes.data, ends.ctypes.data, layout.intervals
+    )
+    if size < 0:
+        return None
+    stream[size : size + padding] = 0
+    planes = tuple(np.empty((*shape, _BLOCK), dtype=np.int16) for shape in layout.shapes)
+    joined = b"".join(tables)
+    failed = _coder().scan_read(
+        layout.fields,
+        stream.ctypes.data,
+        ends.ctypes.data,
+        joined,
+        len(joined),
+        _addresses(planes, layout),
+    )
+    return None if failed else planes
+
+
+def optimal_tables(counts: Counts) -> list[tuple[bytes, int]] | None:
+    """The optimal Huffman table of each row of 256 counts, and the bits that all its codes take.
+
+    Returns:
+        The tables as a DHT segment holds them; None where counts are negative or above 2^45.
+    """
+    counts = np.ascontiguousarray(counts, dtype=np.int64)
+    rows = len(counts)
+    tables = ctypes.create_string_buffer(rows * _MAX_TABLE)
+    sizes, bits = (ctypes.c_int32 * rows)(), (ctypes.c_int64 * rows)()
+    if _coder().huffman_optimal(counts.ctypes.data, rows, tables, sizes, bits) < 0:
+        return None
+    raw, starts = tables.raw, range(0, rows * _MAX_TABLE, _MAX_TABLE)
+    return [(raw[at : at + size], own) for at, size, own in zip(starts, sizes, bits, strict=True)]
+
+
+@functools.cache
+def _coder() -> ctypes.CDLL:
+    coder = library("_coder")
+    assert coder is not None
+    at, size = ctypes.c_void_p, ctypes.c_int64
+    for name, returned, taken in (
+        ("scan_extremes", None, (at, size, at)),
+        ("scan_counts", size, (at, at, size, at)),
+        ("scan_tokens", size, (at, at, at, at, at, ctypes.c_int)),
+        ("scan_pack", size, (at, at, size, at, size, ctypes.c_int32, at, at)),
+        ("scan_stuff", None, (at, at, size, at)),
+        ("scan_split", size, (at, size, at, at, size)),
+        ("scan_read", ctypes.c_int, (at, at, at, at, size, at)),
+        ("huffman_optimal", ctypes.c_int, (at, size, at, at, at)),
+    ):
+        function = getattr(coder, name)
+        function.restype, function.argtypes = returned, taken
+    return coder
+
+
+def _addresses(planes: Planes, layout: Layout, *batch: int) -> Any:
+    for plane, shape in zip(planes, layout.shapes, strict=True):
+        wanted = (*batch, *shape, _BLOCK)
+        if plane.shape != wanted or plane.dtype != np.int16 or not plane.flags.c_contiguous:
+            found = f"{plane.dtype} {plane.shape}"
+            raise ValueError(f"planes must be contiguous int16 {wanted}, got {found}")
+    return (ctypes.c_void_p * len(planes))(*[plane.ctypes.data for plane in planes])
+
+
+def _refuse(status: int) -> None:
+    if status < 0:
+        raise ValueError(BEYOND_BASELINE)

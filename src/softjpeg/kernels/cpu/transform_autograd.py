@@ -1,0 +1,93 @@
+"""The transform's C kernels as functions of tensors, differentiable any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from softjpeg.kernels.cpu import transform
+
+
+class Operator(NamedTuple):
+    """One of the kernels, or its adjoint: from tensors to tensors."""
+
+    to_coefficients: bool
+    """From one image to its coefficients; else from coefficients to one image."""
+    size: tuple[int, int]
+    """(height, width) of the image."""
+    factors: tuple[int, int]
+    rounding: bool
+    linear: bool = False
+    """Without rounding and level shift: what is left of a derivative's own derivative."""
+    adjoint: bool = False
+    """Of the function that maps the other way."""
+    steps: tuple[Tensor, ...] | None = None
+    """Per component (8, 8): coefficients are first rounded to these, straight-through."""
+
+    def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The image (B, 3 or 1, H, W), or (Y, Cb, Cr) or (Y,), each (B, rows, columns, 8, 8)."""
+        if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+            return _Differentiable.apply(self, *tensors)  # type: ignore[no-any-return, no-untyped-call]
+        return self.run(tensors)
+
+    def run(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The same without a gradient."""
+        arrays = [t.detach().numpy() for t in tensors]
+        rounding = self.rounding and not self.linear
+        if self.to_coefficients and self.adjoint:
+            made = transform.coefficient_gradients(arrays[0], self.factors)
+        elif self.to_coefficients:
+            made = transform.image_to_coefficients(
+                arrays[0], self.factors, rounding=rounding, linear=self.linear
+            )
+        elif self.adjoint:
+            made = [transform.image_gradient(arrays, self.size, self.factors)]
+        else:
+            steps = None if self.steps is None else [q.detach().numpy() for q in self.steps]
+            image = transform.coefficients_to_image(
+                arrays, self.size, self.factors, rounding=rounding, steps=steps, linear=self.linear
+            )
+            made = [image]
+        return tuple(map(torch.from_numpy, made))
+
+    def transposed(self) -> Operator:
+        """What takes a gradient back through this one."""
+        to_coefficients, adjoint = not self.to_coefficients, not self.adjoint
+        return Operator(to_coefficients, self.size, self.factors, False, True, adjoint)
+
+
+def is_fast(*tensors: Tensor) -> bool:
+    """Whether the kernels take these: float32 or uint8 on the CPU, nothing traced."""
+    return (
+        not torch.compiler.is_compiling()
+        and all(
+            type(t) in (Tensor, torch.nn.Parameter)
+            and t.dtype in (torch.float32, torch.uint8)
+            and t.device.type == "cpu"
+            and t.layout == torch.strided
+            and t.numel() > 0
+            and not t.is_neg()
+            for t in tensors
+        )
+        and torch._C._get_tracing_state() is None
+        # Whoever watches operators, or transforms functions, must see them.
+        and not torch._C._len_torch_dispatch_stack()
+        and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
+        and transform.is_built()
+    )
+
+
+class _Differentiable(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, operator: Operator, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.operator = operator
+        return operator.run(tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *ctx.operator.transposed()(*gradients)

@@ -1,0 +1,78 @@
+"""`softjpeg.codec.trellis`'s decisions in C, block by block."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from softjpeg.kernels.library import library
+
+Floats = npt.NDArray[np.float64]
+
+
+def decide_blocks(
+    z: npt.NDArray[np.float32],
+    steps: Floats,
+    weights: Floats,
+    block_weights: Floats | None,
+    costs: Floats,
+    end_cost: float,
+) -> npt.NDArray[np.int16] | None:
+    """Indices of least ``Σ w·(z - kq)² + cost`` of each block; None without the kernel.
+
+    Args:
+        z: (N, 64) coefficients, raster order.
+        steps: (64,) > 0.
+        weights: (N, 64), or (1, 64) for all blocks; ≥ 0.
+        block_weights: (N,) ≥ 0 that these are multiplied by, if any.
+        costs: (12, 63) ≥ 0: of a coefficient by its size and the run of zeros before it.
+        end_cost: ≥ 0, of the code that ends a block early.
+
+    Returns:
+        (N, 64), DC -1024..1023, AC -1023..1023.
+    """
+    kernel = _kernel()
+    if kernel is None:
+        return None
+    blocks = len(z)
+    z = np.ascontiguousarray(z, dtype=np.float32)
+    steps, weights, costs, block_weights = (
+        np.ascontiguousarray(x, dtype=np.float64)
+        for x in (steps, weights, costs, () if block_weights is None else block_weights)
+    )
+    for name, array, shapes in (
+        ("z", z, ((blocks, 64),)),
+        ("steps", steps, ((64,),)),
+        ("weights", weights, ((1, 64), (blocks, 64))),
+        ("costs", costs, ((12, 63),)),
+        ("block_weights", block_weights, ((0,), (blocks,))),
+    ):
+        if array.shape not in shapes:
+            raise ValueError(f"{name} must have shape {shapes[-1]}, got {array.shape}")
+    indices = np.empty((blocks, 64), dtype=np.int16)
+    kernel(
+        blocks,
+        z.ctypes.data,
+        steps.ctypes.data,
+        weights.ctypes.data,
+        64 if len(weights) > 1 else 0,
+        block_weights.ctypes.data if block_weights.size else None,
+        costs.ctypes.data,
+        end_cost,
+        indices.ctypes.data,
+    )
+    return indices
+
+
+def _kernel() -> Callable[..., None] | None:
+    kernels = library("_decisions")
+    if kernels is None:
+        return None
+    at, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+    kernel = kernels.decide_blocks
+    kernel.argtypes = (size, at, at, at, size, at, at, number, at)
+    kernel.restype = None
+    return kernel

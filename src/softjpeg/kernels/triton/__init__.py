@@ -1,0 +1,1 @@
+"""The fused layer on CUDA, in Triton."""

@@ -1,0 +1,1 @@
+"""J4D: quantization tables for a frozen network."""

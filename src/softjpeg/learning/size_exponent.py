@@ -1,0 +1,95 @@
+"""γ of `adaptive_quality`: how an image's size should grow with what one quality would give it.
+
+Measured, on the judging half of the images, from the losses behind every rung's files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from softjpeg.codec.image import decode, encode
+from softjpeg.common.progress import track
+from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.learning.relative_loss import weights
+from softjpeg.learning.task import Task
+from softjpeg.models.inference import Loss
+from softjpeg.presets.preset import Preset
+
+EXPONENTS = (1.0, 0.75, 0.5, 0.25)
+
+
+def measured_exponent(
+    models: nn.Module | Sequence[nn.Module],
+    images: Tensor,
+    presets: Sequence[Preset],
+    *,
+    labels: Tensor | None = None,
+    loss: Loss | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    progress: bool = False,
+) -> float:
+    """γ for a ladder of these presets.
+
+    Args:
+        models, images, labels, loss, batch_size, seed: as in `softjpeg.learn`.
+        presets: the rungs, at least three to choose anything but 1.
+        progress: show a progress bar on a terminal.
+
+    Returns:
+        One of `EXPONENTS`.
+    """
+    if len(presets) < 3:
+        return 1.0
+    task = Task(models, images, labels, loss, presets[0].subsampling, batch_size, seed)
+    units = [(preset, part) for preset in presets for part in task.judged]
+    bits: list[float] = []
+    losses: list[Tensor] = []
+    for preset, part in track(units, "size exponent", enabled=progress):
+        files = [encode(image, preset) for image in task.images[part]]
+        bits += [8.0 * scan_bytes(data) for data in files]
+        losses.append(task.image_losses(part, torch.stack([decode(data) for data in files])))
+    shape = (len(presets), -1)
+    size = np.array(bits).reshape(shape)
+    of_each = torch.cat(losses).reshape(*shape, len(task.models))
+    combined = (of_each * weights(of_each.mean((0, 1)).tolist())).mean(-1)
+    order = size.mean(1).argsort()
+    return size_exponent(np.maximum.accumulate(size[order]), combined.numpy()[order])
+
+
+def size_exponent(bits: Any, losses: Any) -> float:
+    """γ of least mean loss at equal mean bits, geometric mean over the inner rates.
+
+    Args:
+        bits: (settings, images) > 0 of scans, rising over the settings.
+        losses: of the same shape.
+
+    Returns:
+        One of `EXPONENTS`.
+
+    >>> bits = np.array([[1.0, 4.0], [2.0, 8.0], [4.0, 16.0], [8.0, 32.0]])
+    >>> size_exponent(bits, 1 / bits)
+    0.25
+    """
+    logs, losses = np.log(np.asarray(bits, np.float64)), np.asarray(losses, np.float64)
+
+    def loss(exponent: float, setting: int) -> float:
+        spread = exponent * (logs[setting] - logs[setting].mean())
+        budget = np.exp(logs[setting]).mean()
+        low, high = logs.min() - 5, logs.max() + 5
+        for _ in range(40):
+            middle = (low + high) / 2
+            wanted = np.clip(middle + spread, logs[0], logs[-1])
+            low, high = (middle, high) if np.exp(wanted).mean() < budget else (low, middle)
+        there = [np.interp(w, x, y) for w, x, y in zip(wanted, logs.T, losses.T, strict=True)]
+        return max(float(np.mean(there)), 1e-9)
+
+    inner = range(1, len(logs) - 1)
+    costs = {e: sum(math.log(loss(e, i)) for i in inner) for e in EXPONENTS}
+    return min(EXPONENTS, key=costs.__getitem__)

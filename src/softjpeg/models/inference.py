@@ -1,0 +1,111 @@
+"""A network behind the codec: what it is shown, what it answers, and checks of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from softjpeg.common.scratch import scratch_tensor
+from softjpeg.functional.cpmf import sample_index
+from softjpeg.functional.transform import coefficients_to_image
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From (outputs, targets) of a batch to the mean over it."""
+
+
+def kl_loss(outputs: Tensor, original: Tensor) -> Tensor:
+    """KL divergence (nats) from the network's output on the uncompressed images, mean of a batch.
+
+    >>> kl_loss(torch.zeros(2, 5), torch.zeros(2, 5)).item()
+    0.0
+    """
+    logs = outputs.log_softmax(-1), original.log_softmax(-1)
+    return F.kl_div(*logs, reduction="batchmean", log_target=True)
+
+
+def recompressed(
+    coefficients: Sequence[Tensor],
+    tables: tuple[Tensor, Tensor],
+    size: tuple[int, int],
+    subsampling: str,
+    *,
+    hardness: float | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """What a decoder shows of coefficients behind given tables, rounded as libjpeg rounds.
+
+    Args:
+        coefficients: (Y, Cb, Cr) of `image_to_coefficients`, each (B, rows, columns, 8, 8).
+        tables: (luma, chroma), each (8, 8) > 0, integers or not.
+        size: (height, width) of the images.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        hardness: draw every coefficient from the CPMF of this h = αq²; None rounds it.
+        generator: of the draws, on the CPU.
+
+    Returns:
+        (B, 3, H, W) RGB in [0, 1].
+    """
+    luma, chroma = (t.to(coefficients[0]) for t in tables)
+    steps = (luma, chroma, chroma)
+    if hardness is None:
+        return coefficients_to_image(coefficients, size, subsampling, rounding=True, steps=steps)
+    z = [
+        q * sample_index(c.cpu(), q.cpu(), hardness / q.cpu() ** 2, generator=generator).to(q)
+        for c, q in zip(coefficients, steps, strict=True)
+    ]
+    return coefficients_to_image(z, size, subsampling, rounding=True)
+
+
+@torch.no_grad()
+def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor:
+    """The network's output (N, ...) on uint8 images (N, 3, H, W), batch by batch, on the CPU.
+
+    Raises:
+        ValueError: the network cannot read such images, or its output is no finite tensor (N, ...).
+    """
+    device = device_of(model)
+    outputs: Tensor | None = None
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size].to(device).float() / 255
+        try:
+            output = model(batch)
+        except RuntimeError as error:
+            what = f"images of {images.shape[-1]}x{images.shape[-2]} pixels"
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"the network cannot read {what}: {reason}") from error
+        if not isinstance(output, Tensor) or len(output) != len(batch):
+            raise ValueError(f"the network's output must be a tensor (N, ...), got {type(output)}")
+        if not torch.isfinite(output).all():
+            raise ValueError("the network's output on the uncompressed images is not finite")
+        if outputs is None:
+            outputs = scratch_tensor((len(images), *output.shape[1:]), output.dtype)
+        outputs[start : start + batch_size] = output.cpu()
+    assert outputs is not None
+    return outputs
+
+
+def check_inputs(images: Tensor, labels: Tensor | None, batch_size: int) -> None:
+    """Raise ValueError unless images are uint8 (N, 3, H, W), N ≥ 1, and labels (N,)."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
+        found = f"{tuple(images.shape)} {images.dtype}"
+        raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {found}")
+    if labels is not None and labels.shape != (len(images),):
+        raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+
+def check_labels(labels: Tensor, outputs: Tensor) -> None:
+    """Raise ValueError unless every label is a class of `outputs` (N, classes)."""
+    classes = outputs.shape[-1]
+    wrong = (labels >= classes) | (labels < -1)
+    if wrong.any():
+        raise ValueError(f"labels must be below {classes} classes, got {int(labels[wrong][0])}")
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a network's parameters are; the CPU for one that has none."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))

@@ -1,0 +1,1 @@
+"""The trainable layers, and putting them into a network."""

@@ -1,0 +1,125 @@
+"""Put a JPEG layer into a network: in front of it, or after one of its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from softjpeg.nn.table_quantizer import TableQuantizer
+
+_CHILD = "jpeg"
+
+
+class JPEGNetwork(nn.Module):
+    """``network((jpeg(x) - mean) / std)``; made by `wrap`.
+
+    Attributes:
+        jpeg: the layer in front; `torch.nn.Identity` where there is none.
+        network: the network itself; it may hold a layer inside.
+        input_mean, input_std: (C, 1, 1), not part of the state dict.
+    """
+
+    input_mean: Tensor
+    input_std: Tensor
+
+    def __init__(
+        self, network: nn.Module, jpeg: nn.Module, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        super().__init__()
+        self.jpeg, self.network = jpeg, network
+        # ONNX calls these tensors by their own names, and what a pooling gives out is a "mean".
+        self.register_buffer("input_mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("input_std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    @property
+    def layer(self) -> TableQuantizer | None:
+        """The JPEG layer, wherever it stands; None where there is none."""
+        return next((m for m in self.modules() if isinstance(m, TableQuantizer)), None)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) RGB in [0, 1] → what the network makes of it."""
+        output: Tensor = self.network((self.jpeg(image) - self.input_mean) / self.input_std)
+        return output
+
+
+def wrap(
+    model: nn.Module,
+    layer: nn.Module | None,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    at: str | None = None,
+) -> JPEGNetwork:
+    """A network behind a JPEG layer and the normalization it expects.
+
+    Args:
+        model: takes normalized (B, C, H, W). With `at` it is changed in place.
+        layer: a `JPEGLayer`, or with `at` a `FeatureJPEGLayer`; None for the baseline.
+        mean, std: one number per channel, of images in [0, 1].
+        at: dotted path of the module whose output the layer takes, as "conv1" or
+            "features.0"; default: the layer stands in front and takes the images.
+
+    Returns:
+        A module from RGB in [0, 1] to the model's output.
+
+    Raises:
+        ValueError: the model has no module `at`, or `at` is given without a layer.
+
+    >>> from softjpeg import JPEGLayer
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 10))
+    >>> wrapped = wrap(network, JPEGLayer(alpha=5.0), mean=[0.5] * 3, std=[0.25] * 3)
+    >>> tuple(wrapped(torch.rand(2, 3, 16, 16)).shape)
+    (2, 10)
+    """
+    if at is None:
+        return JPEGNetwork(model, nn.Identity() if layer is None else layer, mean, std)
+    if layer is None:
+        raise ValueError(f"layer must be given to stand at {at!r}, got None")
+    insert_after(model, at, layer)
+    return JPEGNetwork(model, nn.Identity(), mean, std)
+
+
+def insert_after(model: nn.Module, at: str, layer: nn.Module) -> None:
+    """Send what the module at a dotted path gives out through `layer`, its new child ``jpeg``.
+
+    The module itself and the names of its weights stay as they are.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.ReLU())
+    >>> insert_after(model, "0", nn.Hardtanh(0, 1))
+    >>> sorted(model.state_dict()), bool((model[0](100 * torch.ones(1, 3, 3, 3)) <= 1).all())
+    (['0.weight'], True)
+    """
+    module = find_module(model, at)
+    if hasattr(module, _CHILD):
+        raise ValueError(f"module {at!r} has a child {_CHILD!r} already")
+    module.add_module(_CHILD, layer)
+    # A Sequential runs its last child by itself.
+    if not isinstance(module, nn.Sequential):
+        module.register_forward_hook(_through_child)
+
+
+def _through_child(module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+    # By name, not bound to a layer: a deep copy of the module has a layer of its own.
+    result: Tensor = module.get_submodule(_CHILD)(output)
+    return result
+
+
+def find_module(model: nn.Module, path: str) -> nn.Module:
+    """The module at a dotted path.
+
+    Raises:
+        ValueError: there is none; the sentence names those that could be meant.
+
+    >>> find_module(nn.Sequential(nn.ReLU()), "0")
+    ReLU()
+    """
+    try:
+        if path:
+            return model.get_submodule(path)
+    except AttributeError:
+        pass
+    names = [name for name, _ in model.named_modules() if name]
+    known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    raise ValueError(f"the network has no module {path!r}; its modules are {known}")

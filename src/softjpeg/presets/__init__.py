@@ -1,0 +1,1 @@
+"""What learning leaves behind: presets, ladders, the network's distortion model; JSON, no torch."""

@@ -1,0 +1,32 @@
+"""Presets and ladders as files, and the ones that come with softjpeg."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from softjpeg.common.versioned_json import read_text
+
+_FOLDER = Path(__file__).parent
+_MAX_BYTES = 1 << 23
+
+
+def built_in() -> dict[str, Path]:
+    """The ladders and presets that come with softjpeg, by name."""
+    return {path.stem: path for path in sorted(_FOLDER.glob("*.json"))}
+
+
+def built_in_text(spec: str | os.PathLike[str]) -> tuple[str, str]:
+    """The text of a preset's or ladder's file, or of a built-in one, and the name for errors.
+
+    Raises:
+        ValueError: no such file or name, or it cannot be read, or is over 8 MiB.
+    """
+    path = Path(spec)
+    if not path.exists():
+        known = built_in()
+        if str(spec) not in known:
+            names = ", ".join(known) or "none yet"
+            raise ValueError(f"{spec} is neither a file nor a built-in preset ({names})")
+        path = known[str(spec)]
+    return read_text(path, spec, _MAX_BYTES), os.fspath(spec)

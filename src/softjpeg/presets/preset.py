@@ -1,0 +1,187 @@
+"""`Preset`: what learning leaves behind, as readable, versioned JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from softjpeg.common.files import write_atomically
+from softjpeg.common.versioned_json import parse, read_text
+from softjpeg.jpeg.subsampling import luma_factors
+from softjpeg.jpeg.tables import EXPORTS, Table, quality_tables, validate_table
+from softjpeg.presets.distortion_model import Distortion
+
+FORMAT = "softjpeg-preset"
+VERSION = 1
+_MAX_BYTES = 1 << 20
+_FIELDS = {"format", "version", "luma", "chroma", "hardness", "subsampling", "provenance"}
+
+
+@dataclass(frozen=True, eq=False)
+class Preset:
+    """Quantization tables and hardness for an encoder, and where they come from.
+
+    Attributes:
+        luma, chroma: (8, 8) integers 1..255, raster order.
+        hardness: h = αq² > 0 of the probabilistic quantizer, a number or (2, 8, 8): luma, chroma.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        provenance: anything JSON can hold: network, data, λ, seed, versions, figures.
+        distortion: what the network minds, for the mode "rdo"; None where that was not learned.
+
+    Raises:
+        ValueError: a value out of its range, named with its path.
+
+    >>> preset = Preset(*quality_tables(50), subsampling="4:2:0")
+    >>> Preset.from_json(preset.to_json()) == preset
+    True
+    """
+
+    luma: Table
+    chroma: Table
+    hardness: npt.NDArray[np.float64] = field(default_factory=lambda: np.full((2, 8, 8), 50.0))
+    subsampling: str = "4:2:0"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    distortion: Distortion | None = None
+
+    def __post_init__(self) -> None:
+        set_field = object.__setattr__
+        set_field(self, "luma", validate_table("luma", self.luma))
+        set_field(self, "chroma", validate_table("chroma", self.chroma))
+        set_field(self, "hardness", _hardness(self.hardness))
+        luma_factors(self.subsampling)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Preset) and self._as_dict() == other._as_dict()
+
+    @classmethod
+    def from_quality(cls, quality: int, subsampling: str = "4:2:0") -> Preset:
+        """libjpeg's default tables at a quality 1..100.
+
+        >>> Preset.from_quality(75).luma[0, 0]
+        np.int64(8)
+        """
+        luma, chroma = quality_tables(quality)
+        provenance = {"tables": f"Annex K at libjpeg quality {quality}"}
+        return cls(luma, chroma, subsampling=subsampling, provenance=provenance)
+
+    def to_json(self) -> str:
+        """The preset as text, one table row a line."""
+        body = self._as_dict()
+        rows = {name: _rows(body.pop(name)) for name in ("luma", "chroma")}
+        hardness = body.pop("hardness")
+        rows["hardness"] = (
+            "[\n" + ",\n".join(_rows(table) for table in hardness) + "\n  ]"
+            if isinstance(hardness, list)
+            else json.dumps(hardness)
+        )
+        parts = [f'  "{key}": {json.dumps(body[key])}' for key in ("format", "version")]
+        parts += [f'  "{name}": {text}' for name, text in rows.items()]
+        parts += [f'  "subsampling": {json.dumps(self.subsampling)}']
+        if self.distortion is not None:
+            parts += ['  "distortion": ' + _fields(body["distortion"])]
+        provenance = json.dumps(body["provenance"], indent=2, sort_keys=True, allow_nan=False)
+        parts += ['  "provenance": ' + provenance.replace("\n", "\n  ")]
+        return "{\n" + ",\n".join(parts) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str, name: str = "preset") -> Preset:
+        """Parse `to_json`'s text.
+
+        Raises:
+            ValueError: not JSON, a field missing, unknown or out of range; one sentence that names
+                `name` and the path of the bad value.
+        """
+        body = parse(text, name, "preset", VERSION, _FIELDS, {"distortion"})
+        try:
+            fields = {key: body[key] for key in _FIELDS - {"format", "version"}}
+            if "distortion" in body:
+                fields["distortion"] = _distortion(body["distortion"])
+            return cls(**fields)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the preset to a file, all of it or none."""
+        write_atomically(path, self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Preset:
+        """Read a preset file.
+
+        Raises:
+            ValueError: the file cannot be read, is over 1 MiB or is not a preset.
+        """
+        text = read_text(Path(path), path, _MAX_BYTES)
+        return cls.from_json(text, name=os.fspath(path))
+
+    def export(self, form: str) -> str:
+        """The tables as text for another encoder: "cjpeg", "imagemagick" or "c" (a header)."""
+        exporter: Callable[[Any, Any], str] | None = EXPORTS.get(form)
+        if exporter is None:
+            raise ValueError(f"form must be one of {', '.join(EXPORTS)}, got {form!r}")
+        return exporter(self.luma, self.chroma)
+
+    def _as_dict(self) -> dict[str, Any]:
+        first = float(self.hardness.flat[0])
+        uniform = bool((self.hardness == first).all())
+        body = {
+            "format": FORMAT,
+            "version": VERSION,
+            "luma": self.luma.tolist(),
+            "chroma": self.chroma.tolist(),
+            "hardness": first if uniform else self.hardness.tolist(),
+            "subsampling": self.subsampling,
+            "provenance": dict(self.provenance),
+        }
+        if self.distortion is not None:
+            body["distortion"] = self.distortion.as_dict()
+        return body
+
+
+def _hardness(value: Any) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "hardness must be a positive number or numbers of shape (2, 8, 8)"
+        ) from None
+    if array.shape not in ((), (2, 8, 8)):
+        raise ValueError(f"hardness must be one number or have shape (2, 8, 8), got {array.shape}")
+    array = np.broadcast_to(array, (2, 8, 8)).copy()
+    good = (array > 0) & np.isfinite(array)
+    if not good.all():
+        path = "".join(f"[{i}]" for i in np.argwhere(~good)[0])
+        raise ValueError(f"hardness{path} must be positive and finite, got {array[~good][0]}")
+    if isinstance(value, (str, bool)):
+        raise ValueError(f"hardness must be a number, got {value!r}")
+    return array
+
+
+def _rows(table: list[list[Any]]) -> str:
+    return "[\n" + ",\n".join("    " + json.dumps(row) for row in table) + "\n  ]"
+
+
+def _fields(body: Mapping[str, Any]) -> str:
+    """An object of tables, one line for each innermost row."""
+    lines = ",\n".join(f"    {json.dumps(name)}: {_lines(body[name])}" for name in sorted(body))
+    return "{\n" + lines + "\n  }"
+
+
+def _lines(value: Any) -> str:
+    if not isinstance(value, list) or not isinstance(value[0], list):
+        return json.dumps(value)
+    return "[\n      " + ",\n      ".join(_lines(row) for row in value) + "]"
+
+
+def _distortion(body: Any) -> Distortion:
+    try:
+        return Distortion.from_dict(body)
+    except ValueError as error:
+        raise ValueError(f"distortion {error}") from None
