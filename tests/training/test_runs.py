@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from torchvision.transforms.functional import to_tensor
 from typer.testing import CliRunner
 
+from helpers.tiny_training import tiny_recipe, write_images, write_recipe
 from softjpeg.cli import app
 from softjpeg.training.log import Log, read_log
 from softjpeg.training.runs import is_run, load_run, train
 from softjpeg.training.sweep import sweep
-from tiny_training import tiny_recipe, write_images, write_recipe
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from shared_data import imagenet_photos
+from helpers.shared_data import imagenet_photos
 from softjpeg import Preset, encode
 from softjpeg.functional.rate.entropy import entropy_bits, frequency_entropy, predict_dc, scan_bits
 from softjpeg.functional.transform import image_to_coefficients

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from html_page import Page
-from test_cli import call, refusal
-from tiny_training import tiny_recipe, write_images, write_recipe
+from helpers.commands import call, refusal
+from helpers.html_page import Page
+from helpers.tiny_training import tiny_recipe, write_images, write_recipe
 
 pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from shared_data import imagenet_photos
+from helpers.shared_data import imagenet_photos
 from softjpeg import JPEGLayer, read_coefficients
 from softjpeg.functional import (
     block_dct,

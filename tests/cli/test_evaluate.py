@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from html_page import Page
+from helpers.commands import call, refusal
+from helpers.html_page import Page
 from softjpeg.evaluation import competitors
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.preset import Preset
-from test_cli import call, refusal
 
 NETWORK = """
 import torch

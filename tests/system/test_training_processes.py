@@ -15,9 +15,9 @@ pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
 from safetensors.torch import load_file
 
+from helpers.tiny_training import tiny_recipe, write_images, write_recipe
 from softjpeg.training.log import read_log
 from softjpeg.training.runs import load_run, train
-from tiny_training import tiny_recipe, write_images, write_recipe
 
 LIMIT = 1200
 """Seconds that nothing here takes; only a failure does."""

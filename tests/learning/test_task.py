@@ -6,13 +6,14 @@ import tracemalloc
 import pytest
 import torch
 
+from helpers.images import photos as images
+from helpers.networks import HighFrequencyReader
 from softjpeg.common import image_set as images_module
 from softjpeg.common.image_set import load_images, to_image
 from softjpeg.common.scratch import scratch_tensor
 from softjpeg.learning.checkpoint import fingerprint
 from softjpeg.learning.rate_control import RateControl
 from softjpeg.learning.task import Task
-from test_learn import HighFrequencyReader, images
 
 
 def test_scratch_tensors_are_ordinary():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from shared_data import cifar, imagenet_photos
+from helpers.shared_data import cifar, imagenet_photos
 from softjpeg import Preset, encode
 from softjpeg.functional.cpmf import sample_index
 from softjpeg.functional.rate.entropy import entropy_bits

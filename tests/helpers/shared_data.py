@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-FOLDER = Path(__file__).parents[2] / "shared" / "data"
+FOLDER = Path(__file__).parents[3] / "shared" / "data"
 
 
 def need(name):

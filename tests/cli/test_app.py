@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 import softjpeg
-from softjpeg.cli import app
+from helpers.commands import call, refusal
 from softjpeg.jpeg.tables import read_tables
 from softjpeg.presets.preset import Preset
 
@@ -27,19 +26,6 @@ def small():
     net.input_size, net.resize = 16, 20
     return net
 """
-
-
-def call(*words):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def refusal(*words, code=2):
-    result = call(*words)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("softjpeg: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("softjpeg: ").rstrip("\n")
 
 
 def picture(path, size=(24, 20), seed=0):

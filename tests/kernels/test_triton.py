@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from triton_cases import CASES
+from helpers import triton_cases
+from helpers.triton_cases import CASES
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch on Linux only")
 
@@ -20,7 +21,7 @@ ROUNDED = {"float32": 2.0**-21, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 def errors():
     """Of all cases: the interpreter must be chosen before Triton is imported."""
     environment = os.environ | {"TRITON_INTERPRET": "1"}
-    program = Path(__file__).with_name("triton_cases.py")
+    program = Path(triton_cases.__file__)
     run = subprocess.run(
         [sys.executable, program], env=environment, capture_output=True, text=True, check=False
     )

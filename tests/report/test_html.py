@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from html_page import Page
+from helpers.html_page import Page
 from softjpeg.evaluation.points import RatePoint
 from softjpeg.presets.preset import Preset
 from softjpeg.report.comparison import compare, headline

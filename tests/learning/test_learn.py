@@ -10,32 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.images import photos as images
+from helpers.networks import HighFrequencyReader
 from softjpeg import Preset
 from softjpeg.evaluation.rate_accuracy import evaluate
 from softjpeg.learning.learn import learn, learn_ladder
 from softjpeg.learning.rate_control import RateControl
-
-
-class HighFrequencyReader(nn.Module):
-    """Answers from the finest horizontal detail alone, which default tables discard first."""
-
-    def __init__(self):
-        super().__init__()
-        n = torch.arange(8.0)
-        row = torch.cos((2 * n + 1) * 6 * torch.pi / 16)
-        self.register_buffer("kernel", (row.expand(8, 8) / 32)[None, None])
-
-    def forward(self, x):
-        detail = nn.functional.conv2d(x.mean(1, keepdim=True), self.kernel, stride=8).flatten(1)
-        return 60 * torch.cat([detail, -detail], dim=1)
-
-
-def images(count=24, side=32, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(count, 3, 5, 5, generator=g)
-    smooth = nn.functional.interpolate(coarse, (side, side), mode="bicubic").clamp(0, 1)
-    grain = torch.randn(count, 1, side, side, generator=g) * 0.08
-    return ((smooth * 0.6 + 0.2 + grain).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def test_finds_the_frequency_a_network_reads():
@@ -103,7 +83,8 @@ def test_ladder_keeps_the_order_of_its_rates():
 RUN = """
 import sys, torch
 sys.path.insert(0, sys.argv[1])
-from test_learn import HighFrequencyReader, images
+from helpers.images import photos as images
+from helpers.networks import HighFrequencyReader
 from softjpeg.learning.measured_ladder import measured_ladder
 from softjpeg.learning.learn import learn_ladder
 checkpoint, pixels = sys.argv[2] if len(sys.argv) > 3 else None, images(24, 16)
@@ -116,7 +97,7 @@ measured_ladder(presets, pixels, presets[0].provenance).save(sys.argv[-1])
 def start(tmp_path, *arguments):
     from pathlib import Path
 
-    command = [sys.executable, "-c", RUN, str(Path(__file__).parent), *map(str, arguments)]
+    command = [sys.executable, "-c", RUN, str(Path(__file__).parents[1]), *map(str, arguments)]
     return subprocess.Popen(command, cwd=tmp_path)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 pytest.importorskip("torchvision", reason="softjpeg[train] is not installed")
 pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
+from helpers.tiny_training import tiny_recipe, write_images
 from softjpeg.training.build import build_network
 from softjpeg.training.data.loader import batches
 from softjpeg.training.data.sources import open_split
@@ -21,7 +22,6 @@ from softjpeg.training.plan import Run
 from softjpeg.training.recipe_file import parse_recipe
 from softjpeg.training.seeding import seed_everything
 from softjpeg.training.state import new_state
-from tiny_training import tiny_recipe, write_images
 
 CPU = Group()
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from softjpeg.common.image_set import to_image
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture

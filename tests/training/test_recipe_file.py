@@ -11,6 +11,7 @@ pytest.importorskip("torchvision", reason="softjpeg[train] is not installed")
 pytest.importorskip("timm", reason="softjpeg[train] is not installed")
 pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
+from helpers.stand_ins import write
 from softjpeg.nn.table_quantizer import TableQuantizer
 from softjpeg.training.build import build_network
 from softjpeg.training.checkpoint import load_checkpoint
@@ -18,9 +19,8 @@ from softjpeg.training.data.sources import SOURCES
 from softjpeg.training.recipe_file import load_recipe, override, parse_recipe
 from softjpeg.training.runs import train
 from softjpeg.training.variants import VARIANTS, with_variant
-from stand_ins import write
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "recipes"
 RECIPES = sorted(
     path.relative_to(FOLDER).as_posix()

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.images import photos as images
 from softjpeg.learning.measured_ladder import measured_ladder
 from softjpeg.presets.built_in import built_in
 from softjpeg.presets.ladder import Ladder, load_preset
 from softjpeg.presets.preset import Preset
-from test_learn import images
 
 PIXELS = images(12, 48)
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from html_page import Page
+from helpers.html_page import Page
 from softjpeg import JPEGLayer
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.nn.feature_layer import FeatureJPEGLayer

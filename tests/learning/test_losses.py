@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.images import photos as images
+from helpers.networks import HighFrequencyReader
 from softjpeg.evaluation.rate_accuracy import evaluate
 from softjpeg.learning.learn import learn, learn_ladder
 from softjpeg.learning.losses import cosine_loss, curvature_draw, load_loss, mse_loss
-from test_learn import HighFrequencyReader, images
 
 OPTIONS = {"subsampling": "4:4:4", "batch_size": 4}
 

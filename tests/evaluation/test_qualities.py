@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from html_page import Page
+from helpers.html_page import Page
 from softjpeg.evaluation.qualities import QualitySweep, save_json, sweep_qualities
 from softjpeg.report.quality_page import quality_page
 from softjpeg.report.quality_plots import accuracy_plot, probability_plot, rank_plot

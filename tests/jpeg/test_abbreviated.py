@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared_data import cifar
+from helpers.shared_data import cifar
 from softjpeg import Preset, encode
 from softjpeg.codec.recode import recode
 from softjpeg.jpeg.abbreviated import abbreviate, join, shared_tables

@@ -1,0 +1,18 @@
+"""Tiny networks whose answers are known beforehand."""
+
+import torch
+from torch import nn
+
+
+class HighFrequencyReader(nn.Module):
+    """Answers from the finest horizontal detail alone, which default tables discard first."""
+
+    def __init__(self):
+        super().__init__()
+        n = torch.arange(8.0)
+        row = torch.cos((2 * n + 1) * 6 * torch.pi / 16)
+        self.register_buffer("kernel", (row.expand(8, 8) / 32)[None, None])
+
+    def forward(self, x):
+        detail = nn.functional.conv2d(x.mean(1, keepdim=True), self.kernel, stride=8).flatten(1)
+        return 60 * torch.cat([detail, -detail], dim=1)
