@@ -12,18 +12,18 @@ from torch import nn
 
 from softjpeg import JPEGLayer
 from softjpeg.evaluation.robustness import gradient_masking
-from softjpeg.evaluation.robustness.accuracy_under_attack import (
-    RobustnessPoint,
-    correct_under,
-    over_runs,
-    robustness,
-    save_json,
-    table,
-)
+from softjpeg.evaluation.robustness.accuracy_under_attack import correct_under, robustness
 from softjpeg.evaluation.robustness.attacks import bpda, fgsm, log_odds, margin, pgd
 from softjpeg.evaluation.robustness.autopgd import autopgd
 from softjpeg.evaluation.robustness.finite_differences import difference_agreement
 from softjpeg.evaluation.robustness.gradient_masking import masking_checks
+from softjpeg.evaluation.robustness.points import (
+    Check,
+    RobustnessPoint,
+    over_runs,
+    save_json,
+    table,
+)
 from softjpeg.evaluation.robustness.random_search import random_search
 
 EPS = 2 / 255
@@ -372,7 +372,7 @@ def test_mean_table_and_file(tmp_path):
         console.print(table(some_points(), "attacks"))
     assert "62.0 ± 5.7" in capture.get()
     assert "eps 2/255" in capture.get()
-    check = gradient_masking.Check("a", 0.1, 0.2, True, "fine")
+    check = Check("a", 0.1, 0.2, True, "fine")
     save_json(some_points(), tmp_path / "x.json", {"seed": 0}, {"base": [check]})
     body = json.loads((tmp_path / "x.json").read_text())
     assert [RobustnessPoint(**p) for p in body["points"]] == some_points()

@@ -59,9 +59,10 @@ def attack(
     for option, file in (("--json", json), ("--plot", plot)):
         if file is not None:
             check_folder(option, file)
-    from softjpeg.evaluation.robustness.accuracy_under_attack import robustness, save_json, table
+    from softjpeg.evaluation.robustness.accuracy_under_attack import robustness
     from softjpeg.evaluation.robustness.gradient_masking import masking_checks
     from softjpeg.evaluation.robustness.gradient_masking import table as checks_table
+    from softjpeg.evaluation.robustness.points import save_json, table
 
     net, loaded = load_inputs(run[0], None, None, None, None, limit, seed)
     assert loaded.labels is not None

@@ -1,4 +1,7 @@
-"""The pure functions that the layers and the codec are made of."""
+"""The mathematics as pure PyTorch functions: colour, DCT, quantizers, rate, the whole layer.
+
+Every kernel is tested against these.
+"""
 
 from softjpeg.functional.color import (
     downsample,

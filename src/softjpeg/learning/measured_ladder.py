@@ -8,10 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from softjpeg.codec.image import encode
-from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.codec.file_sizes import mean_bpp, mean_scan_bpp, rate_sample
 from softjpeg.learning.drop_search import QUALITIES
-from softjpeg.learning.rate_control import mean_bpp, rate_sample
 from softjpeg.presets.ladder import Curve, Ladder
 from softjpeg.presets.preset import Preset
 
@@ -46,8 +44,7 @@ def measured_ladder(
         return mean_bpp(sample, preset)
 
     def scan_bpp(preset: Preset) -> float:
-        bits = 8 * sum(scan_bytes(encode(image, preset)) for image in sample)
-        return bits / (len(sample) * sample.shape[-1] * sample.shape[-2])
+        return mean_scan_bpp(sample, preset)
 
     rungs = tuple(sorted(presets, key=bpp))
     # Only to interpolate with: the curves are what is to be measured.

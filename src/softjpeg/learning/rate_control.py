@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from softjpeg.codec.file_sizes import bits_per_pixel, equal_size_quality, mean_bpp, rate_sample
 from softjpeg.codec.image import encode
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.published_tables import published_tables
@@ -23,7 +23,6 @@ Tables = tuple[Tensor, Tensor]
 Belief = tuple[Tensor, Tensor]
 """(sensitivity in loss per squared pixel level, factor on the entropy), each (3, 8, 8)."""
 
-_RATE_IMAGES = 64
 _TOLERANCE = 0.003
 _CURVE_IMAGES = 256
 _GROUP = 4
@@ -89,7 +88,7 @@ class RateControl:
         preset = Preset(luma, chroma, np.full((2, 8, 8), hardness), self.subsampling)
         sample = self.sample[:16]
         files = [encode(image, preset, "probabilistic", seed=i) for i, image in enumerate(sample)]
-        return 8 * sum(map(len, files)) / (len(sample) * self.pixels)
+        return bits_per_pixel(sum(map(len, files)), sample)
 
     def default(self) -> Tables:
         """Annex K tables: of quality 50, or of the lowest quality that reaches the target."""
@@ -100,7 +99,7 @@ class RateControl:
     def _quality(self) -> int:
         assert self.target_bpp is not None
         target = self.target_bpp
-        return 1 + bisect_left(range(1, 100), target, key=lambda q: self.bpp(default_tables(q)))
+        return equal_size_quality(target, lambda q: self.bpp(default_tables(q)))
 
     def published(self) -> list[Tables]:
         """`published_tables`, scaled to the rate of `default`."""
@@ -181,21 +180,6 @@ def _find_root(falling: Callable[[float], float], low: float, high: float) -> No
             low, at_low, at_high = middle, value, at_high / 2
         else:
             high, at_high, at_low = middle, value, at_low / 2
-
-
-def rate_sample(images: Tensor) -> Tensor:
-    """Up to 64 images, evenly spread, that tell what files of all of them cost."""
-    return images[:: -(-len(images) // _RATE_IMAGES)]
-
-
-def mean_bpp(images: Tensor, preset: Preset) -> float:
-    """Bits per pixel of whole files of uint8 images (N, 3, H, W), optimized Huffman.
-
-    >>> mean_bpp(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), Preset.from_quality(50)) > 20
-    True
-    """
-    total = sum(len(encode(image, preset)) for image in images)
-    return 8 * total / (len(images) * images.shape[-1] * images.shape[-2])
 
 
 def default_tables(quality: int) -> Tables:

@@ -1,4 +1,4 @@
-"""Networks to train, by name: the CIFAR networks of JPEG-DL, torchvision's, timm's, one's own."""
+"""Networks: made, loaded, run, and how far two of their answers are apart."""
 
 from __future__ import annotations
 

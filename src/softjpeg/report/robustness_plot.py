@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from softjpeg.evaluation.robustness.accuracy_under_attack import (
-    RobustnessMean,
-    RobustnessPoint,
-    over_runs,
-)
-from softjpeg.evaluation.robustness.gradient_masking import Check
+from softjpeg.evaluation.robustness.points import Check, RobustnessMean, RobustnessPoint, over_runs
 from softjpeg.report.page import render_template, report_extra
 from softjpeg.report.svg import ACCENT, INK, MUTED, to_svg
 

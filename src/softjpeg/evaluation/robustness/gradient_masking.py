@@ -7,7 +7,6 @@ themselves away: weaker attacks beat stronger ones, and the loss does not move a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from softjpeg.common.progress import track
 from softjpeg.evaluation.robustness.accuracy_under_attack import correct_under
 from softjpeg.evaluation.robustness.attacks import bpda, fgsm, pgd, soft_layers
 from softjpeg.evaluation.robustness.finite_differences import difference_agreement
+from softjpeg.evaluation.robustness.points import Check
 from softjpeg.evaluation.robustness.random_search import random_search
 from softjpeg.models.inference import check_inputs, device_of
 
@@ -32,25 +32,6 @@ _CONVERGED = 0.05
 """Share of the images that more steps of PGD may still turn."""
 _COSINE, _RISE = 0.5, 0.25
 """How much of what the gradient says must come true; a plain CIFAR ResNet-20 has 0.93 and 0.6."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One question about a network's gradients.
-
-    Attributes:
-        name: what was compared.
-        value: what was measured.
-        limit: the most it may be, or for the two gradient checks the least.
-        passed: False where the gradients look masked.
-        sentence: the finding in words.
-    """
-
-    name: str
-    value: float
-    limit: float
-    passed: bool
-    sentence: str
 
 
 def masking_checks(

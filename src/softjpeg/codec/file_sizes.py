@@ -1,0 +1,70 @@
+"""What files cost: bits per pixel, and the default quality of as many bytes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+
+from torch import Tensor
+
+from softjpeg.codec.image import encode
+from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.presets.preset import Preset
+
+_SAMPLE = 64
+
+
+def bits_per_pixel(size: float, images: Tensor) -> float:
+    """Bits per pixel of files.
+
+    Args:
+        size: bytes of the files of all the images.
+        images: (N, channels, H, W), or one image (channels, H, W).
+
+    >>> import torch
+    >>> bits_per_pixel(96, torch.zeros(2, 3, 8, 16))
+    3.0
+    """
+    count = len(images) if images.ndim == 4 else 1
+    return 8 * size / (count * images.shape[-2] * images.shape[-1])
+
+
+def file_bytes(images: Iterable[Tensor], preset: Preset) -> int:
+    """Bytes of the files of images (3, H, W) uint8 in mode "hard", optimized Huffman."""
+    return sum(len(encode(image, preset)) for image in images)
+
+
+def mean_bpp(images: Tensor, preset: Preset) -> float:
+    """Bits per pixel of whole files of uint8 images (N, 3, H, W), optimized Huffman.
+
+    >>> import torch
+    >>> mean_bpp(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), Preset.from_quality(50)) > 20
+    True
+    """
+    return bits_per_pixel(file_bytes(images, preset), images)
+
+
+def mean_scan_bpp(images: Tensor, preset: Preset) -> float:
+    """The same of the files' entropy-coded data alone, which a small image's header hides."""
+    return bits_per_pixel(sum(scan_bytes(encode(image, preset)) for image in images), images)
+
+
+def rate_sample(images: Tensor) -> Tensor:
+    """Up to 64 images, evenly spread, that tell what files of all of them cost."""
+    return images[:: -(-len(images) // _SAMPLE)]
+
+
+def equal_size_quality(wanted: float, size: Callable[[int], float]) -> int:
+    """The lowest quality of default JPEG that costs no less than what is wanted.
+
+    Args:
+        wanted: bytes, or bits per pixel.
+        size: what a quality 1..100 costs, in the same unit; it grows with the quality.
+
+    Returns:
+        1..100; 100 also where even that costs less.
+
+    >>> equal_size_quality(30.5, lambda quality: quality), equal_size_quality(101, lambda q: q)
+    (31, 100)
+    """
+    return 1 + bisect_left(range(1, 100), wanted, key=size)

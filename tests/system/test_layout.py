@@ -1,0 +1,88 @@
+"""The house as CONTRIBUTING shows it: its rooms, what stands in them, and how long that is."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import softjpeg
+from softjpeg.evaluation.competitors import COMPETITORS
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "softjpeg"
+ROOMS = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+LONG_FILES: dict[str, str] = {
+    name: "to be split"
+    for name in (
+        "cli/encode.py",
+        "common/image_set.py",
+        "jpeg/reader.py",
+        "learning/learn.py",
+        "models/network.py",
+        "presets/ladder.py",
+        "report/inspection.py",
+    )
+}
+"""Over 250 lines, and why."""
+LONG_FUNCTIONS: dict[str, str] = {}
+"""Over 60 statements, and why."""
+
+
+def test_contributing_shows_the_rooms_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, flags=re.M))
+    sentences = {
+        room: importlib.import_module(f"softjpeg.{room}").__doc__.split("\n\n")[0].split()
+        for room in ROOMS
+    }
+    assert {room: row.split() for room, row in rows.items()} == sentences
+    assert len(text.splitlines()) <= 45
+
+
+def test_the_top_level_is_the_public_names_alone():
+    assert {path.name for path in SOURCE.glob("*.py")} == {"__init__.py", "__main__.py"}
+    for name in softjpeg.__all__:
+        assert getattr(softjpeg, name) is not None
+    assert set(softjpeg._MODULE_OF) == {*softjpeg.__all__} - {"__version__", "functional"}
+
+
+@pytest.mark.parametrize("competitor", COMPETITORS.values(), ids=COMPETITORS)
+def test_every_competitor_names_a_function(competitor):
+    module, name = competitor.function.split(":")
+    assert callable(
+        getattr(importlib.import_module(f"softjpeg.evaluation.competitors.{module}"), name)
+    )
+
+
+def test_no_file_is_long():
+    lengths = {str(p.relative_to(SOURCE)): len(p.read_text().splitlines()) for p in MODULES}
+    assert {name for name, lines in lengths.items() if lines > 250} == set(LONG_FILES)
+
+
+def statements(function: ast.AST) -> int:
+    return sum(isinstance(node, ast.stmt) for node in ast.walk(function)) - 1
+
+
+def test_no_function_is_long():
+    functions = {
+        f"{path.relative_to(SOURCE)}:{node.name}": statements(node)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name for name, count in functions.items() if count > 60} == set(LONG_FUNCTIONS)
+
+
+def test_tests_lie_in_the_rooms_of_what_they_test():
+    for path in sorted((ROOT / "tests").glob("*/test_*.py")):
+        room, subject = path.parent.name, path.stem.removeprefix("test_")
+        if room == "system":
+            continue
+        names = {p.stem for p in (SOURCE / room).rglob("*.py")}
+        packages = {p.parent.name for p in (SOURCE / room).rglob("__init__.py")}
+        assert subject in names | packages, f"{path} names no module of {room}"
+    assert not list((ROOT / "tests").glob("*.py"))
