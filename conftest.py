@@ -3,8 +3,15 @@
 import importlib.util
 import os
 
-# Doctests import every module, and Triton is on Linux alone.
-collect_ignore_glob = [] if importlib.util.find_spec("triton") else ["src/*/kernels/triton/*"]
+# Doctests import every module: Triton is on Linux alone, and C kernels need a compiler.
+collect_ignore_glob = [
+    pattern
+    for needed, pattern in (
+        ("triton", "src/*/kernels/triton/*"),
+        ("softjpeg.kernels._layer", "src/*/kernels/[co]*"),
+    )
+    if not importlib.util.find_spec(needed)
+]
 
 # Tests run in parallel; threads that wait for each other's cores would slow them down.
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:

@@ -28,11 +28,11 @@ class BuildKernels(build_ext):
             super().build_extension(ext)
 
 
-def kernels(name, *sources, flags=()):
-    """A library that `softjpeg.kernels.library` opens."""
+def kernels(name, sources, flags=()):
+    """A library that `softjpeg.kernels.library` opens, of C files by their names."""
     return Extension(
         f"softjpeg.kernels.{name}",
-        [f"{SOURCES}/{source}.c" for source in sources],
+        [f"{SOURCES}/{source}.c" for source in sources.split()],
         depends=[str(file) for file in SOURCES.iterdir()],
         define_macros=[
             ("MODULE", name),
@@ -49,11 +49,13 @@ def kernels(name, *sources, flags=()):
 setup(
     cmdclass={"build_ext": BuildKernels},
     ext_modules=[
-        kernels("_coder", "module", "scan_huffman", "scan_symbols", "scan_write", "scan_read"),
-        kernels("_decisions", "module", "transform", "soft_histogram", "sampling", "trellis"),
+        kernels("_coder", "module scan_huffman scan_symbols scan_write scan_read"),
+        kernels("_decisions", "module image_coefficients soft_histogram sampling trellis"),
         # PyTorch shares its threads with whatever uses the same OpenMP.
         kernels(
-            *("_layer", "module", "layer", "subsampled_layer", "quantize_rounds"), flags=[OPENMP]
+            "_layer",
+            "module fused_layer full_resolution_layer subsampled_layer quantize_rounds",
+            flags=[OPENMP],
         ),
     ],
 )

@@ -1,21 +1,22 @@
-"""Colour, subsampling and DCT against libjpeg-turbo's real encode and decode."""
+"""Colour and subsampling: against their definitions, and libjpeg-turbo's encode and decode."""
 
 import io
-import math
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from helpers import references
+from helpers.ops import Case, OperatorTests, uniform
 from helpers.shared_data import imagenet_photos
 from softjpeg import JPEGLayer, read_coefficients
 from softjpeg.functional import (
-    block_dct,
-    block_idct,
+    downsample,
     merge_planes,
     rgb_to_ycbcr,
     split_planes,
+    upsample,
     ycbcr_to_rgb,
 )
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
@@ -112,31 +113,68 @@ def test_color_round_trip_and_known_colours():
     assert torch.allclose(red, torch.tensor([76.245, 84.972, 255.5]), atol=0.01)
 
 
-def test_dct_is_the_defining_sum():
-    x = torch.randn(8, 8, dtype=torch.float64)
-    expected = torch.zeros(8, 8, dtype=torch.float64)
-    for u in range(8):
-        for v in range(8):
-            scale = (1 / math.sqrt(2) if u == 0 else 1) * (1 / math.sqrt(2) if v == 0 else 1) / 4
-            expected[u, v] = scale * sum(
-                x[i, j]
-                * math.cos((2 * i + 1) * u * math.pi / 16)
-                * math.cos((2 * j + 1) * v * math.pi / 16)
-                for i in range(8)
-                for j in range(8)
-            )
-    assert torch.allclose(block_dct(x)[0, 0], expected)
-    assert torch.allclose(block_idct(block_dct(x)), x)
+PIXELS = uniform(2, 3, 5, 9, high=255.0)
+LAYOUTS = {name: Case((PIXELS,), {"subsampling": name}) for name in SUBSAMPLINGS}
 
 
-@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
-def test_planes_are_differentiable(subsampling):
-    x = (torch.rand(3, 5, 9, dtype=torch.float64) * 255).requires_grad_()
+class TestRgbToYcbcr(OperatorTests):
+    function, reference = staticmethod(rgb_to_ycbcr), staticmethod(references.ycbcr)
+    cases = {"batch": Case((PIXELS,)), "clip": Case((PIXELS[:, None],))}
+    precision = 1e-8  # The standard's weights, to nine digits.
 
-    def round_trip(x):
-        return merge_planes(split_planes(x, subsampling), (5, 9), subsampling)
 
-    assert torch.autograd.gradcheck(round_trip, [x], atol=1e-4)
+class TestYcbcrToRgb(OperatorTests):
+    function, reference = staticmethod(ycbcr_to_rgb), staticmethod(references.rgb)
+    cases = {"batch": Case((PIXELS,)), "clip": Case((PIXELS[:, None],))}
+    precision = 1e-8
+
+
+class TestDownsample(OperatorTests):
+    function, reference = staticmethod(downsample), staticmethod(references.box)
+    cases = {name: Case((uniform(2, 4, 6),), {"subsampling": name}) for name in SUBSAMPLINGS}
+
+
+class TestUpsample(OperatorTests):
+    function, reference = staticmethod(upsample), staticmethod(references.triangle)
+    cases = {
+        f"{name} {size}": Case(
+            (uniform(2, -(-size[0] // v), -(-size[1] // h)),),
+            {"subsampling": name, "size": size},
+        )
+        for name, (h, v) in references.FACTORS.items()
+        for size in ((1, 1), (3, 4), (4, 2), (7, 9))
+    }
+
+
+class TestSplitPlanes(OperatorTests):
+    function, reference = staticmethod(split_planes), staticmethod(references.planes)
+    cases = {
+        **LAYOUTS,
+        "gray": Case((PIXELS[:, :1],), {"subsampling": "4:2:0"}),
+        "wide": Case((uniform(1, 3, 17, 33, high=255.0),), {"subsampling": "4:2:0"}),
+    }
+    precision = 1e-8
+
+
+class TestMergePlanes(OperatorTests):
+    @staticmethod
+    def function(*planes, **settings):
+        return merge_planes(planes, **settings)
+
+    @staticmethod
+    def reference(*planes, **settings):
+        return references.merged(planes, **settings)
+
+    cases = {
+        name: Case(
+            tuple(uniform(2, 8 * -(-5 // (8 * v)), 8 * -(-20 // (8 * h)), low=-128, high=127)
+                  for h, v in ((1, 1), factors, factors)),
+            {"size": (5, 20), "subsampling": name},
+        )
+        for name, factors in references.FACTORS.items()
+    }  # fmt: skip
+    precision = 1e-8
+    empty = None  # All planes would have to be.
 
 
 def test_rounding_passes_gradients_straight_through():
@@ -156,7 +194,5 @@ def test_refusals():
         ValueError, match=r"rgb must have shape \(\.\.\., 3, H, W\), got \(2, 8, 8\)"
     ):
         rgb_to_ycbcr(torch.zeros(2, 8, 8))
-    with pytest.raises(ValueError, match="multiples of 8, got 8x9"):
-        block_dct(torch.zeros(8, 9))
     with pytest.raises(ValueError, match="at least one pixel, got 0x4"):
         split_planes(torch.zeros(3, 4, 0), "4:4:4")

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from helpers import references
+from helpers.ops import Case, OperatorTests, uniform
 from helpers.shared_data import imagenet_photos
 from softjpeg import Preset, encode
 from softjpeg.functional.rate.entropy import entropy_bits, frequency_entropy, predict_dc, scan_bits
@@ -26,22 +28,36 @@ def test_hard_entropy_is_that_of_the_histogram():
         assert got[row, column].item() == pytest.approx(-(p * np.log2(p)).sum(), abs=1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"window": 5, "levels": 3}])
-def test_entropy_gradcheck(options):
-    g = torch.Generator().manual_seed(1)
-    z = (torch.randn(12, 8, 8, generator=g) * 5).double()
-    q = (torch.rand(8, 8, generator=g) * 3 + 2).double()
-    u = z / q
-    z = (torch.round(u) + (u - torch.round(u)).clamp(-0.45, 0.45)) * q
-    alpha = (torch.rand(8, 8, generator=g) * 2 + 2).double() / q**2
-    inputs = [t.requires_grad_() for t in (z, q, alpha)]
-    assert torch.autograd.gradcheck(
-        lambda z, q, a: frequency_entropy(z, q, a, **options).sum(),
-        inputs,
-        eps=1e-6,
-        atol=1e-4,
-        fast_mode=True,
-    )
+class TestEntropyBits(OperatorTests):
+    """Of one component, off ties: its frequencies are `frequency_entropy`'s."""
+
+    cases = {
+        f"{options}": Case(
+            (
+                uniform(1, 3, 4, 8, 8, low=-12, high=12),
+                uniform(8, 8, low=2, high=5, seed=1),
+                uniform(8, 8, low=0.1, high=0.4, seed=2),
+            ),
+            options,
+        )
+        for options in ({}, {"window": 5, "levels": 3}, {"dc_prediction": False})
+    }
+    dtypes = (torch.float32,)
+    kernel_tolerance = 3e-5
+    empty = None
+    meta = compiled = False
+
+    @staticmethod
+    def function(z, q, alpha, **settings):
+        return entropy_bits([z], [q], [alpha], **settings)
+
+    @staticmethod
+    def reference(z, q, alpha, dc_prediction=True, **settings):
+        if dc_prediction:
+            z = z.copy()
+            dc = z[0, ..., 0, 0].ravel()
+            z[0, ..., 0, 0] = np.diff(dc, prepend=0).reshape(z.shape[1:3])
+        return np.array(references.entropy(z, q, alpha, **settings).sum() * 12)
 
 
 def test_dc_prediction_is_the_scans():

@@ -1,8 +1,11 @@
-"""Quantizers against float64 brute force, gradcheck and literal transcriptions."""
+"""Quantizers and the CPMF against float64 brute force and literal transcriptions."""
 
+import numpy as np
 import pytest
 import torch
 
+from helpers import references
+from helpers.ops import Case, OperatorTests, uniform
 from softjpeg.functional import (
     cpmf,
     cubic_quantize,
@@ -13,6 +16,7 @@ from softjpeg.functional import (
     sample_index,
     soft_quantize,
 )
+from softjpeg.functional.quantizers import clip_quantize
 
 
 def brute_force(z, q, alpha, offsets, levels=None):
@@ -106,35 +110,117 @@ def off_tie(n, seed, log_h):
     q = 1 + 2 * torch.rand(n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     nearest = torch.round(u)
     z = (nearest + (u - nearest).clamp(-0.49, 0.49)) * q
-    return [t.requires_grad_() for t in (z, q, h / q**2)]
+    return [z, q, h / q**2]
 
 
-@pytest.mark.parametrize("log_h", [(-2.0, 0.3), (0.5, 2.0), (-1.0, 1.5)])
-@pytest.mark.parametrize("options", [{}, {"window": 5, "levels": 3}, {"levels": 3}, {"window": 9}])
-def test_gradcheck_soft(log_h, options):
-    inputs = off_tie(40, 1, log_h)
-    assert torch.autograd.gradcheck(
-        lambda z, q, a: soft_quantize(z, q, a, **options), inputs, eps=1e-7, atol=1e-5, rtol=1e-4
+INDEX_SETS = {
+    "lattice": {},
+    "paper's window": {"window": 5, "levels": 3},
+    "finite": {"levels": 3},
+    "wide window": {"window": 9},
+}
+SOFT = {
+    f"{name}, hardness 1e{low} to 1e{high}": Case(tuple(off_tie(40, 1, (low, high))), settings)
+    for name, settings in INDEX_SETS.items()
+    for low, high in ((-2.0, 0.3), (0.5, 2.0), (-1.0, 1.5))
+} | {
+    "blocks": Case(
+        (
+            uniform(2, 2, 1, 8, 8, low=-10, high=10),
+            uniform(8, 8, low=2, high=5, seed=1),
+            uniform(8, 8, low=0.01, high=0.26, seed=2),
+        )
     )
+}
 
 
-def test_gradcheck_soft_broadcast_over_blocks():
-    g = torch.Generator().manual_seed(0)
-    z = (torch.rand(2, 2, 1, 8, 8, generator=g, dtype=torch.float64) - 0.5) * 20
-    q = torch.rand(8, 8, generator=g, dtype=torch.float64) * 3 + 2
-    alpha = torch.rand(8, 8, generator=g, dtype=torch.float64) / 4 + 0.01
-    inputs = [t.requires_grad_() for t in (z, q, alpha)]
-    assert torch.autograd.gradcheck(soft_quantize, inputs, eps=1e-7, atol=1e-5)
+class TestSoftQuantize(OperatorTests):
+    function, reference = staticmethod(soft_quantize), staticmethod(references.soft)
+    cases = SOFT
+    precision = 1e-6  # The theta function is cut off where float32 sees no more.
+    compiled = False  # A finite index set depends on values.
+    empty = None
+
+    def test_blocks_are_captured_whole(self):
+        case = SOFT["blocks"]
+        run = torch.compile(soft_quantize, backend="aot_eager", fullgraph=True)
+        tensors = [t.float() for t in case.tensors]
+        torch.testing.assert_close(run(*tensors), soft_quantize(*tensors), rtol=1e-4, atol=1e-4)
+        torch._dynamo.reset()
+
+    meta = False
 
 
-def test_gradcheck_noise_and_cubic():
-    z, q, _ = off_tie(40, 2, (0.0, 1.0))
-    assert torch.autograd.gradcheck(cubic_quantize, [z, q], eps=1e-7, atol=1e-5)
+class TestHardQuantize(OperatorTests):
+    function = staticmethod(hard_quantize)
+    cases = {
+        name: Case(tuple(SOFT["blocks"].tensors[:2]), settings, smooth=False)
+        for name, settings in (("integers", {}), ("finite", {"levels": 2}))
+    }
 
-    def noisy(z, q):
+    @staticmethod
+    def reference(z, q, levels=None):
+        index = np.rint(z / q)
+        return q * (index if levels is None else index.clip(-levels, levels))
+
+
+class TestLsqQuantize(TestHardQuantize):
+    function = staticmethod(lsq_quantize)
+
+
+class TestClipQuantize(OperatorTests):
+    function = staticmethod(clip_quantize)
+    cases = {"two steps": Case(tuple(SOFT["blocks"].tensors[:2]), {"levels": 2})}
+
+    @staticmethod
+    def reference(z, q, levels):
+        return np.clip(z, -levels * q, levels * q)
+
+
+class TestCubicQuantize(OperatorTests):
+    function = staticmethod(cubic_quantize)
+    empty = None  # Steps of as many values.
+    cases = {"off ties": Case(tuple(off_tie(40, 2, (0.0, 1.0))[:2]))}
+
+    @staticmethod
+    def reference(z, q):
+        u = z / q
+        return q * (np.rint(u) + (u - np.rint(u)) ** 3)
+
+
+class TestNoiseQuantize(OperatorTests):
+    cases = {"off ties": Case(tuple(off_tie(40, 2, (0.0, 1.0))[:2]))}
+    compiled = meta = False  # They know no generator.
+    dtypes = ()  # Each draws numbers of its own.
+    empty = None
+
+    @staticmethod
+    def function(z, q):
         return noise_quantize(z, q, generator=torch.Generator().manual_seed(3))
 
-    assert torch.autograd.gradcheck(noisy, [z, q], eps=1e-7, atol=1e-5)
+    @staticmethod
+    def reference(z, q):
+        drawn = torch.rand(z.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        return z + q * (drawn.numpy() - 0.5)
+
+
+class TestCpmf(OperatorTests):
+    function = staticmethod(cpmf)
+    # Of a given window: else how many indices there are depends on the table.
+    cases = {
+        f"window {window}, levels {levels}": Case(
+            SOFT["blocks"].tensors, {"window": window, "levels": levels}
+        )
+        for window, levels in ((3, None), (5, 3), (9, 2))
+    }
+    reference = staticmethod(references.probabilities)
+    dtypes = (torch.float32, torch.float16)  # bfloat16 is too coarse for logits.
+
+    def test_gradient_is_that_of_the_values(self, case):
+        leaves = [t.clone().requires_grad_() for t in case.tensors]
+        assert torch.autograd.gradcheck(
+            lambda *x: cpmf(*x, **case.settings)[1], leaves, eps=1e-6, fast_mode=True
+        )
 
 
 def test_gradient_does_not_collapse_on_the_full_lattice():

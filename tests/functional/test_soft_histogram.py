@@ -5,23 +5,13 @@ import itertools
 import pytest
 import torch
 
-from softjpeg.functional.cpmf import cpmf
+from helpers import references
+from helpers.ops import Case, OperatorTests
+from softjpeg.functional import pure_functions
 from softjpeg.functional.rate.entropy import frequency_entropy
-from softjpeg.kernels.cpu import soft_histogram as kernel
+from softjpeg.kernels.library import is_available
 
 OPTIONS = [{}, {"window": 3}, {"window": 5, "levels": 3}, {"levels": 1}, {"levels": 40}]
-
-
-def window_entropy(z, q, alpha, **options):
-    """The definition, with every index of every block at once."""
-    blocks = z.reshape(-1, 8, 8)
-    indices, p = cpmf(blocks, q, alpha, **options)
-    low, high = int(indices.min()), int(indices.max())
-    total = torch.zeros(8, 8, dtype=z.dtype)
-    for index in range(low, high + 1):
-        marginal = (p * (indices == index)).sum(-1).mean(0)
-        total = total - marginal * marginal.clamp_min(1e-300).log2()
-    return total
 
 
 def arguments(count, hardness, spread=12.0):
@@ -37,32 +27,35 @@ def with_gradients(function, tensors, weights, **options):
     return value.detach(), torch.autograd.grad((value * weights.to(value)).sum(), leaves)
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("hardness", [0.05, 1.0, 20.0, 1e5])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_value_and_gradients_are_the_definitions(options, hardness, dtype):
+class TestFrequencyEntropy(OperatorTests):
     """float32 is the kernel, where it was built; float64 is the loop over offsets."""
-    weights = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
-    for count in (1, 21):
-        exact = [t.double() for t in arguments(count, hardness)]
-        given = [t.to(dtype) for t in exact]
-        wanted, true = with_gradients(window_entropy, exact, weights, **options)
-        found, gradients = with_gradients(frequency_entropy, given, weights, **options)
-        tolerance = 1e-10 if dtype == torch.float64 else 3e-5
-        assert found.dtype == dtype
-        assert torch.allclose(found.double(), wanted, rtol=tolerance, atol=tolerance)
-        for a, b in zip(gradients, true, strict=True):
-            assert a.dtype == dtype
-            assert (a - b).abs().max() <= 5 * tolerance * b.abs().max().clamp_min(1e-3)
+
+    function, reference = staticmethod(frequency_entropy), staticmethod(references.entropy)
+    cases = {
+        f"{count} blocks, hardness {hardness:g}, {options}": Case(
+            tuple(t.double() for t in arguments(count, hardness)), options, smooth=hardness <= 20
+        )
+        for count, hardness, options in itertools.product((1, 21), (0.05, 1.0, 20.0, 1e5), OPTIONS)
+    }
+    precision = 2e-8  # Of an index set cut off where float32 sees no more.
+    kernel_tolerance = 3e-5
+    dtypes = (torch.float32,)
+    empty = None  # No blocks have no entropy.
+    meta = compiled = False  # How many bins there are depends on values.
+
+    def check_kernel(self, kind, fused, single, exact, case):
+        if kind == "value":
+            assert torch.allclose(fused, exact, rtol=3e-5, atol=3e-5)
+        else:
+            assert (fused - exact).abs().max() <= 1.5e-4 * exact.abs().max().clamp_min(1e-3)
 
 
-@pytest.mark.skipif(not kernel.is_built(), reason="the kernels were not built")
-def test_the_kernel_is_the_loop(monkeypatch):
+@pytest.mark.skipif(not is_available("_decisions"), reason="the kernels were not built")
+def test_the_kernel_is_the_loop():
     for hardness, options in itertools.product((0.05, 20.0, 1e5), OPTIONS):
         given, weights = arguments(150, hardness, 3000.0), torch.ones(8, 8)
         fast = with_gradients(frequency_entropy, given, weights, **options)
-        with monkeypatch.context() as patch:
-            patch.setattr("softjpeg.kernels.cpu.soft_histogram.is_built", lambda: False)
+        with pure_functions():
             slow = with_gradients(frequency_entropy, given, weights, **options)
         assert torch.allclose(fast[0], slow[0], rtol=1e-4, atol=1e-5)
         for a, b in zip(fast[1], slow[1], strict=True):

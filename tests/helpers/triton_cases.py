@@ -7,11 +7,8 @@ import json
 import math
 
 import torch
-import torch.nn.functional as F
 
-from softjpeg.functional.dct import block_dct, block_idct
-from softjpeg.functional.soft_quantizer import soft_quantize
-from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.functional import jpeg_layer
 
 CASES = {
     # Layout, shape, and what differs from float32, one round, hardness about 3, steps about 20.
@@ -44,32 +41,6 @@ CASES = {
     "planes, channels last, kinds": ("planes", (2, 2, 8, 8), {"q": 0.3, "last": True, "kinds": 2}),
     "planes, expanded": ("planes", (2, 3, 8, 9), {"q": 0.3, "expanded": True, "zero_dc": True}),
 }
-
-
-def reference(image, steps, alphas, layout, zero_dc, rounding, **index_set):
-    """The layer made of pure functions."""
-    size = (image.shape[-2], image.shape[-1])
-    subsampling = "4:4:4" if layout == "gray" else layout
-    if layout == "planes":
-        padded = F.pad(image, (0, -size[1] % 8, 0, -size[0] % 8), mode="replicate")
-        coefficients = (block_dct(padded),)
-        steps, alphas = steps[:, None, :, None, None], alphas[:, None, :, None, None]
-    else:
-        coefficients = image_to_coefficients(image, subsampling, rounding=rounding)
-    shown = []
-    for n, z in enumerate(coefficients):
-        if zero_dc:
-            mask = torch.ones(8, 8, dtype=z.dtype)
-            mask[0, 0] = 0
-            z = z * mask
-        for q, alpha in zip(steps, alphas, strict=True):
-            if layout != "planes":
-                q, alpha = q[min(n, 1)], alpha[min(n, 1)]
-            z = soft_quantize(z, q, alpha, **index_set)
-        shown.append(z)
-    if layout == "planes":
-        return block_idct(shown[0])[..., : size[0], : size[1]]
-    return coefficients_to_image(shown, size, subsampling, rounding=rounding)
 
 
 def run(layout, shape, *, dtype="float32", rounds=1, kinds=None, h=3.0, q=20.0, spread=2.0,
@@ -109,7 +80,7 @@ def run(layout, shape, *, dtype="float32", rounds=1, kinds=None, h=3.0, q=20.0, 
     assert shown.dtype == found[1].dtype == image.dtype
     assert shown.stride() == torch.empty_like(image).stride()
     leaves = [t.double().requires_grad_() for t in (image, steps, alphas)]
-    value = reference(*leaves, **settings)
+    value = jpeg_layer(*leaves, **settings)
     truth = (value.detach(), *torch.autograd.grad(value, leaves, grad.double()))
     return {
         name: ((a.double() - b).abs().max() / b.abs().max()).item()

@@ -13,26 +13,26 @@ NAMES = ("_coder", "_decisions", "_layer")
 
 @pytest.fixture(autouse=True)
 def _forget_opened():
-    libraries.opened.cache_clear()
+    libraries._OPENED.clear()
     yield
-    libraries.opened.cache_clear()
+    libraries._OPENED.clear()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_switched_off(name, monkeypatch):
     monkeypatch.setenv("SOFTJPEG_KERNELS", "0")
-    assert libraries.library(name) is None
+    assert not libraries.is_available(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_older_than_its_sources(name, monkeypatch):
     monkeypatch.delenv("SOFTJPEG_KERNELS", raising=False)
-    if libraries.library(name) is None:
+    if not libraries.is_available(name):
         pytest.skip("the C kernels were not built")
-    libraries.opened.cache_clear()
+    libraries._OPENED.clear()
     monkeypatch.setattr(libraries, "sources_digest", lambda folder: "another")
     with pytest.warns(UserWarning, match=f"{name} is older than its sources"):
-        assert libraries.library(name) is None
+        assert not libraries.is_available(name)
 
 
 def test_files_are_the_same_without_kernels():

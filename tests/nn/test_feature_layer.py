@@ -9,6 +9,7 @@ import torch
 from scipy.fft import dctn, idctn
 from torch import nn
 
+from helpers.ops import Case, ModuleTests, uniform
 from softjpeg import JPEGLayer, wrap
 from softjpeg.nn.feature_layer import FeatureJPEGLayer
 
@@ -70,21 +71,18 @@ def test_one_table_serves_all_channels_unless_each_has_its_own():
     assert layer.tables.grad[0, 0].ne(layer.tables.grad[0, 1]).any()
 
 
-def test_gradients_of_features_and_tables():
-    layer = FeatureJPEGLayer(2, torch.full((8, 8), 0.7), hardness=3.0, per_channel=True).double()
-    features = random(1, 2, 9, 8).double().requires_grad_()
+class TestFeatureJPEGLayer(ModuleTests):
+    cases = {
+        "one table": Case((uniform(2, 2, 9, 8, low=-3, high=3),)),
+        "a table each": Case((uniform(1, 2, 9, 8, low=-3, high=3),), {"per_channel": True}),
+        "rounds": Case((uniform(2, 2, 3, 17, low=-3, high=3),), {"rounds": 2, "zero_dc": True}),
+    }
+    kernel_tolerance, kernel_slack = 1e-5, 8.0
+    meta = False
 
-    def run(features, tables):
-        return torch.func.functional_call(layer, {"tables": tables}, (features,))
-
-    assert torch.autograd.gradcheck(run, (features, layer.tables), atol=1e-4, fast_mode=True)
-
-
-def test_half_precision_keeps_its_type():
-    layer, features = FeatureJPEGLayer(2, torch.full((8, 8), 0.5)), random(1, 2, 8, 8)
-    shown = layer(features.bfloat16())
-    assert shown.dtype == torch.bfloat16
-    assert (shown.float() - layer(features)).abs().max() < 0.1
+    def module(self, **settings):
+        table = torch.full((8, 8), 0.7)
+        return FeatureJPEGLayer(2, table, hardness=3.0, train_hardness=True, **settings)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""`JPEGLayer`: against the functions it is made of, real files, and gradcheck."""
+"""`JPEGLayer`: against the functions it is made of, and real files."""
 
 import pytest
 import torch
 
+from helpers.ops import Case, ModuleTests, uniform
 from softjpeg import JPEGLayer, Preset, decode, encode
 from softjpeg.functional import hard_quantize, soft_quantize
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
@@ -34,18 +35,28 @@ def test_hard_rounding_layer_is_the_real_codec():
     assert (shown - real).abs().mean() <= 0.5
 
 
-def test_gradients_reach_tables_hardness_and_image():
-    layer = JPEGLayer(
-        torch.full((8, 8), 20.0), torch.full((8, 8), 20.0), hardness=3.0, train_hardness=True
-    ).double()
-    x = picture(1, 3, 8, 8).double().requires_grad_()
+class TestJPEGLayer(ModuleTests):
+    cases = {
+        "4:4:4": Case((uniform(1, 3, 8, 8),)),
+        "4:2:0, odd": Case((uniform(2, 3, 9, 13),), {"subsampling": "4:2:0", "rounds": 2}),
+        "gray": Case((uniform(2, 1, 8, 9),), {"levels": 3, "window": 5}),
+        "hard": Case((uniform(2, 3, 9, 9),), {"quantizer": "hard"}, smooth=False),
+        "decoder": Case((uniform(2, 3, 9, 9),), {"rounding": True}, smooth=False),
+    }
+    kernel_tolerance, kernel_slack = 1e-5, 8.0
+    meta = False
 
-    def run(x, tables, log_hardness):
-        values = {"tables": tables, "log_hardness": log_hardness}
-        return torch.func.functional_call(layer, values, (x,))
+    def module(self, **settings):
+        tables = torch.full((8, 8), 20.0), torch.full((8, 8), 25.0)
+        train = settings.get("quantizer", "soft") == "soft"
+        return JPEGLayer(*tables, hardness=3.0, train_hardness=train, **settings)
 
-    inputs = [x, layer.tables, layer.log_hardness]
-    assert torch.autograd.gradcheck(run, inputs, eps=1e-6, atol=1e-4, fast_mode=True)
+    def check_kernel(self, kind, fused, single, exact, case):
+        if "quantizer" in case.settings or "rounding" in case.settings:
+            # Rounding decides ties by a sum's last bit.
+            assert ((fused - exact).abs() > 1e-3).double().mean() < 0.01
+        else:
+            super().check_kernel(kind, fused, single, exact, case)
 
 
 @pytest.mark.parametrize("kind", ["soft", "hard", "noise", "cubic", "lsq"])
@@ -103,15 +114,6 @@ def test_training_after_inference_mode_and_under_autocast():
         shown = single(x)
     assert shown.dtype == torch.float32
     assert (shown - layer(x.double())).abs().max() < 1e-4
-
-
-def test_state_dict_and_pickle(tmp_path):
-    layer = JPEGLayer(torch.full((8, 8), 9.0), hardness=7.0)
-    torch.save(layer.state_dict(), tmp_path / "layer.pt")
-    other = JPEGLayer()
-    other.load_state_dict(torch.load(tmp_path / "layer.pt", weights_only=True))
-    x = picture(1, 3, 16, 16)
-    assert torch.equal(layer(x), other(x))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from softjpeg import JPEGLayer
-from softjpeg.kernels.cpu import layer as cpu_layer
-from softjpeg.kernels.operator import pure_functions
+from softjpeg.functional import pure_functions
+from softjpeg.kernels.library import is_available
 from softjpeg.nn.feature_layer import FeatureJPEGLayer
 
 
@@ -58,7 +58,7 @@ def test_a_subsampled_layer_keeps_half_an_image():
     assert total <= x.nbytes / 2 + 64 * 64 * 4 + 4096 * 4
 
 
-@pytest.mark.skipif(not cpu_layer.available(), reason="the C kernels were not built")
+@pytest.mark.skipif(not is_available("_layer"), reason="the C kernels were not built")
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_fused_it_keeps_the_image_alone(subsampling, rounds):

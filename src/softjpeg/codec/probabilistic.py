@@ -13,7 +13,8 @@ from torch import Tensor
 from softjpeg.functional.cpmf import index_at
 from softjpeg.functional.soft_quantizer import reach
 from softjpeg.jpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
-from softjpeg.kernels.cpu import sampling as kernels
+from softjpeg.kernels.cpu import sampling as kernel
+from softjpeg.kernels.library import is_available
 from softjpeg.presets.preset import Preset
 
 _BITS = (1 << 64) - 1
@@ -43,7 +44,9 @@ def sample_indices(
         hardness = np.float32(preset.hardness[min(component, 1)]).reshape(64)
         flat = z.detach().cpu().float().reshape(-1, 64).numpy()
         farthest = reach(torch.from_numpy(hardness))
-        drawn = kernels.sample_indices(flat, q, hardness, reach=farthest, seed=seed, first=first)
+        drawn = None
+        if is_available("_decisions"):
+            drawn = kernel.sample_indices(flat, q, hardness, reach=farthest, seed=seed, first=first)
         if drawn is None:
             drawn = _sample(flat, q, hardness, uniform(len(flat), seed, first))
         indices.append(torch.from_numpy(drawn).reshape(z.shape))

@@ -21,7 +21,8 @@ from torch import Tensor
 from softjpeg.jpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
 from softjpeg.jpeg.entropy.symbols import EOB, ZRL
 from softjpeg.jpeg.tables import ZIGZAG
-from softjpeg.kernels.cpu import trellis as kernels
+from softjpeg.kernels.cpu import trellis as kernel
+from softjpeg.kernels.library import is_available
 
 Floats = npt.NDArray[np.float64]
 
@@ -80,8 +81,9 @@ def decide_blocks(
     factors = None if block_weights is None else block_weights.detach().double().numpy()
     costs = (rate_weight * run_size_bits(lengths)).numpy().T
     end_cost = rate_weight * (float(lengths[EOB]) or _MISSING)
-    indices = kernels.decide_blocks(flat, steps[0], table, factors, costs, end_cost)
-    if indices is None:
+    if is_available("_decisions"):
+        indices = kernel.decide_blocks(flat, steps[0], table, factors, costs, end_cost)
+    else:
         each = table if factors is None else table * factors[:, None]
         indices = _decide(flat.astype(np.float64), steps, each, costs, end_cost)
     return torch.from_numpy(indices.reshape(z.shape))

@@ -13,6 +13,7 @@ from softjpeg.functional.color import (
 )
 from softjpeg.functional.cpmf import cpmf, sample_index
 from softjpeg.functional.dct import block_dct, block_idct
+from softjpeg.functional.jpeg_layer import jpeg_layer
 from softjpeg.functional.quantizers import (
     cubic_quantize,
     hard_quantize,
@@ -21,6 +22,7 @@ from softjpeg.functional.quantizers import (
     quantize,
 )
 from softjpeg.functional.soft_quantizer import soft_quantize
+from softjpeg.kernels.library import pure_functions
 
 __all__ = [
     "block_dct",
@@ -29,9 +31,11 @@ __all__ = [
     "cubic_quantize",
     "downsample",
     "hard_quantize",
+    "jpeg_layer",
     "lsq_quantize",
     "merge_planes",
     "noise_quantize",
+    "pure_functions",
     "quantize",
     "rgb_to_ycbcr",
     "sample_index",

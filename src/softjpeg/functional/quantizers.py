@@ -6,6 +6,8 @@ compare it with.
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor
 
@@ -86,7 +88,8 @@ def clip_quantize(z: Tensor, q: Tensor, *, levels: int) -> Tensor:
     return torch.minimum(torch.maximum(z, -bound), bound)
 
 
-QUANTIZERS = ("soft", "hard", "noise", "cubic", "lsq", "clip", "none")
+Quantizer = Literal["soft", "hard", "noise", "cubic", "lsq", "clip", "none"]
+QUANTIZERS: tuple[Quantizer, ...] = get_args(Quantizer)
 
 
 def quantize(
@@ -94,7 +97,7 @@ def quantize(
     q: Tensor,
     alpha: Tensor,
     *,
-    kind: str = "soft",
+    kind: Quantizer = "soft",
     levels: int | None = None,
     window: int | None = None,
     generator: torch.Generator | None = None,

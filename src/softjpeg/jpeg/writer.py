@@ -14,11 +14,10 @@ from softjpeg.jpeg.entropy.layout import ScanLayout, scan_layout
 from softjpeg.jpeg.entropy.limits import check_coefficients
 from softjpeg.jpeg.entropy.symbols import LUMA_CHROMA, Ints
 from softjpeg.jpeg.entropy.table_sharing import TableSharing, optimal_sharings, smallest_sharing
-from softjpeg.jpeg.entropy.tokens import scan_tokens, write_tokens
+from softjpeg.jpeg.entropy.tokens import Tokens, scan_tokens, write_tokens
 from softjpeg.jpeg.frame import Frame
 from softjpeg.jpeg.tables import Table, validate_table
-from softjpeg.kernels.cpu import scan as kernel
-from softjpeg.kernels.cpu.scan import Tokens
+from softjpeg.kernels.library import is_available
 
 HEADERS = ("jfif", "compact")
 _JFIF_IDENTIFIERS = ((1,), (1, 2, 3))  # JFIF is for gray and Y, Cb, Cr alone.
@@ -75,7 +74,7 @@ def write_coefficients(
         restart_interval=restart_interval,
     )
     # The kernel finds a value out of its range on its way, but not which one.
-    planes, layout = check(ranges=not kernel.available())
+    planes, layout = check(ranges=not is_available("_coder"))
     frame = Frame(
         size=size,
         identifiers=(1, 2, 3)[: len(planes)],

@@ -1,46 +1,56 @@
 """The fused JPEG layer as a PyTorch operator, ``softjpeg::jpeg_layer``.
 
 One operator for eager mode, `torch.compile` and `torch.export`: C on the CPU (`cpu.layer`), Triton
-on CUDA (`triton.layer`). Nothing but its inputs is kept for the backward pass. `softjpeg.nn` has
-the definition, which also is what runs where `supports` says no.
+on CUDA (`triton.layer`). Nothing but its inputs is kept for the backward pass.
+`softjpeg.functional.jpeg_layer` is the definition, and what runs where `supports` says no.
+
+Every argument keeps its place from here to the kernels, that of the operator's schema.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
+from softjpeg.kernels.arguments import DTYPES, are_plain
 from softjpeg.kernels.cpu import layer as cpu_layer
-from softjpeg.kernels.layer_arguments import DTYPES, Settings
-from softjpeg.kernels.library import switched_off
+from softjpeg.kernels.library import is_available, switched_off
 
 _TRITON = (3, 9)
 """The first version that the kernels have been run with."""
 _MAX_INDEX = 1 << 24
 """Up to which float32 holds every index."""
-_PURE = ContextVar("pure", default=False)
+_SETTINGS = "str layout, bool rounding, int? levels, int? window, bool zero_dc"
 
 
-def jpeg_layer(image: Tensor, steps: Tensor, alphas: Tensor, settings: Settings) -> Tensor:
-    """What a decoder shows of images.
+def supports(
+    image: Tensor, steps: Tensor, alphas: Tensor, levels: int | None, window: int | None
+) -> bool:
+    """Whether the operator takes these here, for the soft quantizer of an index set."""
+    if switched_off() or image.dtype not in DTYPES or max(levels or 0, window or 0) > _MAX_INDEX:
+        return False
+    if torch.float64 in (steps.dtype, alphas.dtype):
+        return False
+    if not torch.compiler.is_compiling() and not are_plain(image, steps, alphas):
+        return False
+    if image.device.type == "cuda":
+        return _HAS_TRITON and (levels is None or window is not None)
+    return image.device.type == "cpu" and is_available("_layer")
+
+
+def jpeg_layer(image: Tensor, steps: Tensor, alphas: Tensor, *settings: Any) -> Tensor:
+    """What a decoder shows of images that the kernels of this machine support.
 
     Args:
-        image: (B, C, H, W) that the kernels of this machine support.
+        image: (B, C, H, W).
         steps, alphas: (rounds, kinds, 8, 8) q > 0 and sharpness α.
-        settings: layout, rounding, index set.
-
-    Raises:
-        ValueError: as `softjpeg.kernels.layer_arguments.check_arguments`.
+        settings: layout, rounding, levels, window, zero_dc of `softjpeg.functional.jpeg_layer`.
 
     >>> x, tables = torch.rand(1, 3, 9, 9), torch.ones(1, 2, 8, 8)
-    >>> tuple(jpeg_layer(x, tables, tables, Settings("4:2:0")).shape)
+    >>> tuple(jpeg_layer(x, tables, tables, "4:2:0", False, None, None, False).shape)
     (1, 3, 9, 9)
     """
     shown: Tensor = torch.ops.softjpeg.jpeg_layer(image, steps, alphas, *settings)
@@ -48,22 +58,19 @@ def jpeg_layer(image: Tensor, steps: Tensor, alphas: Tensor, settings: Settings)
 
 
 def _forward(image: Tensor, steps: Tensor, alphas: Tensor, *settings: Any) -> Tensor:
-    told = Settings(*settings)._asdict()
-    shown: Tensor = _backend(image).forward(image, steps.float(), alphas.float(), **told)
+    shown: Tensor = _backend(image).forward(image, steps.float(), alphas.float(), *settings)
     return shown
 
 
 def _gradients(
     gradient: Tensor, image: Tensor, steps: Tensor, alphas: Tensor, *settings: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
-    *told, of_image = settings
-    tables = steps.float(), alphas.float()
-    found = _backend(image).backward(
-        gradient, image, *tables, of_image=of_image, **Settings(*told)._asdict()
+    to_image, to_steps, to_alphas = _backend(image).backward(
+        gradient, image, steps.float(), alphas.float(), *settings
     )
     # An operator's results share no memory, and lie as its fake says.
-    whole = {"copy": True, "memory_format": torch.contiguous_format}
-    return found[0], found[1].to(steps.dtype, **whole), found[2].to(alphas.dtype, **whole)
+    placed = {"copy": True, "memory_format": torch.contiguous_format}
+    return to_image, to_steps.to(steps.dtype, **placed), to_alphas.to(alphas.dtype, **placed)
 
 
 def _like_the_image(image: Tensor, *_: Any) -> Tensor:
@@ -97,10 +104,7 @@ def _twice(ctx: Any, *gradients: Tensor) -> None:
 
 # `torch.library.custom_op` would do all this, but its operators import PyTorch's compiler, which
 # takes seconds, when they are first called.
-_ARGUMENTS = (
-    "Tensor image, Tensor steps, Tensor alphas, "
-    "str layout, bool rounding, int? levels, int? window, bool zero_dc"
-)
+_ARGUMENTS = f"Tensor image, Tensor steps, Tensor alphas, {_SETTINGS}"
 _LIBRARY: Any = torch.library.Library("softjpeg", "FRAGMENT")  # type: ignore[no-untyped-call]
 for _name, _schema, _function, _fake in (
     ("jpeg_layer", f"({_ARGUMENTS}) -> Tensor", _forward, _like_the_image),
@@ -119,30 +123,6 @@ torch.library.register_autograd(
     "softjpeg::jpeg_layer", _backward, setup_context=_keep, lib=_LIBRARY
 )
 torch.library.register_autograd("softjpeg::jpeg_layer_backward", _twice, lib=_LIBRARY)
-
-
-def supports(image: Tensor, levels: int | None, window: int | None) -> bool:
-    """Whether `jpeg_layer` can take such an image here, for the soft quantizer of an index set."""
-    if _PURE.get() or switched_off() or image.dtype not in DTYPES:
-        return False
-    if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
-        # An operator without a rule for them would drop tangents without a word.
-        return False
-    if max(levels or 0, window or 0) > _MAX_INDEX:
-        return False
-    if image.device.type == "cuda":
-        return _HAS_TRITON and (levels is None or window is not None)
-    return image.device.type == "cpu" and cpu_layer.available()
-
-
-@contextmanager
-def pure_functions() -> Iterator[None]:
-    """Within it layers are made of PyTorch's own operators, which other programs know."""
-    token = _PURE.set(True)
-    try:
-        yield
-    finally:
-        _PURE.reset(token)
 
 
 def _backend(image: Tensor) -> Any:

@@ -12,8 +12,8 @@ from torch import nn
 
 from softjpeg.common.extras import import_extra
 from softjpeg.common.files import write_atomically
+from softjpeg.functional import pure_functions
 from softjpeg.functional.soft_quantizer import reach
-from softjpeg.kernels.operator import pure_functions
 from softjpeg.nn.table_quantizer import TableQuantizer
 
 _LARGEST = 2**31 - 1

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from softjpeg.functional.dct import block_dct, block_idct
 from softjpeg.nn.table_quantizer import TableQuantizer, stack_tables
 
 
@@ -60,17 +58,7 @@ class FeatureJPEGLayer(TableQuantizer):
         if features.ndim != 4 or features.shape[1] != self.channels:
             shape = tuple(features.shape)
             raise ValueError(f"features must have shape (B, {self.channels}, H, W), got {shape}")
-        if self.fused(features):
-            return self.apply_fused(features, "planes")
-        height, width = features.shape[-2:]
-        with torch.autocast(features.device.type, enabled=False):
-            wide = features
-            if features.dtype in (torch.float16, torch.bfloat16):
-                wide = features.float()
-            padded = F.pad(wide, (0, -width % 8, 0, -height % 8), mode="replicate")
-            z = self.quantize_plane(block_dct(padded), slice(None) if self.per_channel else 0)
-            shown = block_idct(z)[..., :height, :width]
-        return shown.to(features.dtype)
+        return self.through(features, "planes")
 
     def extra_repr(self) -> str:
         """The settings that are not parameters."""

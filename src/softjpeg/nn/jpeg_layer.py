@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 from softjpeg.jpeg.subsampling import luma_factors
 from softjpeg.nn.table_quantizer import TableQuantizer, stack_tables
 
@@ -29,6 +27,7 @@ class JPEGLayer(TableQuantizer):
     Raises:
         ValueError: an unknown quantizer or subsampling, or a value out of its range.
 
+    >>> import torch
     >>> layer = JPEGLayer(*(torch.full((8, 8), 16.0),) * 2, hardness=30.0, subsampling="4:2:0")
     >>> tuple(layer(torch.rand(2, 3, 50, 33)).shape), sum(p.numel() for p in layer.parameters())
     ((2, 3, 50, 33), 128)
@@ -66,18 +65,8 @@ class JPEGLayer(TableQuantizer):
         """(B, 3 or 1, H, W) in [0, 1] to what a decoder shows of it."""
         if image.ndim != 4 or image.shape[1] not in (1, 3):
             raise ValueError(f"image must have shape (B, 3 or 1, H, W), got {tuple(image.shape)}")
-        if self.fused(image):
-            layout = "gray" if image.shape[1] == 1 else self.subsampling
-            return self.apply_fused(image, layout, rounding=self.rounding)
-        size = (image.shape[-2], image.shape[-1])
-        # Half precision has too few bits for coefficients of up to 1024.
-        with torch.autocast(image.device.type, enabled=False):
-            wide = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
-            z = image_to_coefficients(wide, self.subsampling, rounding=self.rounding)
-            shown = coefficients_to_image(
-                self.quantize(z), size, self.subsampling, rounding=self.rounding
-            )
-        return shown.to(image.dtype)
+        layout = "gray" if image.shape[1] == 1 else self.subsampling
+        return self.through(image, layout, rounding=self.rounding)
 
     def extra_repr(self) -> str:
         """The settings that are not parameters."""

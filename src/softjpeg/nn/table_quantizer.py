@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from softjpeg.functional.quantizers import QUANTIZERS, quantize
+from softjpeg.functional.jpeg_layer import Layout, jpeg_layer, quantize_rounds
+from softjpeg.functional.quantizers import QUANTIZERS, Quantizer
 from softjpeg.functional.soft_quantizer import check_index_set
 from softjpeg.functional.straight_through import clamp
-from softjpeg.kernels import operator
-from softjpeg.kernels.layer_arguments import Settings
 
 
 class TableQuantizer(nn.Module):
@@ -42,7 +41,7 @@ class TableQuantizer(nn.Module):
         *,
         hardness: float = 20.0,
         alpha: float | None = None,
-        quantizer: str = "soft",
+        quantizer: Quantizer = "soft",
         levels: int | None = None,
         window: int | None = None,
         zero_dc: bool = False,
@@ -91,41 +90,29 @@ class TableQuantizer(nn.Module):
         """h = αq² as (rounds, kinds, 8, 8)."""
         return self.sharpness() * self.steps() ** 2
 
-    def quantize_plane(self, z: Tensor, kind: int | slice) -> Tensor:
-        """All rounds of one plane's coefficients.
-
-        Args:
-            z: (..., rows, columns, 8, 8); with a slice, (..., kinds, rows, columns, 8, 8).
-            kind: which tables: an index, or a slice for one table per plane.
-        """
-        if self.zero_dc:
-            z = z * _without_dc(z)
-        if self.quantizer == "none":
-            return z
-        name, levels = self.quantizer, self.levels
-        if name == "noise" and not self.training:
-            # Noise stands for rounding while training, and knows no bound (Ballé et al. 2016).
-            name, levels = "hard", None
-        for steps, sharpness in zip(self.steps(), self.sharpness(), strict=True):
-            q, alpha = steps[kind], sharpness[kind]
-            if isinstance(kind, slice):
-                q, alpha = q[:, None, None], alpha[:, None, None]
-            z = quantize(z, q, alpha, kind=name, levels=levels, window=self.window)
-        return z
-
-    def fused(self, x: Tensor) -> bool:
-        """Whether a fused kernel can take samples x through the layer here."""
-        return (
-            self.quantizer == "soft"
-            and self.tables.dtype != torch.float64
-            and self.tables.device == x.device
-            and operator.supports(x, self.levels, self.window)
+    def quantize_plane(self, z: Tensor, kind: int) -> Tensor:
+        """All rounds of the coefficients (..., 8, 8) of one plane, by the tables of one kind."""
+        return quantize_rounds(
+            z, self.steps()[:, kind], self.sharpness()[:, kind], **self._settings()
         )
 
-    def apply_fused(self, x: Tensor, layout: str, *, rounding: bool = False) -> Tensor:
-        """Samples (B, C, H, W) through DCT, all rounds and back, in one kernel."""
-        settings = Settings(layout, rounding, self.levels, self.window, self.zero_dc)
-        return operator.jpeg_layer(x, self.steps(), self.sharpness(), settings)
+    def through(self, x: Tensor, layout: Layout, *, rounding: bool = False) -> Tensor:
+        """Samples (B, C, H, W) through `softjpeg.functional.jpeg_layer`."""
+        return jpeg_layer(
+            x, self.steps(), self.sharpness(), layout=layout, rounding=rounding, **self._settings()
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        quantizer, levels = self.quantizer, self.levels
+        if quantizer == "noise" and not self.training:
+            # Noise stands for rounding while training, and knows no bound (Ballé et al. 2016).
+            quantizer, levels = "hard", None
+        return {
+            "quantizer": quantizer,
+            "levels": levels,
+            "window": self.window,
+            "zero_dc": self.zero_dc,
+        }
 
     @torch.no_grad()
     def clamp_tables_(self) -> None:
@@ -167,9 +154,3 @@ def _table(name: str, table: Any, rounds: int) -> Tensor:
     if not (steps > 0).all():
         raise ValueError(f"{name} must be positive, got {steps.min().item()}")
     return steps.expand(rounds, 8, 8)
-
-
-def _without_dc(z: Tensor) -> Tensor:
-    mask = torch.ones(8, 8, dtype=z.dtype, device=z.device)
-    mask[0, 0] = 0
-    return mask

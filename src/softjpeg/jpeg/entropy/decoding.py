@@ -18,6 +18,7 @@ from softjpeg.jpeg.entropy.limits import Coefficients
 from softjpeg.jpeg.entropy.symbols import EOB, ZRL, Ints
 from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.kernels.cpu import scan as kernel
+from softjpeg.kernels.library import is_available
 
 _RESTART = re.compile(rb"(?<!\xFF)\xFF+([\xD0-\xD7])")
 _STUFFED = re.compile(rb"\xFF+\x00")
@@ -57,7 +58,7 @@ def decode_scan(
     Raises:
         ValueError: the data end too early, go on too long or match no Huffman code.
     """
-    if kernel.available():
+    if is_available("_coder"):
         raw = [table_bytes(table) for pair in tables for table in pair]
         planes = kernel.read_scan(data, kernel.layout_of(*layout, restart_interval), raw)
         if planes is not None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softjpeg.kernels.cpu import scan as kernel
+from softjpeg.kernels.library import is_available
 
 MAX_CODE_LENGTH = 16
 _RESERVED = 256  # Holds the all-ones code, which no symbol may have.
@@ -123,7 +124,7 @@ def optimal_tables(counts: Any) -> list[tuple[HuffmanTable, int]]:
 
 def optimal_codes(counts: Any) -> list[tuple[bytes, int]]:
     """`optimal_tables` with each table as `table_bytes`."""
-    compiled = kernel.optimal_tables(counts) if kernel.available() else None
+    compiled = kernel.optimal_tables(counts) if is_available("_coder") else None
     if compiled is not None:
         return compiled
     tables = [python_optimal_table(row) for row in counts]

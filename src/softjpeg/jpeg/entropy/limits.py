@@ -10,9 +10,15 @@ import numpy.typing as npt
 
 from softjpeg.jpeg.entropy.layout import ScanLayout, sampling_factors, scan_layout
 from softjpeg.kernels.cpu import scan as kernel
+from softjpeg.kernels.library import is_available
 
 MAX_AC = 1023
 MIN_DC, MAX_DC = -1024, 1023  # Any two differ by 11 bits at most, the baseline limit.
+
+BEYOND_BASELINE = (
+    "coefficients must be from -1023 to 1023 for AC, and differ by 2047 at most from one DC to the "
+    "next, in baseline JPEG"
+)
 
 Coefficients = npt.NDArray[np.int16]
 
@@ -92,7 +98,7 @@ def _check_plane(
 
 def _extremes(blocks: npt.NDArray[Any]) -> tuple[int, int, int, int]:
     """The least and the greatest DC, then AC, of blocks (..., 64)."""
-    if blocks.dtype == np.int16 and kernel.available():
+    if blocks.dtype == np.int16 and is_available("_coder"):
         return kernel.extremes(blocks)
     dc, ac = blocks[..., :1], blocks[..., 1:]
     return int(dc.min()), int(dc.max()), int(ac.min()), int(ac.max())

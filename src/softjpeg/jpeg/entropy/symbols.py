@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, code_lengths, optimal_codes
 from softjpeg.jpeg.entropy.layout import ScanLayout, to_mcu_order
-from softjpeg.jpeg.entropy.limits import Coefficients, check_coefficients
+from softjpeg.jpeg.entropy.limits import BEYOND_BASELINE, Coefficients, check_coefficients
 from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.kernels.cpu import scan as kernel
+from softjpeg.kernels.library import is_available
 
 Ints = npt.NDArray[np.int64]
 
@@ -147,9 +148,12 @@ def component_counts(
     >>> counts.shape, counts[0, 0, :, 0].tolist()  # One DC of size 0, one EOB.
     ((1, 1, 2, 256), [1, 1])
     """
-    if kernel.available():
+    if is_available("_coder"):
         planes = [np.ascontiguousarray(plane, dtype=np.int16) for plane in planes]
-        return kernel.count_symbols(planes, kernel.layout_of(*layout, restart_interval))
+        counts = kernel.count_symbols(planes, kernel.layout_of(*layout, restart_interval))
+        if counts is None:
+            raise ValueError(BEYOND_BASELINE)
+        return counts
     return numpy_counts(planes, layout, restart_interval)
 
 

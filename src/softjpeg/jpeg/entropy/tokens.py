@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from softjpeg.jpeg.entropy.bit_packing import pack_scan
 from softjpeg.jpeg.entropy.huffman import HuffmanTable, code_lengths, codes, table_bytes
 from softjpeg.jpeg.entropy.layout import ScanLayout
-from softjpeg.jpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC, Coefficients
+from softjpeg.jpeg.entropy.limits import BEYOND_BASELINE, MAX_AC, MAX_DC, MIN_DC, Coefficients
 from softjpeg.jpeg.entropy.symbols import scan_blocks, scan_symbols, symbol_counts
 from softjpeg.kernels.cpu import scan as kernel
-from softjpeg.kernels.cpu.scan import Tokens
+from softjpeg.kernels.library import is_available
+
+
+class Tokens(NamedTuple):
+    """The symbols of one scan and the bits that follow each."""
+
+    tokens: npt.NDArray[np.uint32]
+    """Shape (n,): (512 × component + 256 × is AC + symbol) << 16 | the bits after its code."""
+    starts: npt.NDArray[np.int64]
+    """Index of the first token of each restart interval, and n."""
+    counts: npt.NDArray[np.int64]
+    """Shape (components, 2: DC and AC, 256): how often each symbol occurs; 0 if not counted."""
 
 
 def scan_tokens(
@@ -42,15 +55,19 @@ def scan_tokens(
     >>> [(hex(token >> 16), token & 0xFFFF) for token in tokens.tolist()]  # 3 bits, 0/1, EOB
     [('0x3', 5), ('0x101', 0), ('0x100', 0)]
     """
-    if kernel.available():
+    if is_available("_coder"):
         planes = [np.ascontiguousarray(plane, dtype=np.int16) for plane in planes]
-        own = kernel.layout_of(*layout, restart_interval)
-        return kernel.make_tokens(planes, own, count, dc_range)
+        fields = kernel.make_tokens(
+            planes, kernel.layout_of(*layout, restart_interval), count, dc_range
+        )
+        if fields is None:
+            raise ValueError(BEYOND_BASELINE)
+        return Tokens(*fields)
     if dc_range and any(
         plane.size and not MIN_DC <= plane[..., 0].min() <= plane[..., 0].max() <= MAX_DC
         for plane in planes
     ):
-        raise ValueError(kernel.BEYOND_BASELINE)
+        raise ValueError(BEYOND_BASELINE)
     return numpy_tokens(planes, layout, restart_interval)
 
 
@@ -60,7 +77,7 @@ def numpy_tokens(
     """What `scan_tokens` is defined as."""
     blocks = scan_blocks([plane[None] for plane in planes], layout, restart_interval)
     if np.abs(blocks[..., 1:]).max() > MAX_AC or np.abs(blocks[..., 0]).max() > MAX_DC - MIN_DC:
-        raise ValueError(kernel.BEYOND_BASELINE)
+        raise ValueError(BEYOND_BASELINE)
     symbols = scan_symbols(blocks, layout, range(len(planes)))
     size = symbols.codes & 15
     # T.81 F.1.2.1: a negative value sends the low bits of itself less one.
@@ -81,8 +98,9 @@ def write_tokens(tokens: Tokens, tables: Sequence[tuple[HuffmanTable, HuffmanTab
         tables: per component its (DC, AC) Huffman tables.
     """
     each = [table for pair in tables for table in pair]
-    if kernel.available():
-        return kernel.pack_tokens(tokens, [table_bytes(table) for table in each])
+    if is_available("_coder"):
+        raw = [table_bytes(table) for table in each]
+        return kernel.pack_tokens(tokens.tokens, tokens.starts, raw)
     return numpy_bytes(tokens, each)
 
 

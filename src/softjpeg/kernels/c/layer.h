@@ -1,4 +1,4 @@
-/* What the fused layer is called with; softjpeg.kernels.cpu_layer has the same fields. */
+/* What the fused layer is called with; kernels/cpu/layer.py has the same fields. */
 #ifndef SOFTJPEG_LAYER_H
 #define SOFTJPEG_LAYER_H
 
@@ -52,6 +52,15 @@ static inline void sum_lanes(const TableGradient *tables, int count, Sums sums) 
             sums[(count + t) * 64 + m] = to_alpha;
         }
 }
+
+/* Where every component has the image's resolution: full_resolution_layer.c. */
+int64_t full_resolution_tasks(const Layer *);
+int full_resolution_forward(const Layer *, const Entry *, const Image *, const Image *);
+int full_resolution_backward(const Layer *, const Entry *, const Image *, const Image *, const Image *, Sums);
+
+/* Where chroma has fewer samples, an image a task: subsampled_layer.c. */
+int subsampled_forward(const Layer *, const Entry *, const Image *, const Image *);
+int subsampled_backward(const Layer *, const Entry *, const Image *, const Image *, const Image *, Sums);
 
 /* All rounds of one component's coefficients. */
 void quantize_rounds(const Layer *, const Entry *, int kind, Lanes z[64]);

@@ -10,7 +10,7 @@
 
 enum { OUT_OF_MEMORY = -1 };
 
-/* softjpeg.kernels.soft_histogram has the same fields. */
+/* kernels/cpu/soft_histogram.py has the same fields. */
 typedef struct {
     int64_t blocks;
     int64_t bins;        /* of each frequency */

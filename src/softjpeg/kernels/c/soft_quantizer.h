@@ -1,5 +1,5 @@
 /* The soft quantizer Q_d of JPEG-DL (eq. 5) for one table entry and LANES coefficients, and its
-   gradient: the moments of k = i - c about the nearest index c, as softjpeg.lattice_moments. */
+   gradient: the moments of k = i - c about the nearest index c, as functional/lattice_moments.py. */
 #ifndef SOFTJPEG_SOFT_QUANTIZER_H
 #define SOFTJPEG_SOFT_QUANTIZER_H
 

@@ -1,4 +1,4 @@
-/* What the transform is called with; softjpeg.kernels.transform has the same fields. */
+/* What the transform is called with; kernels/cpu/transform.py has the same fields. */
 #ifndef SOFTJPEG_TRANSFORM_H
 #define SOFTJPEG_TRANSFORM_H
 

@@ -1,19 +1,18 @@
 """The fused JPEG layer on the CPU: each pixel is read once and written once, in float32.
 
-C code (``c/layer.c``) takes 16 blocks at a time through colour conversion, DCT, all rounds of the
-soft quantizer and back. The backward pass computes them again from the image, all that is kept.
+C code (``c/fused_layer.c``) takes 16 blocks at a time through colour conversion, DCT, all rounds of
+the soft quantizer and back. The backward pass computes them again from the image, all that is kept.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from softjpeg.kernels.layer_arguments import Settings, check_arguments
-from softjpeg.kernels.library import opened, switched_off
+from softjpeg.kernels.arguments import DTYPES, check_layer
+from softjpeg.kernels.library import library, opened
 
 _LAYOUTS = {
     "4:4:4": (0, 1, 1),
@@ -45,39 +44,44 @@ class _Image(ctypes.Structure):
 
 
 # Opened here, where no compiler follows; PyTorch comes first and brings the OpenMP that it shares.
-_LIBRARY: Any = opened("_layer")
-if _LIBRARY is not None:
-    _LIBRARY.layer_tasks.restype = ctypes.c_int64
+if (_OPENED := opened("_layer")) is not None:
+    _OPENED.layer_tasks.restype = ctypes.c_int64
 
 
-def available() -> bool:
-    """Whether the library was built and is not switched off."""
-    return _LIBRARY is not None and not switched_off()
-
-
-def forward(image: Tensor, steps: Tensor, alphas: Tensor, **settings: Any) -> Tensor:
+def forward(
+    image: Tensor,
+    steps: Tensor,
+    alphas: Tensor,
+    layout: str,
+    rounding: bool = False,
+    levels: int | None = None,
+    window: int | None = None,
+    zero_dc: bool = False,
+) -> Tensor:
     """What a decoder shows of images.
 
     Args:
         image: (B, C, H, W) float on the CPU, any strides; half precision is computed in float32.
         steps, alphas: (rounds, kinds, 8, 8) q > 0 and sharpness α.
-        settings: the fields of `Settings`.
+        layout, rounding, levels, window, zero_dc: of `softjpeg.functional.jpeg_layer`.
 
     Returns:
         Like `image`.
 
     Raises:
-        ValueError: as `check_arguments`.
+        ValueError: an argument that the C code cannot trust.
 
     >>> one = torch.ones(1, 1, 8, 8)
     >>> x = torch.full((1, 1, 8, 8), 2.5)
-    >>> forward(x, 16 * one, one, layout="planes").round(decimals=3).unique().tolist()
+    >>> forward(x, 16 * one, one, "planes").round(decimals=3).unique().tolist()
     [2.0]
     """
     wide = image.float()
     shown = torch.empty_like(wide)
-    layer = _layer(wide, steps, alphas, Settings(**settings))
-    _check(_LIBRARY.layer_forward(*map(ctypes.byref, (layer, _image(wide), _image(shown)))))
+    layer = _layer(image, steps, alphas, layout, rounding, levels, window, zero_dc)
+    _check(
+        library("_layer").layer_forward(*map(ctypes.byref, (layer, _image(wide), _image(shown))))
+    )
     return shown.to(image.dtype)
 
 
@@ -86,9 +90,12 @@ def backward(
     image: Tensor,
     steps: Tensor,
     alphas: Tensor,
-    *,
+    layout: str,
+    rounding: bool = False,
+    levels: int | None = None,
+    window: int | None = None,
+    zero_dc: bool = False,
     of_image: bool = True,
-    **settings: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of image, steps (at fixed α) and alphas; arguments as of `forward`.
 
@@ -99,14 +106,15 @@ def backward(
         raise ValueError(f"gradient must have the image's shape {shapes}")
     wide, wide_gradient = image.float(), gradient.float()
     image_gradient = torch.empty_like(wide) if of_image else wide.new_empty(0, 1, 1, 1)
-    layer = _layer(wide, steps, alphas, Settings(**settings))
-    tasks = _LIBRARY.layer_tasks(ctypes.byref(layer))
-    kind, _, _ = _LAYOUTS[settings["layout"]]
+    layer = _layer(image, steps, alphas, layout, rounding, levels, window, zero_dc)
+    kernels = library("_layer")
+    tasks = kernels.layer_tasks(ctypes.byref(layer))
+    kind, _, _ = _LAYOUTS[layout]
     slots = 2 if kind == 0 else 1
     sums = torch.zeros(tasks, 2, len(steps), slots, 8, 8, dtype=torch.float64)
     images = map(_image, (wide, wide_gradient, image_gradient))
     sums_at = ctypes.c_void_p(sums.data_ptr())
-    _check(_LIBRARY.layer_backward(ctypes.byref(layer), *map(ctypes.byref, images), sums_at))
+    _check(kernels.layer_backward(ctypes.byref(layer), *map(ctypes.byref, images), sums_at))
     kinds = steps.shape[1]
     if kind == 2 and kinds > 1:
         # Each kind has tasks of its own, one kind after the other.
@@ -120,9 +128,19 @@ def backward(
     return shaped.to(image.dtype), to_steps, to_alphas
 
 
-def _layer(image: Tensor, steps: Tensor, alphas: Tensor, settings: Settings) -> _Layer:
-    layout, rounding, levels, window, zero_dc = settings
-    check_arguments(image, steps, alphas, layout)
+def _layer(
+    image: Tensor,
+    steps: Tensor,
+    alphas: Tensor,
+    layout: str,
+    rounding: bool,
+    levels: int | None,
+    window: int | None,
+    zero_dc: bool,
+) -> _Layer:
+    check_layer(image, steps, alphas, layout)
+    if image.dtype not in DTYPES:
+        raise ValueError(f"image must be float32, bfloat16 or float16, got {image.dtype}")
     tables = [t.detach().to(torch.float32).contiguous() for t in (steps, alphas)]
     numbers = (
         *(*image.shape, *_LAYOUTS[layout], rounding, zero_dc, levels or 0, window or 0),

@@ -19,7 +19,7 @@ def sample_indices(
     seed: int,
     first: int = 0,
 ) -> npt.NDArray[np.int16] | None:
-    """Indices drawn from the CPMF; None without the kernel, or where it reaches too far.
+    """Indices drawn from the CPMF; None where it reaches too far.
 
     Args:
         z: (N, 64) coefficients, pixel scale.
@@ -31,14 +31,11 @@ def sample_indices(
     Returns:
         (N, 64), DC -1024..1023, AC -1023..1023.
     """
-    kernels = library("_decisions")
-    if kernels is None:
-        return None
     z, q, hardness = (np.ascontiguousarray(x, dtype=np.float32) for x in (z, q, hardness))
     if z.shape[1:] != (64,) or q.shape != (64,) or hardness.shape != (64,):
         raise ValueError(f"z must have shape (N, 64), got {z.shape}, {q.shape}, {hardness.shape}")
     indices = np.empty(z.shape, dtype=np.int16)
-    drawn = kernels.sample_indices(
+    drawn = library("_decisions").sample_indices(
         ctypes.c_int64(len(z)),
         ctypes.c_void_p(z.ctypes.data),
         ctypes.c_void_p(q.ctypes.data),

@@ -1,4 +1,4 @@
-"""The compiled entropy coder; what it computes is defined in `softjpeg.jpeg.entropy`."""
+"""`softjpeg.jpeg.entropy` in C, on arrays."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ _TOKEN_BYTES = 4  # Of a scan, before stuffing: a code of 16 bits and a value of
 _SLACK = 16  # Words of 8 bytes are written at a time.
 _MAX_BLOCK_BYTES = 256  # Of a scan that is read.
 
-BEYOND_BASELINE = (
-    "coefficients must be from -1023 to 1023 for AC, and differ by 2047 at most from one DC to the "
-    "next, in baseline JPEG"
-)
-
 Planes = Sequence[npt.NDArray[np.int16]]
 Counts = npt.NDArray[np.int64]
 
@@ -40,22 +35,6 @@ class Layout(NamedTuple):
     """Of all MCUs, dummy blocks included."""
     intervals: int
     """How many restart intervals there are."""
-
-
-class Tokens(NamedTuple):
-    """The symbols of one scan and the bits that follow each."""
-
-    tokens: npt.NDArray[np.uint32]
-    """Shape (n,): (512 × component + 256 × is AC + symbol) << 16 | the bits after its code."""
-    starts: npt.NDArray[np.int64]
-    """Index of the first token of each restart interval, and n."""
-    counts: Counts
-    """Shape (components, 2: DC and AC, 256): how often each symbol occurs; 0 if not counted."""
-
-
-def available() -> bool:
-    """Whether the compiled coder was built and is wanted."""
-    return library("_coder") is not None
 
 
 @functools.lru_cache(maxsize=64)
@@ -82,7 +61,7 @@ def layout_of(
 def extremes(blocks: npt.NDArray[np.int16]) -> tuple[int, int, int, int]:
     """The least and the greatest DC, then AC, of contiguous blocks (..., 64), one at least.
 
-    >>> extremes(np.arange(128, dtype=np.int16)) if available() else (0, 64, 1, 127)
+    >>> extremes(np.arange(128, dtype=np.int16))
     (0, 64, 1, 127)
     """
     result = (ctypes.c_int16 * 4)()
@@ -90,26 +69,26 @@ def extremes(blocks: npt.NDArray[np.int16]) -> tuple[int, int, int, int]:
     return tuple(result)
 
 
-def count_symbols(planes: Planes, layout: Layout) -> Counts:
+def count_symbols(planes: Planes, layout: Layout) -> Counts | None:
     """How often each symbol occurs: shape (batch, components, 2: DC and AC, 256).
 
     Args:
         planes: per component (batch, rows, columns, 64), contiguous, raster order.
         layout: of each image's scan.
 
-    Raises:
-        ValueError: a value beyond baseline.
+    Returns:
+        None where a value is beyond baseline.
     """
     batch = len(planes[0])
     counts = np.zeros((batch, len(planes), 2, 256), dtype=np.int64)
     addresses = _addresses(planes, layout, batch)
-    _refuse(_coder().scan_counts(layout.fields, addresses, batch, counts.ctypes.data))
-    return counts
+    failed = _coder().scan_counts(layout.fields, addresses, batch, counts.ctypes.data) < 0
+    return None if failed else counts
 
 
 def make_tokens(
     planes: Planes, layout: Layout, count: bool = True, dc_range: bool = False
-) -> Tokens:
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64], Counts] | None:
     """The symbols of one scan.
 
     Args:
@@ -118,8 +97,8 @@ def make_tokens(
         count: the symbols too.
         dc_range: refuse a DC outside -1024..1023 too, whatever it differs by.
 
-    Raises:
-        ValueError: a value beyond baseline.
+    Returns:
+        The fields of `softjpeg.jpeg.entropy.tokens.Tokens`; None where a value is beyond baseline.
     """
     tokens = np.empty(layout.blocks * _BLOCK, dtype=np.uint32)
     starts = np.empty(layout.intervals + 1, dtype=np.int64)
@@ -132,24 +111,25 @@ def make_tokens(
         counts.ctypes.data if count else None,
         dc_range,
     )
-    _refuse(total)
-    return Tokens(tokens[:total], starts, counts)
+    return None if total < 0 else (tokens[:total], starts, counts)
 
 
-def pack_tokens(tokens: Tokens, tables: Sequence[bytes]) -> bytes:
+def pack_tokens(
+    tokens: npt.NDArray[np.uint32], starts: npt.NDArray[np.int64], tables: Sequence[bytes]
+) -> bytes:
     """The entropy-coded data of a scan.
 
     Args:
-        tokens: of `make_tokens`.
+        tokens, starts: of `make_tokens`.
         tables: per component its DC and then its AC table as a DHT segment holds them.
     """
-    intervals = len(tokens.starts) - 1
+    intervals = len(starts) - 1
     joined = b"".join(tables)
-    packed = np.empty(len(tokens.tokens) * _TOKEN_BYTES + intervals * _SLACK, dtype=np.uint8)
+    packed = np.empty(len(tokens) * _TOKEN_BYTES + intervals * _SLACK, dtype=np.uint8)
     ends = np.empty(intervals, dtype=np.int64)
     size = _coder().scan_pack(
-        tokens.tokens.ctypes.data,
-        tokens.starts.ctypes.data,
+        tokens.ctypes.data,
+        starts.ctypes.data,
         intervals,
         joined,
         len(joined),
@@ -218,7 +198,6 @@ def optimal_tables(counts: Counts) -> list[tuple[bytes, int]] | None:
 @functools.cache
 def _coder() -> ctypes.CDLL:
     coder = library("_coder")
-    assert coder is not None
     at, size = ctypes.c_void_p, ctypes.c_int64
     for name, returned, taken in (
         ("scan_extremes", None, (at, size, at)),
@@ -242,8 +221,3 @@ def _addresses(planes: Planes, layout: Layout, *batch: int) -> Any:
             found = f"{plane.dtype} {plane.shape}"
             raise ValueError(f"planes must be contiguous int16 {wanted}, got {found}")
     return (ctypes.c_void_p * len(planes))(*[plane.ctypes.data for plane in planes])
-
-
-def _refuse(status: int) -> None:
-    if status < 0:
-        raise ValueError(BEYOND_BASELINE)

@@ -25,11 +25,6 @@ class _Histogram(ctypes.Structure):
     )
 
 
-def is_built() -> bool:
-    """Whether the kernels are there."""
-    return library("_decisions") is not None
-
-
 def soft_histogram(
     z: Array, q: Array, alpha: Array, lowest: Array, bins: int, half: int, levels: int | None
 ) -> Array:
@@ -103,9 +98,6 @@ def _call(
 
 
 def _run(name: str, call: _Histogram, *arrays: Array | None) -> None:
-    kernels = library("_decisions")
-    if kernels is None:
-        raise RuntimeError("the C kernels were not built with this softjpeg")
     pointers = (None if x is None else ctypes.c_void_p(x.ctypes.data) for x in arrays)
-    if getattr(kernels, name)(ctypes.byref(call), *pointers):
+    if getattr(library("_decisions"), name)(ctypes.byref(call), *pointers):
         raise MemoryError(f"no memory for {call.half} indices on each side")

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
+from softjpeg.kernels.arguments import are_plain
 from softjpeg.kernels.cpu import transform
+from softjpeg.kernels.library import is_available
 
 
 class Operator(NamedTuple):
@@ -61,24 +62,15 @@ class Operator(NamedTuple):
 
 
 def is_fast(*tensors: Tensor) -> bool:
-    """Whether the kernels take these: float32 or uint8 on the CPU, nothing traced."""
+    """Whether the kernels take these: float32 or uint8 on the CPU, just numbers in memory."""
     return (
         not torch.compiler.is_compiling()
         and all(
-            type(t) in (Tensor, torch.nn.Parameter)
-            and t.dtype in (torch.float32, torch.uint8)
-            and t.device.type == "cpu"
-            and t.layout == torch.strided
-            and t.numel() > 0
-            and not t.is_neg()
+            t.dtype in (torch.float32, torch.uint8) and t.device.type == "cpu" and t.numel() > 0
             for t in tensors
         )
-        and torch._C._get_tracing_state() is None
-        # Whoever watches operators, or transforms functions, must see them.
-        and not torch._C._len_torch_dispatch_stack()
-        and not torch._C._are_functorch_transforms_active()
-        and forward_ad._current_level < 0
-        and transform.is_built()
+        and are_plain(*tensors)
+        and is_available("_decisions")
     )
 
 

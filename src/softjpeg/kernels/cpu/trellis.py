@@ -1,4 +1,4 @@
-"""`softjpeg.codec.trellis`'s decisions in C, block by block."""
+"""The decisions of `softjpeg.codec.trellis` in C, block by block."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def decide_blocks(
     block_weights: Floats | None,
     costs: Floats,
     end_cost: float,
-) -> npt.NDArray[np.int16] | None:
-    """Indices of least ``Σ w·(z - kq)² + cost`` of each block; None without the kernel.
+) -> npt.NDArray[np.int16]:
+    """Indices of least ``Σ w·(z - kq)² + cost`` of each block.
 
     Args:
         z: (N, 64) coefficients, raster order.
@@ -34,9 +34,6 @@ def decide_blocks(
     Returns:
         (N, 64), DC -1024..1023, AC -1023..1023.
     """
-    kernel = _kernel()
-    if kernel is None:
-        return None
     blocks = len(z)
     z = np.ascontiguousarray(z, dtype=np.float32)
     steps, weights, costs, block_weights = (
@@ -53,7 +50,7 @@ def decide_blocks(
         if array.shape not in shapes:
             raise ValueError(f"{name} must have shape {shapes[-1]}, got {array.shape}")
     indices = np.empty((blocks, 64), dtype=np.int16)
-    kernel(
+    _kernel()(
         blocks,
         z.ctypes.data,
         steps.ctypes.data,
@@ -67,12 +64,10 @@ def decide_blocks(
     return indices
 
 
-def _kernel() -> Callable[..., None] | None:
-    kernels = library("_decisions")
-    if kernels is None:
-        return None
+def _kernel() -> Callable[..., None]:
     at, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-    kernel = kernels.decide_blocks
+    kernel = library("_decisions").decide_blocks
     kernel.argtypes = (size, at, at, at, size, at, at, number, at)
     kernel.restype = None
-    return kernel
+    decide: Callable[..., None] = kernel
+    return decide

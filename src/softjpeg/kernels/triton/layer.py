@@ -14,7 +14,7 @@ import torch
 import triton
 from torch import Tensor
 
-from softjpeg.kernels.layer_arguments import DTYPES, Settings, check_arguments
+from softjpeg.kernels.arguments import DTYPES, check_layer
 from softjpeg.kernels.triton.blocks import parity_basis
 from softjpeg.kernels.triton.color import color_backward, color_forward
 from softjpeg.kernels.triton.gray import plane_backward, plane_forward
@@ -33,22 +33,31 @@ _TILE = 32
 _OPTIONS = {"num_warps": 2, "enable_fp_fusion": True}
 
 
-def forward(image: Tensor, steps: Tensor, alphas: Tensor, **settings: Any) -> Tensor:
+def forward(
+    image: Tensor,
+    steps: Tensor,
+    alphas: Tensor,
+    layout: str,
+    rounding: bool = False,
+    levels: int | None = None,
+    window: int | None = None,
+    zero_dc: bool = False,
+) -> Tensor:
     """An image, or feature maps, through DCT, soft quantizers and inverse.
 
     Args:
         image: (B, C, H, W) float32, bfloat16 or float16, any strides, on a CUDA device.
         steps, alphas: (rounds, kinds, 8, 8) float32 beside it: q > 0 and sharpness α > 0.
-        settings: the fields of `Settings`; levels need a window.
+        layout, rounding, levels, window, zero_dc: of `softjpeg.functional.jpeg_layer`; levels need
+            a window.
 
     Returns:
         (B, C, H, W) of the image's dtype, and of its strides where it is dense.
 
     Raises:
-        ValueError: as `check_arguments`, or levels without a window.
+        ValueError: an argument that kernels cannot trust, or levels without a window.
     """
-    layout = settings["layout"]
-    mode = _mode(image, steps, alphas, Settings(**settings))
+    mode = _mode(image, steps, alphas, layout, rounding, levels, window, zero_dc)
     out = torch.empty_like(image)
     if not image.numel():
         return out
@@ -81,15 +90,18 @@ def backward(
     image: Tensor,
     steps: Tensor,
     alphas: Tensor,
-    *,
+    layout: str,
+    rounding: bool = False,
+    levels: int | None = None,
+    window: int | None = None,
+    zero_dc: bool = False,
     of_image: bool = True,
-    **settings: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of what `forward` was given, from the one of its result; rounding passes it on.
 
     Args:
         grad: (B, C, H, W) of any dtype of images, any strides.
-        image, steps, alphas, settings: as given to `forward`.
+        image, steps, alphas, layout, rounding, levels, window, zero_dc: as given to `forward`.
         of_image: whether the first is asked for; else it is empty.
 
     Returns:
@@ -98,8 +110,7 @@ def backward(
     Raises:
         ValueError: an argument out of its range.
     """
-    layout = settings["layout"]
-    mode = _mode(image, steps, alphas, Settings(**settings))
+    mode = _mode(image, steps, alphas, layout, rounding, levels, window, zero_dc)
     if grad.shape != image.shape or grad.dtype not in DTYPES:
         got = f"{tuple(grad.shape)} {grad.dtype}"
         raise ValueError(f"grad must have the image's shape {tuple(image.shape)}, got {got}")
@@ -198,10 +209,20 @@ def _by_round(found: Tensor, kinds: int, layout: str) -> Tensor:
     return found.transpose(0, 1) / (1 if layout == "planes" else 255)
 
 
-def _mode(image: Tensor, steps: Tensor, alphas: Tensor, settings: Settings) -> Mode:
+def _mode(
+    image: Tensor,
+    steps: Tensor,
+    alphas: Tensor,
+    layout: str,
+    rounding: bool,
+    levels: int | None,
+    window: int | None,
+    zero_dc: bool,
+) -> Mode:
     """What kernels are compiled for, of arguments that they can trust."""
-    layout, rounding, levels, window, zero_dc = settings
-    check_arguments(image, steps, alphas, layout)
+    check_layer(image, steps, alphas, layout)
+    if image.dtype not in DTYPES:
+        raise ValueError(f"image must be float32, bfloat16 or float16, got {image.dtype}")
     if levels is not None and window is None:
         raise ValueError(f"window must be given with levels, got None and {levels}")
     # TF32 came with Ampere; elsewhere float32 products are what there is.

@@ -1,4 +1,4 @@
-/* The fused JPEG layer where every component has the image's resolution: 4:4:4, gray, features.
+/* The fused JPEG layer where every component has the image's resolution: 4:4:4, gray, planes.
 
    LANES blocks at a time go from samples to samples without leaving the first cache. */
 #include "blocks.h"
@@ -110,23 +110,9 @@ CLONES static void backward_group(
     for (int c = 0; c < components; c++) put_gradient(to, image_gradient->data + c * image_gradient->stride[1], g[c]);
 }
 
-/* How many tasks the work is cut into: each leaves its own sums of table gradients. */
-int64_t layer_tasks(const Layer *layer) {
-    return layer->v * layer->h > 1 ? layer->batch : plan_of(layer).tasks;
-}
+int64_t full_resolution_tasks(const Layer *layer) { return plan_of(layer).tasks; }
 
-int subsampled_forward(const Layer *, const Entry *, const Image *, const Image *);
-int subsampled_backward(const Layer *, const Entry *, const Image *, const Image *, const Image *, Sums);
-
-/* 0, or 1 without memory. */
-int layer_forward(const Layer *layer, const Image *image, const Image *shown) {
-    Entry *entries = entries_of(layer);
-    if (!entries) return 1;
-    if (layer->v * layer->h > 1) {
-        int failed = subsampled_forward(layer, entries, image, shown);
-        free(entries);
-        return failed;
-    }
+int full_resolution_forward(const Layer *layer, const Entry *entries, const Image *image, const Image *shown) {
     Plan p = plan_of(layer);
 #pragma omp parallel for schedule(dynamic) num_threads(layer->threads) if (p.tasks > 1)
     for (int64_t task = 0; task < p.tasks; task++) {
@@ -138,22 +124,13 @@ int layer_forward(const Layer *layer, const Image *image, const Image *shown) {
             forward_group(layer, entries, (int)set, &in, &out, image, shown);
         }
     }
-    free(entries);
     return 0;
 }
 
-/* `sums` holds (tasks, 2, rounds, slots, 64): the gradients of steps and of alphas, times 255 where
-   the image is in [0, 1]. image_gradient may have no data. */
-int layer_backward(
-    const Layer *layer, const Image *image, const Image *gradient, const Image *image_gradient, Sums sums) {
-    Entry *entries = entries_of(layer);
-    if (!entries) return 1;
+int full_resolution_backward(
+    const Layer *layer, const Entry *entries, const Image *image, const Image *gradient, const Image *image_gradient,
+    Sums sums) {
     int failed = 0;
-    if (layer->v * layer->h > 1) {
-        failed = subsampled_backward(layer, entries, image, gradient, image_gradient, sums);
-        free(entries);
-        return failed;
-    }
     Plan p = plan_of(layer);
     int tables = layer->rounds * (layer->layout == COLOR ? 2 : 1);
 #pragma omp parallel for schedule(dynamic) num_threads(layer->threads) if (p.tasks > 1)
@@ -174,6 +151,5 @@ int layer_backward(
         sum_lanes(own, tables, sums + task * tables * 128);
         free(own);
     }
-    free(entries);
     return failed;
 }

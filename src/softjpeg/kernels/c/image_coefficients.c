@@ -1,4 +1,4 @@
-/* Images to coefficients and back, each with its adjoint: softjpeg.transform in C. */
+/* Images to coefficients and back, each with its adjoint: functional/transform.py in C. */
 #include "analysis.h"
 #include "synthesis.h"
 
