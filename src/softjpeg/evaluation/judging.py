@@ -17,9 +17,8 @@ from softjpeg.common.progress import track
 from softjpeg.evaluation.encoders import Encoder
 from softjpeg.evaluation.points import PerImage, RatePoint
 from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.jpeg.subsampling import subsampling_name
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
-
-_SAMPLING = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
 
 
 def judge(
@@ -131,11 +130,8 @@ def _decoded(encoder: Encoder, images: Tensor, batch_size: int, files: _Files) -
 
 
 def _subsampling(picture: Image.Image) -> str:
-    layer = picture.layer  # type: ignore[attr-defined]
-    if len(layer) == 1:
-        return "gray"
-    (h, v), (ch, cv) = layer[0][1:3], layer[1][1:3]
-    return _SAMPLING.get((h // ch, v // cv), f"{h}x{v},{ch}x{cv}")
+    layers = picture.layer  # type: ignore[attr-defined]
+    return subsampling_name([(h, v) for _, h, v, _ in layers])
 
 
 def _point(

@@ -16,7 +16,7 @@ from softjpeg.jpeg.entropy.layout import scan_layout
 from softjpeg.jpeg.entropy.limits import Coefficients
 from softjpeg.jpeg.frame import Frame
 from softjpeg.jpeg.markers import Segment, segments
-from softjpeg.jpeg.subsampling import SUBSAMPLINGS
+from softjpeg.jpeg.subsampling import SUBSAMPLINGS, Subsampling, subsampling_name
 from softjpeg.jpeg.tables import Table, from_zigzag
 
 _UNREADABLE = {2: "progressive", 3: "lossless", 5: "hierarchical", 6: "hierarchical"}
@@ -33,7 +33,7 @@ class JPEGCoefficients:
     """Per component its quantization table (8, 8), int64."""
     size: tuple[int, int]
     """(height, width) in pixels."""
-    subsampling: str
+    subsampling: Subsampling
     """"4:4:4", "4:2:2" or "4:2:0"; "4:4:4" for gray."""
     restart_interval: int
     """In MCUs; 0 = off."""
@@ -212,13 +212,10 @@ def _read_frame_header(piece: Segment) -> _FrameHeader:
     return _FrameHeader(size, identifiers, factors, tuple(payload[8::3]))
 
 
-def _subsampling(factors: Sequence[tuple[int, int]]) -> str:
-    if len(factors) == 1:
-        return "4:4:4"
-    for name, (h, v) in SUBSAMPLINGS.items():
-        # Only ratios count: some encoders write 4:2:2 as 2x2, 1x2, 1x2.
-        if all((own_h * h, own_v * v) == tuple(factors[0]) for own_h, own_v in factors[1:]):
-            return name
+def _subsampling(factors: Sequence[tuple[int, int]]) -> Subsampling:
+    name = "4:4:4" if len(factors) == 1 else subsampling_name(factors)
+    if name in SUBSAMPLINGS:
+        return name
     raise ValueError(
         f"data has sampling factors {tuple(factors)}; only {', '.join(SUBSAMPLINGS)} can be read"
     )

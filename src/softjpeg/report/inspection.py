@@ -20,11 +20,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from softjpeg.jpeg.markers import Segment, bytes_by_marker, read_bytes, segments
+from softjpeg.jpeg.subsampling import subsampling_name
 from softjpeg.jpeg.tables import Table, from_zigzag, quality_tables, read_tables
 from softjpeg.presets.preset import Preset
 
-_SUBSAMPLINGS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0"}
-_SUBSAMPLINGS |= {(4, 1): "4:1:1", (4, 2): "4:1:0"}
 _PROCESSES = {0: "baseline", 1: "extended sequential", 2: "progressive", 3: "lossless"}
 _CONTENTS = {
     "APP0": "JFIF",
@@ -120,7 +119,7 @@ def read_info(data: bytes | str | os.PathLike[str]) -> JPEGInfo:
         process=("arithmetic " if kind > 8 else "") + _PROCESSES.get(kind % 4, ""),
         size=(height, width),
         components=names,
-        subsampling=_subsampling([(row[1] >> 4, row[1] & 15) for row in rows]),
+        subsampling=subsampling_name([(row[1] >> 4, row[1] & 15) for row in rows]),
         tables=tables,
         quality=quality,
         is_exact=is_exact,
@@ -284,18 +283,6 @@ def _component_names(identifiers: Sequence[int], pieces: Sequence[Segment]) -> t
     if len(identifiers) == 4:
         return ("C", "M", "Y", "K") if untransformed or not adobe else ("Y", "Cb", "Cr", "K")
     return tuple(str(i) for i in identifiers)
-
-
-def _subsampling(factors: Sequence[tuple[int, int]]) -> str:
-    if len(factors) == 1:
-        return "gray"
-    (h, v), *others = factors
-    if len(factors) == 3 and others[0] == others[1] and 0 not in others[0]:
-        ratio = (h / others[0][0], v / others[0][1])
-        for (a, b), name in _SUBSAMPLINGS.items():
-            if ratio == (a, b):
-                return name
-    return " ".join(f"{a}x{b}" for a, b in factors)
 
 
 def _quantization_tables(pieces: Sequence[Segment]) -> dict[int, Table]:
