@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.codec.image import encode
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.jpeg.markers import scan_bytes
@@ -108,5 +109,5 @@ def at_quality(ladder: Ladder, quality: float) -> Preset | AdaptiveQuality:
 
 
 def _scan_bpp(preset: Preset, image: Image.Image) -> float:
-    bits = 8 * scan_bytes(encode(image, preset, metadata=False))
-    return bits / (image.width * image.height)
+    size = scan_bytes(encode(image, preset, metadata=False))
+    return bits_per_pixel(size, (image.height, image.width))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from softjpeg.codec.closed_loop.judge import Answers, Views, answers, view
+from softjpeg.codec.file_sizes import equal_size_quality
 from softjpeg.codec.image import decode, encode
 from softjpeg.corpus.folders import pool_of, read_upright
 from softjpeg.models.fidelity import cosine, kl, missing
@@ -107,7 +107,7 @@ def equal_bytes_quality(pairs: Sequence[Pair], pool: Executor) -> tuple[int, flo
         tables = Preset.from_quality(quality)
         return sum(pool.map(lambda pair: len(encode(read_upright(pair[0]), tables)), pairs))
 
-    quality = 1 + bisect_left(range(1, 100), wanted, key=total)
+    quality = equal_size_quality(wanted, total)
     return quality, total(quality) / wanted
 
 

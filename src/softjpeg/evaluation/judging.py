@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.common.progress import track
 from softjpeg.evaluation.encoders import Encoder
 from softjpeg.evaluation.points import PerImage, RatePoint
@@ -94,7 +95,7 @@ def judge(
 class _Files:
     """What is known of one encoder's files so far."""
 
-    pixels: int = 0
+    shape: tuple[int, ...] = ()
     bytes: list[float] = field(default_factory=list)
     scan_bytes: list[float] = field(default_factory=list)
     subsampling: str = ""
@@ -102,12 +103,12 @@ class _Files:
 
 def _uncompressed(images: Tensor) -> _Files:
     size = [float(images[0].numel())] * len(images)
-    return _Files(images.shape[-1] * images.shape[-2], size, size, "4:4:4")
+    return _Files(images[0].shape, size, size, "4:4:4")
 
 
 def _decoded(encoder: Encoder, images: Tensor, batch_size: int, files: _Files) -> Iterator[Tensor]:
     """The images as their files show them, (B, 3, H, W) uint8; notes what the files weigh."""
-    files.pixels = images.shape[-1] * images.shape[-2]
+    files.shape = images[0].shape
     for start in range(0, len(images), batch_size):
         shown = []
         for i, image in enumerate(images[start : start + batch_size], start):
@@ -161,8 +162,8 @@ def _point(
         mode="none" if name == "uncompressed" else "other",
         subsampling=files.subsampling,
         bytes_per_file=bytes_per_file,
-        bpp=8 * bytes_per_file / files.pixels,
-        scan_bpp=8 * float(each.scan_bytes.mean()) / files.pixels,
+        bpp=bits_per_pixel(bytes_per_file, files.shape),
+        scan_bpp=bits_per_pixel(float(each.scan_bytes.mean()), files.shape),
         top1=None if each.correct is None else float(each.correct.mean()),
         agreement=float(each.agree.mean()),
         kl=float(each.kl.mean()),
