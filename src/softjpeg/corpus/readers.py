@@ -16,7 +16,7 @@ from softjpeg.codec.closed_loop.judge import Answers, Views, answers, view
 from softjpeg.codec.file_sizes import equal_size_quality
 from softjpeg.codec.image import decode, encode
 from softjpeg.corpus.folders import pool_of, read_upright
-from softjpeg.models.fidelity import cosine, kl, missing
+from softjpeg.models.fidelity import agree, cosine, kl
 from softjpeg.models.network import Network
 from softjpeg.presets.preset import Preset
 
@@ -132,7 +132,7 @@ def readings_table(readings: Sequence[Reading]) -> Table:
 def _compare(found: Answers, wanted: Answers) -> list[tuple[float, float]]:
     """(agreement, distance) of each network's answer from its answer for the image."""
     return [
-        (float(missing(a[None], b[None]) == 0), float(kl(a[None], b[None])))
+        (float(agree(a[None], b[None])), float(kl(a[None], b[None])))
         if b.ndim == 1
         else (math.nan, float(cosine(a[None], b[None])))
         for a, b in zip(found, wanted, strict=True)

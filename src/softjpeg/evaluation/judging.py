@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from softjpeg.evaluation.encoders import Encoder
 from softjpeg.evaluation.points import PerImage, RatePoint
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.jpeg.subsampling import subsampling_name
+from softjpeg.models.fidelity import agree, cosine, kl
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 
@@ -143,18 +143,13 @@ def _point(
     original: Tensor,
     labels: Tensor | None,
 ) -> RatePoint:
-    right = answers.argmax(-1)
-    logs = answers.double().log_softmax(-1), original.double().log_softmax(-1)
-    # Rounding may leave a KL of 0 a hair below it; NaN stays NaN.
-    kl = F.kl_div(*logs, reduction="none", log_target=True).sum(-1).clamp(min=0)
-    cosine = 1 - F.cosine_similarity(answers.double(), original.double(), dim=-1)
     each = PerImage(
         bytes=np.array(files.bytes, dtype=float),
         scan_bytes=np.array(files.scan_bytes, dtype=float),
-        agree=_array(right == original.argmax(-1)),
-        kl=_array(kl),
-        cosine=_array(cosine.clamp(min=0)),
-        correct=None if labels is None else _array(right == labels.cpu()),
+        agree=_array(agree(answers, original)),
+        kl=_array(kl(answers, original)),
+        cosine=_array(cosine(answers, original)),
+        correct=None if labels is None else _array(answers.argmax(-1) == labels.cpu()),
     )
     bytes_per_file = float(each.bytes.mean())
     return RatePoint(
