@@ -54,13 +54,13 @@ def run(output: Path, *, seed: int = 0) -> None:
         from softjpeg.cli import demo_photos as photos
         from softjpeg.codec.file_sizes import equal_bytes_quality
         from softjpeg.common.files import write_atomically
+        from softjpeg.evaluation import comparison
+        from softjpeg.evaluation.comparison import compare, headline
         from softjpeg.evaluation.rate_accuracy import evaluate
         from softjpeg.evaluation.results import save_json
         from softjpeg.learning.learn import learn_ladder
         from softjpeg.models.network import load_efficientnet_lite0
         from softjpeg.presets.preset import Preset
-        from softjpeg.report import comparison
-        from softjpeg.report.comparison import compare, headline
         from softjpeg.report.environment import environment
         from softjpeg.report.html import Report, render
 
