@@ -19,7 +19,6 @@ LONG_FILES: dict[str, str] = {
     name: "to be split"
     for name in (
         "cli/encode.py",
-        "common/image_set.py",
         "learning/learn.py",
         "models/network.py",
         "presets/ladder.py",

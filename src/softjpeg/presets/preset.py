@@ -15,7 +15,8 @@ import numpy.typing as npt
 from softjpeg.common.files import write_atomically
 from softjpeg.common.versioned_json import parse, read_text
 from softjpeg.jpeg.subsampling import luma_factors
-from softjpeg.jpeg.tables import EXPORTS, Table, quality_tables, validate_table
+from softjpeg.jpeg.table_formats import EXPORTS
+from softjpeg.jpeg.tables import Table, quality_tables, validate_table
 from softjpeg.presets.distortion_model import Distortion
 
 FORMAT = "softjpeg-preset"

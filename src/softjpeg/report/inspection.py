@@ -18,7 +18,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from softjpeg.jpeg.info import JPEGInfo, nearest_quality, read_info
-from softjpeg.jpeg.tables import read_tables
+from softjpeg.jpeg.table_formats import read_tables
 from softjpeg.presets.preset import Preset
 
 _CONTENTS = {
