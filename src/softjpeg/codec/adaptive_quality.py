@@ -20,7 +20,8 @@ from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.codec.image import encode
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.jpeg.markers import scan_bytes
-from softjpeg.presets.ladder import Ladder, load, load_preset
+from softjpeg.presets.ladder import Ladder
+from softjpeg.presets.loading import load, load_preset
 from softjpeg.presets.preset import Preset
 
 _HALVINGS = 7
@@ -91,7 +92,7 @@ class AdaptiveQuality:
 def load_for_images(
     spec: str | os.PathLike[str], quality: float | None = None
 ) -> Preset | AdaptiveQuality:
-    """`softjpeg.presets.ladder.load_preset`, adapted to each image where the ladder says so.
+    """`softjpeg.load_preset`, adapted to each image where the ladder says so.
 
     Raises:
         ValueError: as `load_preset`.

@@ -119,7 +119,7 @@ class Preset:
         Raises:
             ValueError: the file cannot be read, is over 1 MiB or is not a preset.
         """
-        text = read_text(Path(path), path, _MAX_BYTES)
+        text = read_text(Path(path), path, "preset", _MAX_BYTES)
         return cls.from_json(text, name=os.fspath(path))
 
     def export(self, form: str) -> str:
