@@ -25,7 +25,7 @@ from benchmarks.speed.subject import MissingError, Options, Result, gather, goal
 from benchmarks.speed.timing import Step, Times, quartiles, ratio, rows, take_turns
 from softjpeg import Preset, encode, load_preset, read_coefficients, write_coefficients
 from softjpeg.jpeg.reader import JPEGCoefficients
-from softjpeg.jpeg.tables import to_pillow
+from softjpeg.jpeg.table_formats import to_pillow
 
 PILLOW, HARD = "Pillow, Huffman optimized", "softjpeg hard"
 PROBABILISTIC, RDO = "softjpeg probabilistic", "softjpeg rdo"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from softjpeg.nn.feature_layer import FeatureJPEGLayer
     from softjpeg.nn.jpeg_layer import JPEGLayer
     from softjpeg.nn.wrapping import wrap
-    from softjpeg.presets.ladder import Ladder, load_preset
+    from softjpeg.presets.ladder import Ladder
+    from softjpeg.presets.loading import load_preset
     from softjpeg.presets.preset import Preset
 
     __version__: str
@@ -59,7 +60,7 @@ _MODULE_OF = {
     "evaluate": "evaluation.rate_accuracy",
     "learn": "learning.learn",
     "learn_ladder": "learning.learn",
-    "load_preset": "presets.ladder",
+    "load_preset": "presets.loading",
     "measured_ladder": "learning.measured_ladder",
     "read_coefficients": "jpeg.reader",
     "recode": "codec.recode",

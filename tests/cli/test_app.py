@@ -13,7 +13,7 @@ from PIL import Image
 
 import softjpeg
 from helpers.commands import call, refusal
-from softjpeg.jpeg.tables import read_tables
+from softjpeg.jpeg.table_formats import read_tables
 from softjpeg.presets.preset import Preset
 
 NETWORK = """

@@ -11,7 +11,7 @@ from PIL import Image
 from softjpeg import Preset, decode, encode, read_coefficients
 from softjpeg.codec.image import encode_coefficients
 from softjpeg.functional.transform import image_to_coefficients
-from softjpeg.jpeg.tables import read_tables
+from softjpeg.jpeg.table_formats import read_tables
 
 
 def picture(height=45, width=62, seed=0):

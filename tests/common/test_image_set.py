@@ -3,14 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from softjpeg.common.image_set import (
-    find_images,
-    from_image,
-    load_images,
-    read_image,
-    relative_name,
-    to_image,
-)
+from softjpeg.common.image_files import find_images, relative_name
+from softjpeg.common.image_set import from_image, load_images, to_image
 
 
 def save(path, size=(20, 16), seed=0, **options):
@@ -113,20 +107,6 @@ def test_truncated_image_is_named(tmp_path):
     data = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
     assert refusal(tmp_path).startswith(f"{tmp_path / 'a.png'} cannot be read as an image: ")
-
-
-def test_every_mode_becomes_rgb(tmp_path):
-    file = tmp_path / "a.png"
-    for mode in ("1", "L", "LA", "RGB", "RGBA", "P"):
-        Image.new("RGB", (4, 4), "white").convert(mode).save(file)
-        assert from_image(read_image(file)).unique().tolist() == [255], mode
-    Image.fromarray(np.full((4, 4), 40000, dtype=np.uint16)).save(file)
-    assert from_image(read_image(file)).unique().tolist() == [40000 >> 8]
-    Image.new("P", (4, 4)).save(file, transparency=b"\x10")
-    assert read_image(file).mode == "RGB"
-    Image.new("F", (4, 4)).save(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match=r"a\.tif holds 32-bit samples"):
-        read_image(tmp_path / "a.tif")
 
 
 def test_exif_orientation_is_applied(tmp_path):

@@ -20,7 +20,8 @@ from softjpeg.functional import (
     ycbcr_to_rgb,
 )
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
-from softjpeg.jpeg.tables import quality_tables, to_pillow
+from softjpeg.jpeg.table_formats import to_pillow
+from softjpeg.jpeg.tables import quality_tables
 
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 

@@ -12,7 +12,8 @@ from PIL import Image
 from helpers.images import photos as images
 from softjpeg.learning.measured_ladder import measured_ladder
 from softjpeg.presets.built_in import built_in
-from softjpeg.presets.ladder import Ladder, load_preset
+from softjpeg.presets.ladder import Ladder
+from softjpeg.presets.loading import load_preset
 from softjpeg.presets.preset import Preset
 
 PIXELS = images(12, 48)

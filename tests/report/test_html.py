@@ -1,8 +1,6 @@
 import base64
 import io
-import math
 import re
-from dataclasses import replace
 from importlib.metadata import version
 
 import pytest
@@ -11,28 +9,14 @@ from PIL import Image
 from torch import nn
 
 from helpers.html_page import Page
-from softjpeg.evaluation.points import RatePoint
+from helpers.rate_points import points
 from softjpeg.presets.preset import Preset
-from softjpeg.report.comparison import compare, headline
 from softjpeg.report.environment import environment
 from softjpeg.report.html import Report, render
 from softjpeg.report.pictures import picture
 
 pytest.importorskip("jinja2", reason="the report needs softjpeg[report]")
 pytest.importorskip("matplotlib", reason="the report needs softjpeg[report]")
-
-
-def point(name, mode, bpp, kl, agreement=0.5, top1=None):
-    return RatePoint(name, mode, "4:2:0", 1000 * bpp, bpp, 0.9 * bpp, top1, agreement, kl)
-
-
-def points(learned_kl=0.2, top1=None):
-    return [
-        point("uncompressed", "none", 24, 0, 1.0, top1),
-        point("mine <b>", "hard", 1.5, learned_kl, 0.8125, top1),
-        point("default q 10", "default", 1, 0.4, 0.5, top1),
-        point("default q 30", "default", 4, 0.1, 0.75, top1),
-    ]
 
 
 def network():
@@ -119,46 +103,6 @@ def test_curves_follow_the_page_between_light_and_dark():
     svg = page[page.index("<svg") : page.rindex("</svg>")]
     assert "var(--accent)" in svg
     assert not re.search(r"(fill|stroke): #", svg)
-
-
-def test_comparison_takes_the_default_with_no_fewer_bytes():
-    found = compare(points())
-    assert [c.learned.name for c in found] == ["mine <b>"]
-    assert found[0].default.name == "default q 30"
-    assert found[0].bytes_saved == pytest.approx(0.25)
-    assert found[0].kl == pytest.approx(0.35)
-
-
-def test_comparison_takes_the_better_of_several_samplings():
-    worse = [replace(p, subsampling="4:4:4", bpp=2 * p.bpp) for p in points() if p.bpp < 9]
-    found = compare([*points(), *(p for p in worse if p.mode == "default")])
-    assert found[0].bytes_saved == pytest.approx(0.25)
-
-
-def test_comparison_outside_the_measured_range_is_not_a_number():
-    beyond = [*points(), point("tiny", "hard", 0.5, 3.0)]
-    found = compare(beyond)[-1]
-    assert math.isnan(found.bytes_saved)
-    assert math.isnan(found.agreement)
-    assert compare(points()[:2])[0].default is None
-
-
-@pytest.mark.parametrize(
-    ("kl", "start"),
-    [
-        (0.2, "At the same fidelity, learned files are 25.0 % smaller than default JPEG."),
-        (0.3, "Default JPEG wins: at the same fidelity, learned files are 12.5 % larger"),
-        (9.0, "Nothing to compare"),
-    ],
-)
-def test_headline_says_who_wins(kl, start):
-    assert headline(compare(points(kl))).startswith(start)
-
-
-def test_headline_of_a_mixed_outcome_gives_both_ends():
-    mixed = compare([*points(0.2), point("worse", "hard", 1.5, 0.3)])
-    assert headline(mixed).startswith("No clear winner")
-    assert "from 12.5 % larger to 25.0 % smaller" in headline(mixed)
 
 
 def test_picture_marks_the_answers_that_differ():

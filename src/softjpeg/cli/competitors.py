@@ -65,12 +65,12 @@ def curves_of(
 
 def _targets(images: Tensor, qualities: Sequence[int]) -> list[float]:
     """Up to five of default JPEG's rates, for competitors that learn at a rate."""
+    from softjpeg.codec.file_sizes import bits_per_pixel
     from softjpeg.evaluation.encoders import default_jpeg
 
     some = images[:16]
-    pixels = some.shape[0] * some.shape[-2] * some.shape[-1]
     rates = [
-        8 * sum(len(encoder(image)) for image in some) / pixels
+        bits_per_pixel(sum(len(encoder(image)) for image in some), some)
         for encoder in default_jpeg(sorted(qualities), "4:2:0").values()
     ]
     return rates[:: -(-len(rates) // 5)]

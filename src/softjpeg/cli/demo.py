@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from softjpeg.cli.demo_photos import Crops, Photo
     from softjpeg.evaluation.points import RatePoint
@@ -53,14 +52,15 @@ def run(output: Path, *, seed: int = 0) -> None:
         from rich.console import Console
 
         from softjpeg.cli import demo_photos as photos
+        from softjpeg.codec.file_sizes import equal_bytes_quality
         from softjpeg.common.files import write_atomically
+        from softjpeg.evaluation import comparison
+        from softjpeg.evaluation.comparison import compare, headline
         from softjpeg.evaluation.rate_accuracy import evaluate
         from softjpeg.evaluation.results import save_json
         from softjpeg.learning.learn import learn_ladder
         from softjpeg.models.network import load_efficientnet_lite0
         from softjpeg.presets.preset import Preset
-        from softjpeg.report import comparison
-        from softjpeg.report.comparison import compare, headline
         from softjpeg.report.environment import environment
         from softjpeg.report.html import Report, render
 
@@ -133,28 +133,6 @@ def run(output: Path, *, seed: int = 0) -> None:
     console.print(headline(comparisons))
     console.print("seconds: " + ", ".join(f"{part} {t:.0f}" for part, (t, _) in seconds.items()))
     console.print(f"report: {output / 'report.html'}", soft_wrap=True)
-
-
-def equal_bytes_quality(images: Tensor, preset: Preset) -> int:
-    """The lowest quality at which default JPEG has no fewer bytes than a preset.
-
-    Args:
-        images: (N, 3, H, W) uint8; their files' bytes are added up.
-        preset: to compare with.
-
-    Returns:
-        A libjpeg quality 1..100; 100 also when even its files are smaller.
-    """
-    from softjpeg.codec.image import encode
-    from softjpeg.presets.preset import Preset
-
-    def total(tables: Preset) -> int:
-        return sum(len(encode(image, tables)) for image in images)
-
-    def default_total(quality: int) -> int:
-        return total(Preset.from_quality(quality, SUBSAMPLING))
-
-    return 1 + bisect_left(range(1, 100), total(preset), key=default_total)
 
 
 def _require_packages() -> None:

@@ -12,7 +12,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from softjpeg.common.image_set import from_image, read_image
+from softjpeg.common.image_files import read_image
+from softjpeg.common.image_set import from_image
 
 SIZE = 224
 _SHORT_SIDE = 256

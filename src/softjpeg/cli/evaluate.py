@@ -188,7 +188,7 @@ def _presets(
 ) -> dict[str, Preset | dict[str, Preset | AdaptiveQuality]]:
     """Presets by their files' stems, or by their paths where stems coincide; ladders by quality."""
     from softjpeg.codec.adaptive_quality import at_quality
-    from softjpeg.presets.ladder import load
+    from softjpeg.presets.loading import load
     from softjpeg.presets.preset import Preset
 
     stems = Counter(Path(spec).stem for spec in specs)

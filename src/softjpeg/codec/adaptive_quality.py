@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.codec.image import encode
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.jpeg.markers import scan_bytes
-from softjpeg.presets.ladder import Ladder, load, load_preset
+from softjpeg.presets.ladder import Ladder
+from softjpeg.presets.loading import load, load_preset
 from softjpeg.presets.preset import Preset
 
 _HALVINGS = 7
@@ -90,7 +92,7 @@ class AdaptiveQuality:
 def load_for_images(
     spec: str | os.PathLike[str], quality: float | None = None
 ) -> Preset | AdaptiveQuality:
-    """`softjpeg.presets.ladder.load_preset`, adapted to each image where the ladder says so.
+    """`softjpeg.load_preset`, adapted to each image where the ladder says so.
 
     Raises:
         ValueError: as `load_preset`.
@@ -108,5 +110,5 @@ def at_quality(ladder: Ladder, quality: float) -> Preset | AdaptiveQuality:
 
 
 def _scan_bpp(preset: Preset, image: Image.Image) -> float:
-    bits = 8 * scan_bytes(encode(image, preset, metadata=False))
-    return bits / (image.width * image.height)
+    size = scan_bytes(encode(image, preset, metadata=False))
+    return bits_per_pixel(size, (image.height, image.width))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
@@ -11,22 +11,21 @@ from softjpeg.codec.image import encode
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.presets.preset import Preset
 
-_SAMPLE = 64
 
-
-def bits_per_pixel(size: float, images: Tensor) -> float:
+def bits_per_pixel(size: float, images: Tensor | Sequence[int]) -> float:
     """Bits per pixel of files.
 
     Args:
         size: bytes of the files of all the images.
-        images: (N, channels, H, W), or one image (channels, H, W).
+        images: (N, channels, H, W), or one image (channels, H, W); or its (height, width) alone.
 
     >>> import torch
-    >>> bits_per_pixel(96, torch.zeros(2, 3, 8, 16))
-    3.0
+    >>> bits_per_pixel(96, torch.zeros(2, 3, 8, 16)), bits_per_pixel(96, (16, 16))
+    (3.0, 3.0)
     """
-    count = len(images) if images.ndim == 4 else 1
-    return 8 * size / (count * images.shape[-2] * images.shape[-1])
+    shape = images.shape if isinstance(images, Tensor) else images
+    count = shape[0] if len(shape) == 4 else 1
+    return 8 * size / (count * shape[-2] * shape[-1])
 
 
 def file_bytes(images: Iterable[Tensor], preset: Preset) -> int:
@@ -49,9 +48,9 @@ def mean_scan_bpp(images: Tensor, preset: Preset) -> float:
     return bits_per_pixel(sum(scan_bytes(encode(image, preset)) for image in images), images)
 
 
-def rate_sample(images: Tensor) -> Tensor:
-    """Up to 64 images, evenly spread, that tell what files of all of them cost."""
-    return images[:: -(-len(images) // _SAMPLE)]
+def rate_sample(images: Tensor, count: int = 64) -> Tensor:
+    """Up to so many images, evenly spread, that tell what files of all of them cost."""
+    return images[:: -(-len(images) // count)]
 
 
 def equal_size_quality(wanted: float, size: Callable[[int], float]) -> int:
@@ -68,3 +67,25 @@ def equal_size_quality(wanted: float, size: Callable[[int], float]) -> int:
     (31, 100)
     """
     return 1 + bisect_left(range(1, 100), wanted, key=size)
+
+
+def equal_bytes_quality(images: Tensor, preset: Preset) -> int:
+    """The lowest quality at which default JPEG has no fewer bytes than a preset.
+
+    Args:
+        images: (N, 3, H, W) uint8; their files' bytes are added up.
+        preset: to compare with, in mode "hard"; default JPEG has its subsampling.
+
+    Returns:
+        A libjpeg quality 1..100; 100 also where even its files are smaller.
+
+    >>> import torch
+    >>> images = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
+    >>> equal_bytes_quality(images, Preset.from_quality(60))
+    60
+    """
+
+    def default_bytes(quality: int) -> int:
+        return file_bytes(images, Preset.from_quality(quality, preset.subsampling))
+
+    return equal_size_quality(file_bytes(images, preset), default_bytes)

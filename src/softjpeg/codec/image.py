@@ -19,7 +19,7 @@ from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.markers import insert_after_header
 from softjpeg.jpeg.progressive import smaller_as_progressive
 from softjpeg.jpeg.reader import read_coefficients
-from softjpeg.jpeg.tables import to_pillow
+from softjpeg.jpeg.table_formats import to_pillow
 from softjpeg.jpeg.writer import HEADERS, write_coefficients
 from softjpeg.presets.preset import Preset
 

@@ -55,13 +55,13 @@ def rdo_indices(
 
     corrections = _corrections(model) if len(coefficients) == 3 else None
 
-    def arranged(quantize: Quantize) -> list[Tensor]:
+    def quantize_all(quantize: Quantize) -> list[Tensor]:
         return compensated(coefficients, steps, corrections, quantize)
 
     if model.rate_weight == 0:
-        return arranged(rounded(steps))
-    return in_turn(
-        arranged,
+        return quantize_all(rounded(steps))
+    return trellis_rounds(
+        quantize_all,
         steps,
         [torch.from_numpy(s) for s in model.conditional()],
         model.rate_weight,
@@ -71,8 +71,8 @@ def rdo_indices(
     )
 
 
-def in_turn(
-    arranged: Callable[[Quantize], list[Tensor]],
+def trellis_rounds(
+    quantize_all: Callable[[Quantize], list[Tensor]],
     steps: Sequence[Tensor],
     weights: Sequence[Tensor],
     rate_weight: float,
@@ -81,20 +81,23 @@ def in_turn(
     subsampling: str,
     block_weights: Sequence[Tensor | None] = (None, None, None),
 ) -> list[Tensor]:
-    """Huffman codes of plain rounding, the best indices under them, and both once more.
+    """Huffman codes of plain rounding, the trellis's indices under them, and both once more.
 
     Args:
-        arranged: quantizes all components, with a function for one.
+        quantize_all: all components to their indices, by a function that quantizes one.
         steps: (8, 8) of each component.
         weights: (8, 8) or (..., 8, 8) of each component, w ≥ 0 of the squared error.
         rate_weight: λ ≥ 0, of a bit.
         size: (height, width) of the image in pixels.
         subsampling: of the components.
         block_weights: (...,) of each component's blocks, ≥ 0, that its weights are multiplied by.
+
+    Returns:
+        int16 indices of each component.
     """
-    indices = arranged(rounded(steps))
+    indices = quantize_all(rounded(steps))
     for _ in range(_ROUNDS):
-        lengths = ac_code_lengths(indices, size, subsampling)
+        lengths = _ac_code_lengths(indices, size, subsampling)
 
         def decide(component: int, z: Tensor, lengths: Sequence[Tensor] = lengths) -> Tensor:
             weight, factors = weights[component], block_weights[component]
@@ -107,7 +110,7 @@ def in_turn(
                 block_weights=None if factors is None else factors.reshape(-1),
             ).reshape(z.shape)
 
-        indices = arranged(decide)
+        indices = quantize_all(decide)
     return indices
 
 
@@ -166,7 +169,7 @@ def _block_weights(coefficients: Sequence[Tensor], model: Distortion) -> list[Te
     return [adaptive_avg_pool2d(luma[None, None], shape)[0, 0] for shape in shapes]
 
 
-def ac_code_lengths(
+def _ac_code_lengths(
     indices: Sequence[Tensor], size: tuple[int, int], subsampling: str
 ) -> tuple[Tensor, Tensor]:
     """Lengths of the optimal AC codes of luma and of chroma for one image, (256,) each."""

@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any
 
 
-def read_text(path: Path, name: str | os.PathLike[str], limit: int) -> str:
-    """The text of a file of at most `limit` bytes; `name` is what errors call it.
+def read_text(path: Path, name: str | os.PathLike[str], kind: str, limit: int) -> str:
+    """The text of a file.
+
+    Args:
+        path: of the file.
+        name: what errors call it.
+        kind: what it should be: "preset", "ladder" or "preset or ladder".
+        limit: the most bytes that are read.
 
     Raises:
         ValueError: it cannot be read, is larger, or is not UTF-8 text.
@@ -21,11 +27,11 @@ def read_text(path: Path, name: str | os.PathLike[str], limit: int) -> str:
     except OSError as error:
         raise ValueError(f"{name} cannot be read: {error.strerror}") from None
     if len(data) > limit:
-        raise ValueError(f"{name} is not a preset: it is larger than {limit} bytes")
+        raise ValueError(f"{name} is not a {kind}: it is larger than {limit} bytes")
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise ValueError(f"{name} is not a preset: it is not UTF-8 text") from None
+        raise ValueError(f"{name} is not a {kind}: it is not UTF-8 text") from None
 
 
 def parse(
@@ -56,8 +62,7 @@ def parse(
     if not isinstance(body, dict) or body.get("format") != f"softjpeg-{kind}":
         raise ValueError(f'{name} is not a {kind}: "format" is not "softjpeg-{kind}"')
     if body.get("version") != version:
-        found = body.get("version")
-        raise ValueError(f"{name}: version must be {version}, got {found!r}")
+        raise ValueError(f"{name}: version must be {version}, got {body.get('version')!r}")
     if missing := sorted(fields - body.keys()):
         raise ValueError(f"{name}: {missing[0]} is missing")
     if unknown := sorted(body.keys() - fields - optional):

@@ -16,7 +16,7 @@ from PIL import Image
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
 from softjpeg.codec.image import encode
 from softjpeg.common.files import write_atomically
-from softjpeg.common.image_set import find_images, read_image, relative_name
+from softjpeg.common.image_files import find_images, read_image, relative_name
 from softjpeg.common.progress import track
 from softjpeg.corpus.manifest import Manifest, Record, sha256
 from softjpeg.presets.preset import Preset
@@ -198,7 +198,7 @@ def read_upright(path: Path) -> Image.Image:
     """An image file as upright 8-bit RGB, or as gray ("L") where the file is gray.
 
     Raises:
-        ValueError: as for `softjpeg.common.image_set.read_image`.
+        ValueError: as for `softjpeg.common.image_files.read_image`.
     """
     image = read_image(path)
     with Image.open(path) as file:

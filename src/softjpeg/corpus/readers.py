@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from softjpeg.codec.closed_loop.judge import Answers, Views, answers, view
+from softjpeg.codec.file_sizes import equal_size_quality
 from softjpeg.codec.image import decode, encode
 from softjpeg.corpus.folders import pool_of, read_upright
-from softjpeg.models.fidelity import cosine, kl, missing
+from softjpeg.models.fidelity import agree, cosine, kl
 from softjpeg.models.network import Network
 from softjpeg.presets.preset import Preset
 
@@ -107,7 +107,7 @@ def equal_bytes_quality(pairs: Sequence[Pair], pool: Executor) -> tuple[int, flo
         tables = Preset.from_quality(quality)
         return sum(pool.map(lambda pair: len(encode(read_upright(pair[0]), tables)), pairs))
 
-    quality = 1 + bisect_left(range(1, 100), wanted, key=total)
+    quality = equal_size_quality(wanted, total)
     return quality, total(quality) / wanted
 
 
@@ -132,7 +132,7 @@ def readings_table(readings: Sequence[Reading]) -> Table:
 def _compare(found: Answers, wanted: Answers) -> list[tuple[float, float]]:
     """(agreement, distance) of each network's answer from its answer for the image."""
     return [
-        (float(missing(a[None], b[None]) == 0), float(kl(a[None], b[None])))
+        (float(agree(a[None], b[None])), float(kl(a[None], b[None])))
         if b.ndim == 1
         else (math.nan, float(cosine(a[None], b[None])))
         for a, b in zip(found, wanted, strict=True)

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.common.progress import track
 from softjpeg.evaluation.encoders import Encoder
 from softjpeg.evaluation.points import PerImage, RatePoint
 from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.jpeg.subsampling import subsampling_name
+from softjpeg.models.fidelity import agree, cosine, kl
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
-
-_SAMPLING = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
 
 
 def judge(
@@ -95,7 +95,7 @@ def judge(
 class _Files:
     """What is known of one encoder's files so far."""
 
-    pixels: int = 0
+    shape: tuple[int, ...] = ()
     bytes: list[float] = field(default_factory=list)
     scan_bytes: list[float] = field(default_factory=list)
     subsampling: str = ""
@@ -103,12 +103,12 @@ class _Files:
 
 def _uncompressed(images: Tensor) -> _Files:
     size = [float(images[0].numel())] * len(images)
-    return _Files(images.shape[-1] * images.shape[-2], size, size, "4:4:4")
+    return _Files(images[0].shape, size, size, "4:4:4")
 
 
 def _decoded(encoder: Encoder, images: Tensor, batch_size: int, files: _Files) -> Iterator[Tensor]:
     """The images as their files show them, (B, 3, H, W) uint8; notes what the files weigh."""
-    files.pixels = images.shape[-1] * images.shape[-2]
+    files.shape = images[0].shape
     for start in range(0, len(images), batch_size):
         shown = []
         for i, image in enumerate(images[start : start + batch_size], start):
@@ -131,11 +131,8 @@ def _decoded(encoder: Encoder, images: Tensor, batch_size: int, files: _Files) -
 
 
 def _subsampling(picture: Image.Image) -> str:
-    layer = picture.layer  # type: ignore[attr-defined]
-    if len(layer) == 1:
-        return "gray"
-    (h, v), (ch, cv) = layer[0][1:3], layer[1][1:3]
-    return _SAMPLING.get((h // ch, v // cv), f"{h}x{v},{ch}x{cv}")
+    layers = picture.layer  # type: ignore[attr-defined]
+    return subsampling_name([(h, v) for _, h, v, _ in layers])
 
 
 def _point(
@@ -146,18 +143,13 @@ def _point(
     original: Tensor,
     labels: Tensor | None,
 ) -> RatePoint:
-    right = answers.argmax(-1)
-    logs = answers.double().log_softmax(-1), original.double().log_softmax(-1)
-    # Rounding may leave a KL of 0 a hair below it; NaN stays NaN.
-    kl = F.kl_div(*logs, reduction="none", log_target=True).sum(-1).clamp(min=0)
-    cosine = 1 - F.cosine_similarity(answers.double(), original.double(), dim=-1)
     each = PerImage(
         bytes=np.array(files.bytes, dtype=float),
         scan_bytes=np.array(files.scan_bytes, dtype=float),
-        agree=_array(right == original.argmax(-1)),
-        kl=_array(kl),
-        cosine=_array(cosine.clamp(min=0)),
-        correct=None if labels is None else _array(right == labels.cpu()),
+        agree=_array(agree(answers, original)),
+        kl=_array(kl(answers, original)),
+        cosine=_array(cosine(answers, original)),
+        correct=None if labels is None else _array(answers.argmax(-1) == labels.cpu()),
     )
     bytes_per_file = float(each.bytes.mean())
     return RatePoint(
@@ -165,8 +157,8 @@ def _point(
         mode="none" if name == "uncompressed" else "other",
         subsampling=files.subsampling,
         bytes_per_file=bytes_per_file,
-        bpp=8 * bytes_per_file / files.pixels,
-        scan_bpp=8 * float(each.scan_bytes.mean()) / files.pixels,
+        bpp=bits_per_pixel(bytes_per_file, files.shape),
+        scan_bpp=bits_per_pixel(float(each.scan_bytes.mean()), files.shape),
         top1=None if each.correct is None else float(each.correct.mean()),
         agreement=float(each.agree.mean()),
         kl=float(each.kl.mean()),

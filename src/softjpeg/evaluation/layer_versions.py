@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.common.files import write_atomically
 from softjpeg.common.image_set import from_image
 from softjpeg.common.progress import track
@@ -192,9 +193,8 @@ def _real(
             shown[i] = from_image(file)
     without = copy.deepcopy(network)
     bypass(without)
-    bpp = 8 * size / (len(images) * images.shape[-2] * images.shape[-1])
     answers = _answers(without, shown, batch_size)
-    return _version("real JPEG", answers, trained, labels, bpp)
+    return _version("real JPEG", answers, trained, labels, bits_per_pixel(size, images))
 
 
 @torch.no_grad()

@@ -87,29 +87,11 @@ def at_equal_bpp(reference: Sequence[RatePoint], bpp: float, field: str) -> floa
     >>> round(at_equal_bpp([low, high], 1.5, "top1"), 3)
     0.6
     """
-    return _interpolate([(p.bpp, getattr(p, field)) for p in reference], bpp)
-
-
-def at_equal_kl(reference: Sequence[RatePoint], kl: float, field: str = "bpp") -> float:
-    """The rate (`field` "bpp" or "scan_bpp") of the reference at a KL, log-log between points.
-
-    Returns:
-        NaN where `kl` is outside the reference's range.
-
-    >>> low = RatePoint("a", "default", "4:2:0", 1, 1.0, 0.9, None, 0.5, 0.4)
-    >>> high = RatePoint("b", "default", "4:2:0", 1, 4.0, 1.9, None, 0.7, 0.1)
-    >>> round(at_equal_kl([low, high], 0.2), 3)
-    2.0
-    """
-    pairs = [(math.log(p.kl), math.log(getattr(p, field))) for p in reference if p.kl > 0]
-    return math.exp(_interpolate(pairs, math.log(kl))) if kl > 0 else math.nan
-
-
-def _interpolate(pairs: Sequence[tuple[float, float | None]], x: float) -> float:
-    known = sorted((a, b) for a, b in pairs if b is not None)
-    for (x0, y0), (x1, y1) in pairwise(known):
-        if x0 <= x <= x1:
-            return y0 if x1 == x0 else y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    pairs = [(p.bpp, getattr(p, field)) for p in reference]
+    for (x0, y0), (x1, y1) in pairwise(sorted((x, y) for x, y in pairs if y is not None)):
+        if x0 <= bpp <= x1:
+            value: float = y0 if x1 == x0 else y0 + (y1 - y0) * (bpp - x0) / (x1 - x0)
+            return value
     return math.nan
 
 

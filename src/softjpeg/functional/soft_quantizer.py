@@ -155,14 +155,20 @@ def _moments(
     return c, moments
 
 
-def reach(hardness: Tensor) -> int:
+def reach(hardness: Tensor, spare: int = 2) -> int:
     """The largest \\|k\\| with a weight that float32 can see, for the softest entry of a table.
 
-    >>> reach(torch.tensor([20.0, 3.0]))
-    4
+    Against the nearest two indices, one at distance k has the weight ``exp(-k(k - 1)h)`` at most.
+
+    Args:
+        hardness: h = αq² > 0, any shape.
+        spare: added to it: weights that are too small one by one add up where h is small.
+
+    >>> reach(torch.tensor([20.0, 3.0])), reach(torch.tensor(3.0), spare=0)
+    (4, 2)
     """
     softest = max(float(hardness.detach().amin()), 1e-6)
-    return math.ceil(0.5 + math.sqrt(17 / softest)) + 1
+    return math.ceil((math.sqrt(1 + 68 / softest) - 1) / 2) + spare
 
 
 def _full_lattice(c: Tensor, r: Tensor, q: Tensor, alpha: Tensor, all_moments: bool) -> Moments:

@@ -14,12 +14,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from softjpeg.jpeg import markers
+from softjpeg.jpeg.definitions import defined_tables
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, HuffmanTable, optimal_table
 from softjpeg.jpeg.entropy.symbols import Ints
 from softjpeg.jpeg.entropy.table_sharing import TableSharing
 from softjpeg.jpeg.frame import Frame
 from softjpeg.jpeg.markers import Segment, segments
-from softjpeg.jpeg.reader import read_frame, read_tables
+from softjpeg.jpeg.reader import read_frame
 from softjpeg.jpeg.tables import Table
 from softjpeg.jpeg.writer import distinct_tables, frame_tokens, write_scan
 
@@ -99,7 +100,7 @@ def abbreviate(data: bytes, tables: bytes) -> bytes:
         ValueError: one of them cannot be read, or they do not fit together.
     """
     frame = _read_plain_frame(data)
-    quantization, huffman = read_tables(_segments_of_tables(tables))
+    quantization, huffman = defined_tables(_segments_of_tables(tables))
     own: dict[int, Table] = {}
     table_of = []
     for table in frame.tables:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from softjpeg.jpeg.definitions import (
+    FrameHeader,
+    read_frame_header,
+    read_huffman_tables,
+    read_quantization_tables,
+    require,
+)
 from softjpeg.jpeg.entropy.decoding import decode_scan
-from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable
+from softjpeg.jpeg.entropy.huffman import HuffmanTable
 from softjpeg.jpeg.entropy.layout import scan_layout
 from softjpeg.jpeg.entropy.limits import Coefficients
 from softjpeg.jpeg.frame import Frame
 from softjpeg.jpeg.markers import Segment, segments
-from softjpeg.jpeg.subsampling import SUBSAMPLINGS
-from softjpeg.jpeg.tables import Table, from_zigzag
-
-_UNREADABLE = {2: "progressive", 3: "lossless", 5: "hierarchical", 6: "hierarchical"}
-_UNREADABLE |= {7: "hierarchical"} | {9 + n: "arithmetic-coded" for n in range(7)}
+from softjpeg.jpeg.subsampling import SUBSAMPLINGS, Subsampling, subsampling_name
+from softjpeg.jpeg.tables import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,27 +36,20 @@ class JPEGCoefficients:
     """Per component its quantization table (8, 8), int64."""
     size: tuple[int, int]
     """(height, width) in pixels."""
-    subsampling: str
+    subsampling: Subsampling
     """"4:4:4", "4:2:2" or "4:2:0"; "4:4:4" for gray."""
     restart_interval: int
     """In MCUs; 0 = off."""
-
-
-class _FrameHeader(NamedTuple):
-    size: tuple[int, int]
-    identifiers: tuple[int, ...]
-    factors: tuple[tuple[int, int], ...]
-    table_of: tuple[int, ...]
 
 
 @dataclass
 class _Decoder:
     """What the segments so far have defined."""
 
-    frame: _FrameHeader | None = None
+    frame: FrameHeader | None = None
     restart_interval: int = 0
     quantization: dict[int, Table] = field(default_factory=dict)
-    huffman: dict[int, HuffmanTable] = field(default_factory=dict)
+    huffman: dict[tuple[bool, int], HuffmanTable] = field(default_factory=dict)
     planes: dict[int, Coefficients] = field(default_factory=dict)
     tables: dict[int, Table] = field(default_factory=dict)
 
@@ -81,7 +77,7 @@ def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
     pieces = segments(data)
     for piece in pieces:
         if piece.name.startswith("SOF"):
-            header = _read_frame_header(piece)
+            header = read_frame_header(piece)
             if len(header.factors) not in (1, 3):
                 raise ValueError(
                     f"data has {len(header.factors)} components; only gray (1) and colour (3) "
@@ -108,15 +104,15 @@ def read_frame(pieces: Sequence[Segment]) -> Frame:
     scan_header = b""
     for piece in pieces:
         if piece.name == "DQT":
-            _read_quantization_tables(piece.payload, state)
+            state.quantization |= read_quantization_tables(piece.payload)
         elif piece.name == "DHT":
-            _read_huffman_tables(piece.payload, state)
+            state.huffman |= read_huffman_tables(piece.payload)
         elif piece.name == "DRI":
-            _require(len(piece.payload) == 2, f"DRI has {len(piece.payload)} bytes, not 2")
+            require(len(piece.payload) == 2, f"DRI has {len(piece.payload)} bytes, not 2")
             state.restart_interval = int.from_bytes(piece.payload, "big")
         elif piece.name.startswith("SOF"):
-            _require(state.frame is None, "there are two frame headers")
-            state.frame = _read_frame_header(piece)
+            require(state.frame is None, "there are two frame headers")
+            state.frame = read_frame_header(piece)
         elif piece.name == "SOS":
             scan_header = piece.payload
         elif piece.name == "scan":
@@ -137,88 +133,10 @@ def read_frame(pieces: Sequence[Segment]) -> Frame:
     )
 
 
-def read_tables(
-    pieces: Sequence[Segment],
-) -> tuple[dict[int, Table], dict[tuple[bool, int], HuffmanTable]]:
-    """The tables that segments define: DQT by destination, DHT by (is AC, destination).
-
-    Raises:
-        ValueError: a corrupt segment.
-    """
-    state = _Decoder()
-    for piece in pieces:
-        if piece.name == "DQT":
-            _read_quantization_tables(piece.payload, state)
-        elif piece.name == "DHT":
-            _read_huffman_tables(piece.payload, state)
-    return state.quantization, {
-        (key >= 16, key & 15): table for key, table in state.huffman.items()
-    }
-
-
-def _require(condition: bool, problem: str) -> None:
-    if not condition:
-        raise ValueError(f"data is corrupt: {problem}")
-
-
-def _read_quantization_tables(payload: bytes, state: _Decoder) -> None:
-    while payload:
-        precision, destination = payload[0] >> 4, payload[0] & 15
-        _require(precision < 2 and destination < 4, f"DQT starts with {payload[0]:02X}")
-        end = 1 + 64 * (precision + 1)
-        _require(len(payload) >= end, "DQT ends inside a table")
-        values = np.frombuffer(payload[1:end], dtype=">u2" if precision else np.uint8)
-        state.quantization[destination] = from_zigzag(values.tolist())
-        payload = payload[end:]
-
-
-def _read_huffman_tables(payload: bytes, state: _Decoder) -> None:
-    while payload:
-        _require(payload[0] >> 4 < 2 and payload[0] & 15 < 4, f"DHT starts with {payload[0]:02X}")
-        bits = tuple(payload[1 : 1 + MAX_CODE_LENGTH])
-        end = 1 + MAX_CODE_LENGTH + sum(bits)
-        _require(len(payload) >= end, "DHT ends inside a table")
-        values = tuple(payload[1 + MAX_CODE_LENGTH : end])
-        room = sum(count << MAX_CODE_LENGTH - length for length, count in enumerate(bits, 1))
-        _require(room <= 1 << MAX_CODE_LENGTH, "DHT has more codes than fit their lengths")
-        _require(len(set(values)) == len(values), "DHT has two codes for one symbol")
-        is_ac = payload[0] >> 4
-        _require(bool(is_ac) or max(values, default=0) < 16, "DHT has a DC symbol above 15")
-        state.huffman[payload[0]] = HuffmanTable(bits, values)
-        payload = payload[end:]
-
-
-def _read_frame_header(piece: Segment) -> _FrameHeader:
-    kind, payload = int(piece.name[3:]), piece.payload
-    if kind in _UNREADABLE:
-        raise ValueError(
-            f"data is a {_UNREADABLE[kind]} JPEG (SOF{kind}); only sequential Huffman-coded JPEG "
-            "can be read"
-        )
-    _require(len(payload) >= 6 and len(payload) == 6 + 3 * payload[5], "SOF has a wrong length")
-    precision, count = payload[0], payload[5]
-    size = (int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big"))
-    if precision != 8:
-        raise ValueError(f"data is a {precision}-bit JPEG; only 8 bits per sample can be read")
-    _require(1 <= count <= 4, f"it has {count} components")
-    _require(min(size) > 0, f"the image size is {size}")
-    identifiers = tuple(payload[6::3])
-    factors = tuple((value >> 4, value & 15) for value in payload[7::3])
-    _require(len(set(identifiers)) == count, "two components have the same identifier")
-    _require(
-        all(1 <= factor <= 4 for pair in factors for factor in pair),
-        f"the sampling factors are {factors}",
-    )
-    return _FrameHeader(size, identifiers, factors, tuple(payload[8::3]))
-
-
-def _subsampling(factors: Sequence[tuple[int, int]]) -> str:
-    if len(factors) == 1:
-        return "4:4:4"
-    for name, (h, v) in SUBSAMPLINGS.items():
-        # Only ratios count: some encoders write 4:2:2 as 2x2, 1x2, 1x2.
-        if all((own_h * h, own_v * v) == tuple(factors[0]) for own_h, own_v in factors[1:]):
-            return name
+def _subsampling(factors: Sequence[tuple[int, int]]) -> Subsampling:
+    name = "4:4:4" if len(factors) == 1 else subsampling_name(factors)
+    if name in SUBSAMPLINGS:
+        return name
     raise ValueError(
         f"data has sampling factors {tuple(factors)}; only {', '.join(SUBSAMPLINGS)} can be read"
     )
@@ -228,23 +146,23 @@ def _read_scan(header: bytes, data: bytes, state: _Decoder) -> None:
     frame = state.frame
     if frame is None:
         raise ValueError("data is corrupt: SOS comes before SOF")
-    _require(len(header) > 0 and len(header) == 4 + 2 * header[0], "SOS has a wrong length")
-    _require(header[0] > 0, "SOS names no component")
+    require(len(header) > 0 and len(header) == 4 + 2 * header[0], "SOS has a wrong length")
+    require(header[0] > 0, "SOS names no component")
     members = []
     tables = []
     for identifier, selector in zip(header[1:-3:2], header[2:-3:2], strict=True):
-        _require(identifier in frame.identifiers, f"SOS names an unknown component {identifier}")
+        require(identifier in frame.identifiers, f"SOS names an unknown component {identifier}")
         member = frame.identifiers.index(identifier)
-        _require(
+        require(
             member not in members and member not in state.planes,
             f"component {identifier} is sent twice",
         )
         dc, ac, quantization = selector >> 4, selector & 15, frame.table_of[member]
-        _require(dc in state.huffman, f"DC Huffman table {dc} is not defined")
-        _require(16 | ac in state.huffman, f"AC Huffman table {ac} is not defined")
-        _require(quantization in state.quantization, f"DQT {quantization} is not defined")
+        require((False, dc) in state.huffman, f"DC Huffman table {dc} is not defined")
+        require((True, ac) in state.huffman, f"AC Huffman table {ac} is not defined")
+        require(quantization in state.quantization, f"DQT {quantization} is not defined")
         members.append(member)
-        tables.append((state.huffman[dc], state.huffman[16 | ac]))
+        tables.append((state.huffman[False, dc], state.huffman[True, ac]))
         state.tables[member] = state.quantization[quantization]
     layout = scan_layout(frame.size, frame.factors, members)
     planes = decode_scan(data, layout, tables, state.restart_interval)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from softjpeg.models.fidelity import cosine_distance
 from softjpeg.models.inference import Loss
 
 
@@ -18,7 +19,7 @@ def cosine_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     >>> cosine_loss(torch.eye(2), torch.eye(2)).item()
     0.0
     """
-    return (1 - F.cosine_similarity(outputs.flatten(1), targets.flatten(1))).mean()
+    return cosine_distance(outputs, targets).mean()
 
 
 def mse_loss(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from softjpeg.jpeg.subsampling import SUBSAMPLINGS
+from softjpeg.jpeg.subsampling import SUBSAMPLINGS, Subsampling
 from softjpeg.learning.checkpoint import State, Verdict
 from softjpeg.learning.rate_control import RateControl
 from softjpeg.learning.schedule import Run, Stage, run_stages
 from softjpeg.learning.task import Task
 
-Chosen = tuple[Task, RateControl, Run, list[Stage], State, dict[str, float]]
+Chosen = tuple[Task, RateControl, Run, list[Stage], State, dict[Subsampling, float]]
 
 
 def choose_subsampling(
@@ -36,9 +36,9 @@ def choose_subsampling(
     choosing = replace(run, goal=(*run.goal, "choice of subsampling"))
     tasks = {name: task.with_subsampling(name) for name in SUBSAMPLINGS}
     controls = {name: RateControl(task.images, name, rate_weight) for name in SUBSAMPLINGS}
-    states: dict[str, State] = {}
+    states: dict[Subsampling, State] = {}
 
-    def go_on(names: Sequence[str], stages: Sequence[Stage], step: str) -> None:
+    def go_on(names: Sequence[Subsampling], stages: Sequence[Stage], step: str) -> None:
         for name in names:
             # Files of its own for each step: what was chosen by must not change as a run goes on.
             own = replace(choosing, checkpoint=_beside(run.checkpoint, f"{step}.{name}"))

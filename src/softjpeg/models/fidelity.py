@@ -1,4 +1,4 @@
-"""When a file still says the same to a network: a measure of its answer, and the limit of it."""
+"""How far two answers of a network are apart, and how far a file's may be from its image's."""
 
 from __future__ import annotations
 
@@ -65,6 +65,16 @@ def parse_fidelity(text: str) -> Fidelity:
     return Fidelity(text, kl if name == "kl" else cosine, limit)
 
 
+def agree(outputs: Tensor, originals: Tensor) -> Tensor:
+    """Whether both have the same best class, (B,); of equal scores the first class is the best.
+
+    >>> import torch
+    >>> agree(torch.tensor([[1.0, 1.0], [0.0, 1.0]]), torch.tensor([[3.0, 1.0], [3.0, 1.0]]))
+    tensor([ True, False])
+    """
+    return outputs.argmax(-1) == originals.argmax(-1)
+
+
 def missing(outputs: Tensor, originals: Tensor, k: int = 1) -> Tensor:
     """How many of the k best classes of the originals are not among the outputs' k best.
 
@@ -100,9 +110,19 @@ def kl(outputs: Tensor, originals: Tensor) -> Tensor:
     0.6931
     """
     _check_classes(originals)
-    logs = outputs.double().log_softmax(-1), originals.double().log_softmax(-1)
     # Rounding may leave a KL of 0 a hair below it.
-    return F.kl_div(*logs, reduction="none", log_target=True).sum(-1).clamp(min=0)
+    return kl_terms(outputs.double(), originals.double()).sum(-1).clamp(min=0)
+
+
+def kl_terms(outputs: Tensor, originals: Tensor) -> Tensor:
+    """``p log(p/p̂)`` of every class, which adds up to the KL divergence, in their precision.
+
+    >>> import torch
+    >>> kl_terms(torch.zeros(1, 4), torch.zeros(1, 4)).tolist()
+    [[0.0, 0.0, 0.0, 0.0]]
+    """
+    logs = outputs.log_softmax(-1), originals.log_softmax(-1)
+    return F.kl_div(*logs, reduction="none", log_target=True)
 
 
 def cosine(outputs: Tensor, originals: Tensor) -> Tensor:
@@ -112,9 +132,17 @@ def cosine(outputs: Tensor, originals: Tensor) -> Tensor:
     >>> cosine(torch.tensor([[0.0, 2]]), torch.tensor([[3.0, 3]])).item().__round__(4)
     0.2929
     """
-    return 1 - F.cosine_similarity(
-        outputs.double().flatten(1), originals.double().flatten(1)
-    ).clamp(-1, 1)
+    return cosine_distance(outputs.double(), originals.double()).clamp(0, 2)
+
+
+def cosine_distance(outputs: Tensor, originals: Tensor) -> Tensor:
+    """The same in their precision, which may leave it a hair beyond its ends, as losses need it.
+
+    >>> import torch
+    >>> cosine_distance(torch.eye(2), torch.eye(2).flip(0)).tolist()
+    [1.0, 1.0]
+    """
+    return 1 - F.cosine_similarity(outputs.flatten(1), originals.flatten(1))
 
 
 def _order(scores: Tensor) -> Tensor:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.common.scratch import scratch_tensor
 from softjpeg.functional.cpmf import sample_index
 from softjpeg.functional.transform import coefficients_to_image
+from softjpeg.models.fidelity import kl_terms
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """From (outputs, targets) of a batch to the mean over it."""
@@ -22,8 +22,7 @@ def kl_loss(outputs: Tensor, original: Tensor) -> Tensor:
     >>> kl_loss(torch.zeros(2, 5), torch.zeros(2, 5)).item()
     0.0
     """
-    logs = outputs.log_softmax(-1), original.log_softmax(-1)
-    return F.kl_div(*logs, reduction="batchmean", log_target=True)
+    return kl_terms(outputs, original).sum() / len(outputs)
 
 
 def recompressed(

@@ -16,8 +16,12 @@ def built_in() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_FOLDER.glob("*.json"))}
 
 
-def built_in_text(spec: str | os.PathLike[str]) -> tuple[str, str]:
+def built_in_text(spec: str | os.PathLike[str], kind: str = "preset or ladder") -> tuple[str, str]:
     """The text of a preset's or ladder's file, or of a built-in one, and the name for errors.
+
+    Args:
+        spec: a file, or the name of a built-in one.
+        kind: what it should be, for errors.
 
     Raises:
         ValueError: no such file or name, or it cannot be read, or is over 8 MiB.
@@ -29,4 +33,4 @@ def built_in_text(spec: str | os.PathLike[str]) -> tuple[str, str]:
             names = ", ".join(known) or "none yet"
             raise ValueError(f"{spec} is neither a file nor a built-in preset ({names})")
         path = known[str(spec)]
-    return read_text(path, spec, _MAX_BYTES), os.fspath(spec)
+    return read_text(path, spec, kind, _MAX_BYTES), os.fspath(spec)

@@ -1,8 +1,8 @@
 """`Ladder`: presets over rate, so that one number from 1 to 100 says how large files are.
 
 Quality q means the size that default JPEG has at its quality q, when coefficients are rounded (mode
-"hard"). Both ends are libjpeg's own, where
-there is nothing left to learn: all steps 255 at quality 1, all steps 1 at quality 100.
+"hard"). Both ends are libjpeg's own, where there is nothing left to learn: all steps 255 at quality
+1, all steps 1 at quality 100.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class Ladder:
         if not lowest <= bpp <= highest:
             reach = f"from {lowest:.3f} to {highest:.3f}"
             raise ValueError(f"bpp must be {reach} on this ladder, got {bpp}")
-        found = self.at_position(self._position(bpp))
-        return replace(found, provenance={**self.provenance, "bpp": round(bpp, 4)})
+        preset = self.at_position(self._position(bpp))
+        return replace(preset, provenance={**self.provenance, "bpp": round(bpp, 4)})
 
     def _position(self, bpp: float) -> float:
         positions, rates = zip(*self.bpp, strict=True)
@@ -203,7 +203,7 @@ class Ladder:
         Raises:
             ValueError: no such file or name, or it is no ladder.
         """
-        return cls.from_json(*built_in_text(spec))
+        return cls.from_json(*built_in_text(spec, "ladder"))
 
 
 def _with_steps(rung: Preset, tables: Mapping[str, Any]) -> Distortion | None:
@@ -233,34 +233,3 @@ def _curve(name: str, points: Any, ends: tuple[float, float]) -> Curve:
             f"{name} must go from {ends[0]} to {ends[1]}, got {array[0, 0]:g} to {array[-1, 0]:g}"
         )
     return tuple((float(x), float(rate)) for x, rate in array)
-
-
-def load_preset(spec: str | os.PathLike[str], quality: float | None = None) -> Preset:
-    """A preset, or a ladder's preset at a quality.
-
-    Args:
-        spec: a preset's or ladder's file, or the name of a built-in one.
-        quality: 1..100, for a ladder and only for one.
-
-    Raises:
-        ValueError: no such file or name, not a preset, or a quality too few or too many.
-    """
-    loaded = load(spec)
-    if isinstance(loaded, Preset):
-        if quality is not None:
-            raise ValueError(f"{spec} is one preset, which has no quality {quality} to choose")
-        return loaded
-    if quality is None:
-        raise ValueError(f"{spec} is a ladder of presets: choose a quality from 1 to 100")
-    return loaded.at(quality)
-
-
-def load(spec: str | os.PathLike[str]) -> Preset | Ladder:
-    """Whichever of both a file or a built-in name holds.
-
-    Raises:
-        ValueError: no such file or name, or it is neither.
-    """
-    text, name = built_in_text(spec)
-    kind: type[Preset | Ladder] = Ladder if f'"{FORMAT}"' in text[:200] else Preset
-    return kind.from_json(text, name)

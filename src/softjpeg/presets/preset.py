@@ -15,7 +15,8 @@ import numpy.typing as npt
 from softjpeg.common.files import write_atomically
 from softjpeg.common.versioned_json import parse, read_text
 from softjpeg.jpeg.subsampling import luma_factors
-from softjpeg.jpeg.tables import EXPORTS, Table, quality_tables, validate_table
+from softjpeg.jpeg.table_formats import EXPORTS
+from softjpeg.jpeg.tables import Table, quality_tables, validate_table
 from softjpeg.presets.distortion_model import Distortion
 
 FORMAT = "softjpeg-preset"
@@ -118,7 +119,7 @@ class Preset:
         Raises:
             ValueError: the file cannot be read, is over 1 MiB or is not a preset.
         """
-        text = read_text(Path(path), path, _MAX_BYTES)
+        text = read_text(Path(path), path, "preset", _MAX_BYTES)
         return cls.from_json(text, name=os.fspath(path))
 
     def export(self, form: str) -> str:

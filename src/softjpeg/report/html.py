@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from softjpeg.evaluation.comparison import Comparison, compare, headline
 from softjpeg.evaluation.points import RatePoint
 from softjpeg.jpeg.tables import quality_tables
 from softjpeg.presets.preset import Preset
-from softjpeg.report.comparison import Comparison, compare, headline
 from softjpeg.report.heatmap import HeatMap, heat_map, log_share
 from softjpeg.report.page import render_template, report_extra
 from softjpeg.report.pictures import Picture

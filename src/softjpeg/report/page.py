@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
-from softjpeg.report.comparison import signed
+from softjpeg.evaluation.comparison import signed
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.evaluation.qualities import QualitySweep, through_jpeg
 from softjpeg.report.page import render_template, report_extra
 from softjpeg.report.pictures import png
@@ -66,12 +67,13 @@ def quality_page(
 
 def _rows(sweep: QualitySweep, images: Tensor) -> list[tuple[int, float, float]]:
     """Some of the qualities: (quality, top-1, bits per pixel)."""
-    top1, pixels = sweep.top1(), images.shape[-1] * images.shape[-2]
-    bpp = 8 * sweep.sizes.double().mean(0) / pixels
+    top1, sizes = sweep.top1(), sweep.sizes.double().mean(0).tolist()
     last = len(sweep.qualities) - 1
     count = min(_ROWS, last + 1)
     chosen = sorted({round(i * last / max(1, count - 1)) for i in range(count)})
-    return [(sweep.qualities[i], top1[i].item(), bpp[i].item()) for i in chosen]
+    return [
+        (sweep.qualities[i], top1[i].item(), bits_per_pixel(sizes[i], images[0])) for i in chosen
+    ]
 
 
 def _example(

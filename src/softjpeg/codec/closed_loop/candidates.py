@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from softjpeg.codec.image import encode
-from softjpeg.presets.ladder import load
+from softjpeg.presets.loading import load
 from softjpeg.presets.preset import Preset
 
 Encoder = Callable[[Any], bytes]

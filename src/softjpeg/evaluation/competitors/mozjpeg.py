@@ -17,7 +17,8 @@ from softjpeg.common.extras import import_extra
 from softjpeg.evaluation.competitors.competitor import Context
 from softjpeg.evaluation.encoders import Encoder, preset_encoder
 from softjpeg.jpeg.subsampling import luma_factors
-from softjpeg.jpeg.tables import Table, read_tables
+from softjpeg.jpeg.table_formats import read_tables
+from softjpeg.jpeg.tables import Table
 from softjpeg.presets.preset import Preset
 
 TUNINGS = ("psnr", "hvs-psnr", "ssim", "ms-ssim")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from softjpeg.codec.image import encode
+from softjpeg.codec.file_sizes import mean_bpp, rate_sample
 from softjpeg.presets.preset import Preset
 
 _IMAGES = 32
@@ -35,12 +35,6 @@ def scaled_preset(tables: tuple[Tensor, Tensor], scale: float, subsampling: str)
     return Preset(luma, chroma, subsampling=subsampling)
 
 
-def mean_bpp(images: Tensor, preset: Preset) -> float:
-    """Bits per pixel of whole files, images (N, 3, H, W) uint8."""
-    size = sum(len(encode(image, preset)) for image in images)
-    return 8 * size / (len(images) * images.shape[-1] * images.shape[-2])
-
-
 def at_bpp(
     family: Callable[[float], Preset], images: Tensor, target_bpp: float, low: float, high: float
 ) -> float:
@@ -58,7 +52,7 @@ def at_bpp(
     >>> at_bpp(flat, images, 1e-3, 1, 255)  # out of reach
     255
     """
-    sample = images[:: -(-len(images) // _IMAGES)]
+    sample = rate_sample(images, _IMAGES)
     tried = {x: mean_bpp(sample, family(x)) for x in (low, high)}
     if not tried[high] < target_bpp < tried[low]:
         return low if target_bpp >= tried[low] else high

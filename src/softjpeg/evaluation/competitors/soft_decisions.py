@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from softjpeg.codec.image import encode
-from softjpeg.codec.rdo import Quantize, in_turn
+from softjpeg.codec.rdo import Quantize, trellis_rounds
 from softjpeg.presets.preset import Preset
 
 
@@ -39,11 +39,13 @@ def soft_indices(
     rate_weight: float,
     size: tuple[int, int],
 ) -> list[Tensor]:
-    """Indices and Huffman codes found in turn: codes of plain rounding, indices under them, again.
+    """The indices, by the same rounds of trellis and Huffman codes as the mode "rdo".
 
     Args:
         coefficients: (Y, Cb, Cr), each (rows, columns, 8, 8), pixel scale.
-        preset, weights, rate_weight: as in `encode_soft`.
+        preset: tables and subsampling.
+        weights: (3, 8, 8) w ≥ 0 of Y, Cb, Cr.
+        rate_weight: λ ≥ 0, in weighted squared error per bit.
         size: (height, width) of the image in pixels.
 
     Returns:
@@ -51,9 +53,9 @@ def soft_indices(
     """
     steps = [torch.from_numpy(t).float() for t in (preset.luma, preset.chroma, preset.chroma)]
 
-    def each(quantize: Quantize) -> list[Tensor]:
+    def quantize_all(quantize: Quantize) -> list[Tensor]:
         return [quantize(component, z) for component, z in enumerate(coefficients)]
 
-    return in_turn(
-        each, steps, list(weights), rate_weight, size=size, subsampling=preset.subsampling
+    return trellis_rounds(
+        quantize_all, steps, list(weights), rate_weight, size=size, subsampling=preset.subsampling
     )

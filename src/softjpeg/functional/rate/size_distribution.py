@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from softjpeg.functional.cpmf import cpmf
+from softjpeg.functional.soft_quantizer import reach
 from softjpeg.jpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
 
 AC_SIZES, DC_SIZES = 11, 12
@@ -97,9 +98,5 @@ def _size(values: Tensor) -> Tensor:
 
 
 def _window(q: Tensor, alpha: Tensor) -> int:
-    """As many indices as float32 can see.
-
-    Against the nearest two, an index at distance k has the weight ``exp(-k(k - 1)h)`` at the most.
-    """
-    softest = max(float((alpha * q**2).detach().min()), 1e-6)
-    return 2 * math.ceil((math.sqrt(1 + 68 / softest) - 1) / 2) + 1
+    """As few indices as will do: pairs of them are gone through."""
+    return 2 * reach(alpha * q**2, spare=0) + 1

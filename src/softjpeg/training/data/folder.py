@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from softjpeg.common.image_set import SUFFIXES, find_images
+from softjpeg.common.image_files import SUFFIXES, find_images
 from softjpeg.training.data.split import FileSplit
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from softjpeg.common.files import write_atomically
-from softjpeg.common.image_set import SUFFIXES, read_image
+from softjpeg.common.image_files import SUFFIXES, read_image
 
 _MIXED = 16
 """How many shards are shuffled with each other: few enough that reading stays nearly sequential."""

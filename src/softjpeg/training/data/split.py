@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 from PIL import Image
 
-from softjpeg.common.image_set import read_image
+from softjpeg.common.image_files import read_image
 
 
 class Split(Protocol):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from softjpeg.evaluation.points import RatePoint, at_equal_bpp, at_equal_kl
+from softjpeg.evaluation import bd_rate as bd
+from softjpeg.evaluation.points import RatePoint, at_equal_bpp
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,8 +24,8 @@ class Comparison:
             none.
         agreement, top1, kl: default JPEG's at exactly the preset's rate, interpolated; NaN outside
             the measured rates, `top1` None without labels.
-        bytes_saved: share of default JPEG's bytes that the preset saves at equal KL; negative when
-            it needs more, NaN outside the measured KL.
+        bytes_saved: share of default JPEG's bytes that the preset saves at equal KL, as
+            `bd_rate.best_saving` has it; negative when it needs more, NaN outside the measured KL.
     """
 
     learned: RatePoint
@@ -46,6 +47,7 @@ def compare(points: Sequence[RatePoint]) -> list[Comparison]:
     ('default q 30', 0.25)
     """
     defaults = _best([p for p in points if p.mode == "default"])
+    reference = _curve(defaults)
     labelled = any(p.top1 is not None for p in points)
     comparisons = []
     for p in points:
@@ -59,7 +61,7 @@ def compare(points: Sequence[RatePoint]) -> list[Comparison]:
                 agreement=at_equal_bpp(defaults, p.bpp, "agreement"),
                 top1=at_equal_bpp(defaults, p.bpp, "top1") if labelled else None,
                 kl=at_equal_bpp(defaults, p.bpp, "kl"),
-                bytes_saved=1 - p.bpp / at_equal_kl(defaults, p.kl),
+                bytes_saved=float(bd.best_saving(_curve([p]), reference)[0]),
             )
         )
     return comparisons
@@ -129,6 +131,10 @@ def _best(defaults: list[RatePoint]) -> list[RatePoint]:
         for p in defaults
         if not any(o.bpp <= p.bpp and o.kl <= p.kl and o is not p for o in defaults)
     ]
+
+
+def _curve(points: Sequence[RatePoint]) -> bd.Curve:
+    return bd.front([p.bpp for p in points], bd.as_quality([p.kl for p in points], "kl"))
 
 
 def _percent(share: float | None) -> str:

@@ -1,0 +1,90 @@
+"""Image files: which ones a source names, and each as upright 8-bit RGB."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+def find_images(source: str | os.PathLike[str]) -> list[Path]:
+    """The sorted paths of the images that `source` names.
+
+    Args:
+        source: a folder (searched with its subfolders; hidden files are left out), one image, or a
+            text file with one path a line, relative to the text file's folder.
+
+    Raises:
+        ValueError: no such source, no images in it, or a listed file that does not exist.
+    """
+    source = Path(source)
+    if source.is_dir():
+        paths = [
+            Path(folder, name)
+            for folder, _, names in os.walk(source, followlinks=True)
+            for name in names
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    elif source.suffix.lower() in SUFFIXES and source.is_file():
+        return [source]
+    elif source.is_file():
+        paths = _listed_images(source)
+    else:
+        raise ValueError(f"images must be a file or a folder, but {source} does not exist")
+    if not paths:
+        raise ValueError(f"{source} holds no images ({' '.join(SUFFIXES)})")
+    return sorted(paths)
+
+
+def relative_name(path: Path, source: str | os.PathLike[str]) -> str:
+    """What an image of `find_images` is called: its path from the source's folder.
+
+    >>> relative_name(Path("photos/cats/a.png"), "photos/list.txt")
+    'cats/a.png'
+    """
+    root = Path(source) if Path(source).is_dir() else Path(source).parent
+    path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def read_image(path: str | os.PathLike[str]) -> Image.Image:
+    """An image file as upright 8-bit RGB.
+
+    Raises:
+        ValueError: the file cannot be read as an image, or holds 32-bit samples.
+    """
+    try:
+        with Image.open(path) as file:
+            image: Image.Image = ImageOps.exif_transpose(file)
+            if image.mode.startswith("I;16"):
+                # Pillow would clip 16-bit samples at 255.
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            if "transparency" in image.info:
+                # Pillow warns when a palette with transparency goes straight to RGB.
+                image = image.convert("RGBA")
+            if image.mode not in ("I", "F"):
+                return image.convert("RGB")
+    # Damaged files make Pillow raise OSError, SyntaxError, ValueError, struct.error and others.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+    raise ValueError(f"{path} holds 32-bit samples, which have no known range: save it as 8-bit")
+
+
+def _listed_images(file: Path) -> list[Path]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is neither an image nor a text file that lists some") from None
+    paths = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        path = file.parent / line.strip()
+        if not path.is_file():
+            raise ValueError(f"{file}, line {number}: {line.strip()} does not exist")
+        paths.append(path)
+    return paths

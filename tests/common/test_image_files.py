@@ -1,0 +1,20 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from softjpeg.common.image_files import read_image
+from softjpeg.common.image_set import from_image
+
+
+def test_every_mode_becomes_rgb(tmp_path):
+    file = tmp_path / "a.png"
+    for mode in ("1", "L", "LA", "RGB", "RGBA", "P"):
+        Image.new("RGB", (4, 4), "white").convert(mode).save(file)
+        assert from_image(read_image(file)).unique().tolist() == [255], mode
+    Image.fromarray(np.full((4, 4), 40000, dtype=np.uint16)).save(file)
+    assert from_image(read_image(file)).unique().tolist() == [40000 >> 8]
+    Image.new("P", (4, 4)).save(file, transparency=b"\x10")
+    assert read_image(file).mode == "RGB"
+    Image.new("F", (4, 4)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif holds 32-bit samples"):
+        read_image(tmp_path / "a.tif")
