@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from softjpeg.jpeg.subsampling import luma_factors
+from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.nn.table_quantizer import TableQuantizer, stack_tables
 
 
@@ -38,7 +38,7 @@ class JPEGLayer(TableQuantizer):
         luma: Any = None,
         chroma: Any = None,
         *,
-        subsampling: str = "4:4:4",
+        subsampling: Subsampling = "4:4:4",
         rounds: int = 1,
         rounding: bool = False,
         **settings: Any,
