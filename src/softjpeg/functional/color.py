@@ -140,6 +140,10 @@ def _triangle(x: Tensor, dim: int) -> Tensor:
 def replicate_to(plane: Tensor, height: int, width: int) -> Tensor:
     """Extend (..., H, W) to (..., height, width) by repeating the last row and column.
 
+    Args:
+        plane: (..., H, W) samples.
+        height, width: of the result, at least H and W.
+
     >>> replicate_to(torch.tensor([[1.0, 2.0]]), 2, 3).tolist()
     [[1.0, 2.0, 2.0], [1.0, 2.0, 2.0]]
     """
@@ -185,6 +189,12 @@ def merge_planes(
     planes: Sequence[Tensor], size: tuple[int, int], subsampling: str, *, rounding: bool = False
 ) -> Tensor:
     """Inverse of `split_planes`: level-shifted planes to RGB, cropped to `size`.
+
+    Args:
+        planes: (Y, Cb, Cr) or (Y,), each (..., 8·rows, 8·columns) in -128..127.
+        size: (height, width) of the image.
+        subsampling: that the planes were made with.
+        rounding: round and clamp samples and pixels as libjpeg's decoder does, straight-through.
 
     Returns:
         (..., 3, H, W), or (..., 1, H, W) of one plane; with `rounding` integers 0..255

@@ -27,6 +27,11 @@ def five_points(r: Tensor, q: Tensor, alpha: Tensor, *, all_moments: bool) -> Mo
     With ``s = w₁ + w₋₁``, ``g = tanh 2αqr`` and ``e = e^{-2h}``: ``w₁ - w₋₁ = gs``,
     ``w₂ - w₋₂ = ges²`` and ``w₂ + w₋₂ = es² - 2e²``, all relatively accurate down to r = 0.
 
+    Args:
+        r: residuals ``z - cq`` to the nearest index, any float shape.
+        q, alpha: steps > 0 and sharpness α > 0, broadcastable to r.
+        all_moments: (E k, Var k, Cov(k, (r/q - k)²)) instead of (E k,).
+
     >>> r, q = torch.tensor([0.0, 5.0]), torch.tensor(10.0)
     >>> [round(m, 6) for m in five_points(r, q, 1 / q, all_moments=False)[0].tolist()]
     [0.0, 0.5]
@@ -48,6 +53,11 @@ def five_points(r: Tensor, q: Tensor, alpha: Tensor, *, all_moments: bool) -> Mo
 
 def theta(r: Tensor, q: Tensor, alpha: Tensor, *, all_moments: bool) -> Moments:
     """Sum over all k: moments from log S; ∂S/∂h follows from the heat equation ``S_h = -S''/4h²``.
+
+    Args:
+        r: residuals ``z - cq`` to the nearest index, any float shape.
+        q, alpha: steps > 0 and sharpness α > 0, broadcastable to r.
+        all_moments: (E k, Var k, Cov(k, (r/q - k)²)) instead of (E k,).
 
     >>> theta(torch.tensor(3.0), torch.tensor(10.0), torch.tensor(1e-3), all_moments=False)
     (tensor(0.3000),)
@@ -82,6 +92,14 @@ def direct_sum(
     all_moments: bool,
 ) -> Moments:
     """Sum over \\|k\\| ≤ half, as far as c + k is within ±levels (None: any).
+
+    Args:
+        c: nearest indices, of r's shape.
+        r: residuals ``z - cq`` to the nearest index, any float shape.
+        q, alpha: steps > 0 and sharpness α > 0, broadcastable to r.
+        levels: L of the index set {-L..L}; None for all integers.
+        half: indices on each side of the nearest one.
+        all_moments: (E k, Var k, Cov(k, (r/q - k)²)) instead of (E k,).
 
     >>> c, r, q = torch.tensor(3.0), torch.tensor(9.0), torch.tensor(1.0)
     >>> direct_sum(c, r, q, q, levels=3, half=2, all_moments=False)[0].item() <= 0

@@ -39,6 +39,11 @@ def noise_quantize(z: Tensor, q: Tensor, *, generator: torch.Generator | None = 
 
     ∂/∂z = 1, ∂/∂q = the noise drawn.
 
+    Args:
+        z: coefficients, any float shape, pixel scale.
+        q: steps > 0, broadcastable to z.
+        generator: of the noise, on z's device.
+
     >>> y = noise_quantize(torch.zeros(100), torch.tensor(10.0))
     >>> bool((y.abs() <= 5).all())
     True
@@ -66,6 +71,11 @@ def lsq_quantize(z: Tensor, q: Tensor, *, levels: int | None = None) -> Tensor:
     The gradient to q is that of `hard_quantize` times ``1/√(N·L)`` (its sec. 2.2), N the number of
     coefficients of one image that share a step, L = `levels` (127 where None).
 
+    Args:
+        z: coefficients (..., rows, columns, 8, 8), or of any shape, pixel scale.
+        q: steps > 0, broadcastable to z.
+        levels: L of the index set {-L..L}; None for all integers.
+
     >>> q = torch.tensor(10.0, requires_grad=True)
     >>> lsq_quantize(torch.full((1, 1, 1, 1), 14.0), q, levels=4).sum().backward()
     >>> round(q.grad.item(), 3)
@@ -80,6 +90,11 @@ def clip_quantize(z: Tensor, q: Tensor, *, levels: int) -> Tensor:
     """No quantization, only the index set's bound: z clamped to ±levels·q, with its true gradient.
 
     A control: what of a quantizer's effect is the bound's.
+
+    Args:
+        z: coefficients, any float shape, pixel scale.
+        q: steps > 0, broadcastable to z.
+        levels: L, so that z is bounded by ±L·q.
 
     >>> clip_quantize(torch.tensor([3.0, 99.0]), torch.tensor(10.0), levels=5).tolist()
     [3.0, 50.0]

@@ -61,6 +61,11 @@ def soft_quantize(
 def nearest_index(z: Tensor, q: Tensor, levels: int | None) -> tuple[Tensor, Tensor]:
     """The index c of the lattice point nearest to z, and the residual ``r = z - cq``, exact.
 
+    Args:
+        z: coefficients, any float shape.
+        q: steps > 0, broadcastable to z.
+        levels: L of the index set {-L..L}; None for all integers.
+
     >>> nearest_index(torch.tensor(17.0), torch.tensor(10.0), None)
     (tensor(2.), tensor(-3.))
     """

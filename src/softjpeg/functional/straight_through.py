@@ -30,6 +30,10 @@ def round_half_up(x: Tensor) -> Tensor:
 def clamp(x: Tensor, low: float, high: float) -> Tensor:
     """Clamp to [low, high] with gradient 1 everywhere: a hard clamp would cut it.
 
+    Args:
+        x: any float shape.
+        low, high: bounds, low ≤ high.
+
     >>> clamp(torch.tensor([-1.0, 300.0]), 0, 255).tolist()
     [0.0, 255.0]
     """

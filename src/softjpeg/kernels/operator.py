@@ -29,7 +29,13 @@ _SETTINGS = "str layout, bool rounding, int? levels, int? window, bool zero_dc"
 def supports(
     image: Tensor, steps: Tensor, alphas: Tensor, levels: int | None, window: int | None
 ) -> bool:
-    """Whether the operator takes these here, for the soft quantizer of an index set."""
+    """Whether the operator takes these here, for the soft quantizer of an index set.
+
+    Args:
+        image: (B, C, H, W).
+        steps, alphas: (rounds, kinds, 8, 8).
+        levels, window: the index set of the soft quantizer.
+    """
     if switched_off() or image.dtype not in DTYPES or max(levels or 0, window or 0) > _MAX_INDEX:
         return False
     if torch.float64 in (steps.dtype, alphas.dtype):

@@ -62,6 +62,11 @@ def tables_from_magnitude(magnitude: Tensor, bits: int = 8) -> tuple[Tensor, ...
 def random_tables(q_max: float, kinds: int, seed: int) -> tuple[Tensor, ...]:
     """A control: steps that know nothing of frequency, log-uniform in [q_max/1000, q_max].
 
+    Args:
+        q_max: the largest step.
+        kinds: how many tables.
+        seed: the same one gives the same tables.
+
     Returns:
         `kinds` tables, each (8, 8).
 
@@ -106,6 +111,12 @@ def feature_statistics(
     model: nn.Module, at: str, images: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """As `image_statistics`, of the feature maps that the module at a dotted path gives out.
+
+    Args:
+        model: from images to logits (B, classes).
+        at: dotted path of a module whose output is (B, C, H, W).
+        images: (B, 3, H, W) as the model reads them.
+        labels: (B,) classes.
 
     Returns:
         (sensitivity, magnitude), each (1, 8, 8): means over images, channels and blocks.

@@ -97,7 +97,13 @@ class TableQuantizer(nn.Module):
         )
 
     def through(self, x: Tensor, layout: Layout, *, rounding: bool = False) -> Tensor:
-        """Samples (B, C, H, W) through `softjpeg.functional.jpeg_layer`."""
+        """Samples (B, C, H, W) through `softjpeg.functional.jpeg_layer`.
+
+        Args:
+            x: (B, C, H, W) samples.
+            layout: what the channels are.
+            rounding: round and clamp as a codec does.
+        """
         return jpeg_layer(
             x, self.steps(), self.sharpness(), layout=layout, rounding=rounding, **self._settings()
         )

@@ -86,6 +86,11 @@ def insert_after(model: nn.Module, at: str, layer: nn.Module) -> None:
 
     The module itself and the names of its weights stay as they are.
 
+    Args:
+        model: changed in place.
+        at: dotted path of a module.
+        layer: that its output goes through.
+
     >>> model = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.ReLU())
     >>> insert_after(model, "0", nn.Hardtanh(0, 1))
     >>> sorted(model.state_dict()), bool((model[0](100 * torch.ones(1, 3, 3, 3)) <= 1).all())

@@ -97,9 +97,13 @@ def backward(
     zero_dc: bool = False,
     of_image: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of image, steps (at fixed α) and alphas; arguments as of `forward`.
+    """Gradients of image, steps (at fixed α) and alphas. Sums do not depend on the threads.
 
-    The first is empty unless `of_image`. Sums do not depend on the number of threads.
+    Args:
+        gradient: of the result, (B, C, H, W).
+        image, steps, alphas, layout, rounding, levels, window, zero_dc: what `forward` was called
+            with.
+        of_image: whether the first is wanted; else it is empty.
     """
     if gradient.shape != image.shape:
         shapes = f"{tuple(image.shape)}, got {tuple(gradient.shape)}"

@@ -44,7 +44,14 @@ def layout_of(
     mcus: tuple[int, int],
     restart_interval: int,
 ) -> Layout:
-    """The fields of a `ScanLayout` for a kernel: 1 to 4 components."""
+    """The fields of a `ScanLayout` for a kernel: 1 to 4 components.
+
+    Args:
+        factors: per component (H, V), its blocks in one MCU.
+        shapes: per component (rows, columns) of blocks.
+        mcus: rows and columns of MCUs.
+        restart_interval: in MCUs; 0 = off.
+    """
     values = [len(factors), *mcus, restart_interval]
     for (h, v), (rows, columns) in zip(factors, shapes, strict=True):
         values += h, v, rows, columns
