@@ -155,8 +155,8 @@ def _moments(
         edge = (c.abs() > levels - half).nonzero(as_tuple=True)
         parts = (c[edge], r[edge], q.expand_as(z)[edge], alpha.expand_as(z)[edge])
         cut = direct_sum(*parts, levels=levels, half=half, all_moments=all_moments)
-        for whole, part in zip(moments, cut, strict=True):
-            whole[edge] = part
+        for moment, part in zip(moments, cut, strict=True):
+            moment[edge] = part
     return c, moments
 
 

@@ -38,8 +38,8 @@ def image_to_coefficients(
     if image.ndim >= 3 and image.shape[-3] in (1, 3) and is_fast(image):
         *lead, channels, height, width = image.shape
         operator = Operator(True, (height, width), _factors(channels, subsampling), rounding)
-        made = operator(image.reshape(-1, channels, height, width))
-        return tuple(z.reshape(*lead, *z.shape[1:]) for z in made)
+        coefficients = operator(image.reshape(-1, channels, height, width))
+        return tuple(z.reshape(*lead, *z.shape[1:]) for z in coefficients)
     pixels = image.float() if image.dtype == torch.uint8 else image * 255
     planes = split_planes(pixels, subsampling, rounding=rounding)
     return tuple(block_dct(plane) for plane in planes)

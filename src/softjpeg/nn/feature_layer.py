@@ -42,12 +42,12 @@ class FeatureJPEGLayer(TableQuantizer):
         **settings: Any,
     ) -> None:
         kinds = channels if per_channel else 1
-        given = None if table is None else torch.as_tensor(table)
-        if given is not None and given.ndim == 4:
-            if given.shape != (rounds, kinds, 8, 8):
+        initial = None if table is None else torch.as_tensor(table)
+        if initial is not None and initial.ndim == 4:
+            if initial.shape != (rounds, kinds, 8, 8):
                 wanted = (rounds, kinds, 8, 8)
-                raise ValueError(f"table must have shape {wanted}, got {tuple(given.shape)}")
-            tables = torch.cat([stack_tables(rounds, table=t) for t in given.unbind(1)], 1)
+                raise ValueError(f"table must have shape {wanted}, got {tuple(initial.shape)}")
+            tables = torch.cat([stack_tables(rounds, table=t) for t in initial.unbind(1)], 1)
         else:
             tables = stack_tables(rounds, table=table).repeat(1, kinds, 1, 1)
         super().__init__(tables, **settings)

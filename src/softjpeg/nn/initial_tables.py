@@ -129,7 +129,7 @@ def feature_statistics(
     >>> tuple(s.shape)
     (1, 8, 8)
     """
-    kept: list[Tensor] = []
+    coefficients: list[Tensor] = []
 
     def through_coefficients(_module: nn.Module, _inputs: object, features: Tensor) -> Tensor:
         if features.ndim != 4:
@@ -137,13 +137,13 @@ def feature_statistics(
             raise ValueError(f"module {at!r} must give (B, C, H, W), got {shape}")
         height, width = features.shape[-2:]
         padded = F.pad(features.float(), (0, -width % 8, 0, -height % 8), mode="replicate")
-        kept.append(block_dct(padded).detach().requires_grad_())
-        return block_idct(kept[0])[..., :height, :width].to(features.dtype)
+        coefficients.append(block_dct(padded).detach().requires_grad_())
+        return block_idct(coefficients[0])[..., :height, :width].to(features.dtype)
 
     with find_module(model, at).register_forward_hook(through_coefficients):
         loss = F.cross_entropy(model(images), labels, reduction="sum")
-    gradients = torch.autograd.grad(loss, kept)
-    return _mean(gradients, torch.square), _mean(kept, torch.abs)
+    gradients = torch.autograd.grad(loss, coefficients)
+    return _mean(gradients, torch.square), _mean(coefficients, torch.abs)
 
 
 def _mean(planes: tuple[Tensor, ...] | list[Tensor], of: Callable[[Tensor], Tensor]) -> Tensor:

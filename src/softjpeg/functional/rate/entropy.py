@@ -61,8 +61,8 @@ class _Entropy(torch.autograd.Function):
         ctx: Any, z: Tensor, q: Tensor, alpha: Tensor, half: int, levels: int | None
     ) -> Tensor:
         blocks, steps, sharpness = z.reshape(-1, 64), q.expand(8, 8), alpha.expand(8, 8)
-        found = SoftHistogram.of(blocks, steps.flatten(), sharpness.flatten(), half, levels)
-        marginal = found.marginal() / len(blocks)
+        histogram = SoftHistogram.of(blocks, steps.flatten(), sharpness.flatten(), half, levels)
+        marginal = histogram.marginal() / len(blocks)
         cost = -torch.log2(marginal.clamp_min(torch.finfo(z.dtype).tiny))
         ctx.save_for_backward(z, q, alpha, cost.to(z.dtype))
         ctx.index_set = half, levels
@@ -73,10 +73,10 @@ class _Entropy(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, q, alpha, cost = ctx.saved_tensors
         blocks, steps, sharpness = z.reshape(-1, 64), q.expand(8, 8), alpha.expand(8, 8)
-        found = SoftHistogram.of(blocks, steps.flatten(), sharpness.flatten(), *ctx.index_set)
+        histogram = SoftHistogram.of(blocks, steps.flatten(), sharpness.flatten(), *ctx.index_set)
         # ΣdP_m(i) = 0: the cost of an index may be held constant.
         scale = grad.flatten() / len(blocks)
-        to_z, *to_tables = found.gradient(cost, scale, of_z=ctx.needs_input_grad[0])
+        to_z, *to_tables = histogram.gradient(cost, scale, of_z=ctx.needs_input_grad[0])
         fitted = (
             g.reshape(8, 8).sum_to_size(t.shape).to(t.dtype)
             for g, t in zip(to_tables, (q, alpha), strict=True)

@@ -121,9 +121,9 @@ def _layout(
 ) -> ScanLayout:
     if len(coefficients) not in (1, 3):
         raise ValueError(f"coefficients must have 1 or 3 components, got {len(coefficients)}")
-    for name, given in (("tables", tables), ("alphas", alphas)):
-        if len(given) != len(coefficients):
-            raise ValueError(f"{name} must be one per component, got {len(given)}")
+    for name, values in (("tables", tables), ("alphas", alphas)):
+        if len(values) != len(coefficients):
+            raise ValueError(f"{name} must be one per component, got {len(values)}")
     layout = scan_layout(size, sampling_factors(subsampling, len(coefficients)))
     for index, z in enumerate(coefficients):
         real, padded = layout.shapes[index], layout.padded_shapes[index]
@@ -137,9 +137,9 @@ def _layout(
 def _scan_order(layout: ScanLayout, component: int) -> tuple[npt.NDArray[np.int64], int]:
     """Indices of a component's blocks in the order they are sent, and its number of dummies."""
     numbered = [np.arange(1, r * c + 1).reshape(1, r, c, 1) for r, c in layout.shapes]
-    own = [h * v for h, v in layout.factors]
-    first = sum(own[:component])
-    sent = to_mcu_order(numbered, layout)[0, :, first : first + own[component], 0].flatten()
+    per_mcu = [h * v for h, v in layout.factors]
+    first = sum(per_mcu[:component])
+    sent = to_mcu_order(numbered, layout)[0, :, first : first + per_mcu[component], 0].flatten()
     return sent[sent > 0] - 1, int((sent == 0).sum())
 
 
@@ -179,8 +179,8 @@ class _Recomputed(torch.autograd.Function):
             # A scalar: with a gradient to start from, torch imports a compiler too.
             weighted = (ctx.part(*leaves) * grad).sum()
         wanted = [leaf for leaf in leaves if leaf.requires_grad]
-        found = iter(torch.autograd.grad(weighted, wanted, allow_unused=True))
-        return None, *(next(found) if n else None for n in needed)
+        gradients = iter(torch.autograd.grad(weighted, wanted, allow_unused=True))
+        return None, *(next(gradients) if n else None for n in needed)
 
 
 def _dc_sums(sizes: Tensor) -> Tensor:

@@ -86,8 +86,8 @@ def jpeg_bits(
     # What may be sent at all needs a code; float sums of whole numbers may be off a little.
     counts = np.ceil(symbols.counts.detach().cpu().numpy().astype(np.float64) - 1e-3)
     images = [
-        _image_bits(ExpectedSymbols(*expected), whole, compact)
-        for *expected, whole in zip(*symbols, counts.astype(np.int64), strict=True)
+        _image_bits(ExpectedSymbols(*expected), counts_of_image, compact)
+        for *expected, counts_of_image in zip(*symbols, counts.astype(np.int64), strict=True)
     ]
     scan, listed = torch.stack(images, 1)
     return JpegBits(scan, 8 * (listed + _other_bytes(tables, header)))
@@ -97,9 +97,11 @@ def _image_bits(symbols: ExpectedSymbols, counts: npt.NDArray[np.int64], compact
     """(2,): bits of one image's scan, bytes of its Huffman tables."""
     scan, header = symbols.counts.new_zeros(2)
     for kind in range(2):
-        own = counts[:, kind]
+        of_kind = counts[:, kind]
         sharing = (
-            smallest_sharing(own) if compact else optimal_sharing(own, LUMA_CHROMA[: len(own)])
+            smallest_sharing(of_kind)
+            if compact
+            else optimal_sharing(of_kind, LUMA_CHROMA[: len(of_kind)])
         )
         lengths = np.stack([_lengths(table) for table in sharing.of_components])
         bits = torch.from_numpy(lengths + (np.arange(256) & 15)).to(symbols.counts)

@@ -68,8 +68,8 @@ class SoftHistogram(NamedTuple):
         """
         if self._is_fast():
             arrays = self._arrays()
-            made = kernel.soft_histogram(*arrays, self.bins, self.half, self.levels)
-            return torch.from_numpy(made)
+            sums = kernel.soft_histogram(*arrays, self.bins, self.half, self.levels)
+            return torch.from_numpy(sums)
         c, r = nearest_index(self.z, self.q, self.levels)
         over = 1 / sum(weight for _, weight in self._weights(c, r))
         frequency = torch.arange(64, device=c.device) * self.bins
@@ -94,11 +94,11 @@ class SoftHistogram(NamedTuple):
         """
         if self._is_fast():
             arrays = self._arrays()
-            found = kernel.gradient(
+            gradients = kernel.gradient(
                 *arrays, self.half, self.levels, cost.numpy(), scale.numpy(), of_z=of_z
             )
-            to_z = None if found[0] is None else torch.from_numpy(found[0])
-            return to_z, torch.from_numpy(found[1]), torch.from_numpy(found[2])
+            to_z = None if gradients[0] is None else torch.from_numpy(gradients[0])
+            return to_z, torch.from_numpy(gradients[1]), torch.from_numpy(gradients[2])
         c, r = nearest_index(self.z, self.q, self.levels)
         over = 1 / sum(weight for _, weight in self._weights(c, r))
         frequency = torch.arange(64, device=c.device) * self.bins

@@ -122,12 +122,12 @@ def backward(
     kinds = steps.shape[1]
     if kind == 2 and kinds > 1:
         # Each kind has tasks of its own, one kind after the other.
-        own = sums.reshape(kinds, tasks // kinds, *sums.shape[1:])
-        total = own.sum(1)[..., 0, :, :].movedim(0, 2)
+        by_kind = sums.reshape(kinds, tasks // kinds, *sums.shape[1:])
+        total = by_kind.sum(1)[..., 0, :, :].movedim(0, 2)
     else:
         total = torch.zeros(2, *steps.shape, dtype=torch.float64)
         total[:, :, :slots] = sums.sum(0) / (1 if kind == 2 else 255)
-    to_steps, to_alphas = (own.to(steps.dtype) for own in total)
+    to_steps, to_alphas = (gradient.to(steps.dtype) for gradient in total)
     shaped = image_gradient if of_image else image_gradient.reshape(0)
     return shaped.to(image.dtype), to_steps, to_alphas
 

@@ -199,7 +199,9 @@ def optimal_tables(counts: Counts) -> list[tuple[bytes, int]] | None:
     if _coder().huffman_optimal(counts.ctypes.data, rows, tables, sizes, bits) < 0:
         return None
     raw, starts = tables.raw, range(0, rows * _MAX_TABLE, _MAX_TABLE)
-    return [(raw[at : at + size], own) for at, size, own in zip(starts, sizes, bits, strict=True)]
+    return [
+        (raw[at : at + size], length) for at, size, length in zip(starts, sizes, bits, strict=True)
+    ]
 
 
 @functools.cache

@@ -42,8 +42,8 @@ def soft_histogram(
         (64, bins) float64.
     """
     marginal = np.zeros((64, bins))
-    call, kept = _call(z, q, alpha, lowest, bins, half, levels)
-    _run("soft_histogram", call, kept[0], marginal)
+    call, arrays = _call(z, q, alpha, lowest, bins, half, levels)
+    _run("soft_histogram", call, arrays[0], marginal)
     return marginal
 
 
@@ -70,13 +70,13 @@ def gradient(
     Returns:
         (N, 64) float32 or None; (64,) and (64,) float64.
     """
-    call, kept = _call(z, q, alpha, lowest, cost.shape[1], half, levels)
+    call, arrays = _call(z, q, alpha, lowest, cost.shape[1], half, levels)
     to_z = np.empty(z.shape, np.float32) if of_z else None
     to_q, to_alpha = np.zeros(64), np.zeros(64)
     cost, scale = (np.ascontiguousarray(x, np.float32) for x in (cost, scale))
     if len(cost) != 64 or scale.shape != (64,):
         raise ValueError(f"cost must have 64 rows and scale 64 values, got {scale.shape}")
-    _run("soft_histogram_gradient", call, kept[0], cost, scale, to_z, to_q, to_alpha)
+    _run("soft_histogram_gradient", call, arrays[0], cost, scale, to_z, to_q, to_alpha)
     return to_z, to_q, to_alpha
 
 
@@ -84,17 +84,17 @@ def _call(
     z: Array, q: Array, alpha: Array, lowest: Array, bins: int, half: int, levels: int | None
 ) -> tuple[_Histogram, list[Array]]:
     """The kernel's arguments, and the arrays that they point into."""
-    kept = [np.ascontiguousarray(x, np.float32) for x in (z, q, alpha, lowest)]
-    if kept[0].ndim != 2 or z.shape[1] != 64 or any(x.shape != (64,) for x in kept[1:]):
+    arrays = [np.ascontiguousarray(x, np.float32) for x in (z, q, alpha, lowest)]
+    if arrays[0].ndim != 2 or z.shape[1] != 64 or any(x.shape != (64,) for x in arrays[1:]):
         raise ValueError(
-            f"z must have shape (N, 64) and tables (64,), got {[x.shape for x in kept]}"
+            f"z must have shape (N, 64) and tables (64,), got {[x.shape for x in arrays]}"
         )
-    if not np.isfinite(kept[3]).all():
-        raise ValueError(f"lowest must be finite, got {kept[3]}")
+    if not np.isfinite(arrays[3]).all():
+        raise ValueError(f"lowest must be finite, got {arrays[3]}")
     if not 0 <= half < bins - half:
         raise ValueError(f"bins must be more than twice {half}, got {bins}")
-    pointers = (x.ctypes.data for x in kept[1:])
-    return _Histogram(len(z), bins, half, levels or 0, *pointers), kept
+    pointers = (x.ctypes.data for x in arrays[1:])
+    return _Histogram(len(z), bins, half, levels or 0, *pointers), arrays
 
 
 def _run(name: str, call: _Histogram, *arrays: Array | None) -> None:

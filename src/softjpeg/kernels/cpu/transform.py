@@ -57,9 +57,11 @@ def image_to_coefficients(
     if any(stride % image.itemsize for stride in image.strides):
         image = np.ascontiguousarray(image)
     call = _call(image, factors, rounding, linear)
-    made = [np.empty(shape, np.float32) for shape in coefficient_shapes(image.shape, factors)]
-    _run("image_to_coefficients", call, _pointer(image), _pointers(made))
-    return made
+    coefficients = [
+        np.empty(shape, np.float32) for shape in coefficient_shapes(image.shape, factors)
+    ]
+    _run("image_to_coefficients", call, _pointer(image), _pointers(coefficients))
+    return coefficients
 
 
 def image_gradient(gradients: Sequence[Array], size: tuple[int, int], factors: Factors) -> Array:
@@ -74,8 +76,8 @@ def image_gradient(gradients: Sequence[Array], size: tuple[int, int], factors: F
         (B, 3 or 1, H, W) float32.
     """
     image = np.empty(_image_shape(gradients, size, factors), np.float32)
-    given = [np.ascontiguousarray(g) for g in gradients]
-    _run("image_gradient", _call(image, factors), _pointers(given), _pointer(image))
+    arrays = [np.ascontiguousarray(g) for g in gradients]
+    _run("image_gradient", _call(image, factors), _pointers(arrays), _pointer(image))
     return image
 
 
@@ -103,11 +105,11 @@ def coefficients_to_image(
     """
     image = np.empty(_image_shape(coefficients, size, factors), np.float32)
     call = _call(image, factors, rounding, linear)
-    given = [np.ascontiguousarray(c) for c in coefficients]
+    arrays = [np.ascontiguousarray(c) for c in coefficients]
     tables = None if steps is None else [np.ascontiguousarray(q, np.float32) for q in steps]
-    if tables is not None and [q.shape for q in tables] != [(8, 8)] * len(given):
+    if tables is not None and [q.shape for q in tables] != [(8, 8)] * len(arrays):
         raise ValueError(f"steps must be (8, 8) per component, got {[q.shape for q in tables]}")
-    _run("coefficients_to_image", call, _pointers(given), _pointers(tables or ()), _pointer(image))
+    _run("coefficients_to_image", call, _pointers(arrays), _pointers(tables or ()), _pointer(image))
     return image
 
 
@@ -124,9 +126,11 @@ def coefficient_gradients(image: Array, factors: Factors) -> list[Array]:
     _check_floats("image", image, 4)
     if any(stride % image.itemsize for stride in image.strides):
         image = np.ascontiguousarray(image)
-    made = [np.empty(shape, np.float32) for shape in coefficient_shapes(image.shape, factors)]
-    _run("coefficient_gradients", _call(image, factors), _pointer(image), _pointers(made))
-    return made
+    coefficients = [
+        np.empty(shape, np.float32) for shape in coefficient_shapes(image.shape, factors)
+    ]
+    _run("coefficient_gradients", _call(image, factors), _pointer(image), _pointers(coefficients))
+    return coefficients
 
 
 def coefficient_shapes(

@@ -40,20 +40,20 @@ class Operator(NamedTuple):
         arrays = [t.detach().numpy() for t in tensors]
         rounding = self.rounding and not self.linear
         if self.to_coefficients and self.adjoint:
-            made = transform.coefficient_gradients(arrays[0], self.factors)
+            results = transform.coefficient_gradients(arrays[0], self.factors)
         elif self.to_coefficients:
-            made = transform.image_to_coefficients(
+            results = transform.image_to_coefficients(
                 arrays[0], self.factors, rounding=rounding, linear=self.linear
             )
         elif self.adjoint:
-            made = [transform.image_gradient(arrays, self.size, self.factors)]
+            results = [transform.image_gradient(arrays, self.size, self.factors)]
         else:
             steps = None if self.steps is None else [q.detach().numpy() for q in self.steps]
             image = transform.coefficients_to_image(
                 arrays, self.size, self.factors, rounding=rounding, steps=steps, linear=self.linear
             )
-            made = [image]
-        return tuple(map(torch.from_numpy, made))
+            results = [image]
+        return tuple(map(torch.from_numpy, results))
 
     def transposed(self) -> Operator:
         """What takes a gradient back through this one."""
