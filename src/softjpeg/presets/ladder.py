@@ -20,7 +20,7 @@ import numpy as np
 from softjpeg.common.files import write_atomically
 from softjpeg.common.versioned_json import parse
 from softjpeg.presets.built_in import built_in_text
-from softjpeg.presets.distortion_model import Distortion
+from softjpeg.presets.distortion_model import DistortionModel
 from softjpeg.presets.preset import Preset
 
 FORMAT = "softjpeg-ladder"
@@ -206,7 +206,7 @@ class Ladder:
         return cls.from_json(*built_in_text(spec, "ladder"))
 
 
-def _with_steps(rung: Preset, tables: Mapping[str, Any]) -> Distortion | None:
+def _with_steps(rung: Preset, tables: Mapping[str, Any]) -> DistortionModel | None:
     """A rung's distortion with λ for other steps: what a bit is worth goes with their square."""
     if rung.distortion is None:
         return None
