@@ -16,7 +16,7 @@ from softjpeg.codec.closed_loop.candidates import (
     named_presets,
     preset_candidates,
 )
-from softjpeg.codec.closed_loop.judge import Judge, answers, view
+from softjpeg.codec.closed_loop.judge import Judge, network_input, network_outputs
 from softjpeg.codec.closed_loop.search import EXHAUSTIVE, plan, smallest_files
 from softjpeg.common.image_set import from_image
 from softjpeg.models.fidelity import parse_fidelity
@@ -164,8 +164,8 @@ def test_views_are_torchvisions(size):
         ]
     )
     network = Network(nn.Identity(), "n", size=(32, 24), resize=36, interpolation="bilinear")
-    assert torch.equal(view(image, network), judge(image))
-    gray = view(image.convert("L"), network)
+    assert torch.equal(network_input(image, network), judge(image))
+    gray = network_input(image.convert("L"), network)
     assert torch.equal(gray, judge(image.convert("L").convert("RGB")))
 
 
@@ -175,7 +175,7 @@ def test_answers_do_not_mix_sizes_up():
         (torch.full((3, *size), i, dtype=torch.uint8),)
         for i, size in enumerate([(8, 8), (4, 9), (8, 8)])
     ]
-    means = [answer[0].mean().item() * 255 for answer in answers([network], views)]
+    means = [answer[0].mean().item() * 255 for answer in network_outputs([network], views)]
     np.testing.assert_allclose(means, [0, 1, 2], atol=1e-5)
 
 
@@ -185,7 +185,7 @@ def test_networks_that_fail_are_named():
             return x.mean((1, 2, 3))[:, None] / 0
 
     with pytest.raises(ValueError, match=r"^broken: the network's output .* not finite"):
-        answers([Network(Broken(), "broken")], [(torch.ones(3, 8, 8, dtype=torch.uint8),)])
+        network_outputs([Network(Broken(), "broken")], [(torch.ones(3, 8, 8, dtype=torch.uint8),)])
 
 
 # The search

@@ -84,8 +84,9 @@ def blocks_of(image: Any, data: bytes) -> Blocks:
     read = read_coefficients(data)
     picture = to_pillow_image(image, gray=len(read.components) == 1)
     if (picture.height, picture.width) != read.size:
-        found = f"{read.size[0]} x {read.size[1]}"
-        raise ValueError(f"the file must be {picture.height} x {picture.width}, got {found}")
+        height, width = read.size
+        wanted = f"{picture.height} x {picture.width}"
+        raise ValueError(f"the file must be {wanted}, got {height} x {width}")
     pixels = torch.from_numpy(np.array(picture).reshape(*read.size, -1)).permute(2, 0, 1)
     exact = image_to_coefficients(pixels / 255, read.subsampling, rounding=True)
     indices = [torch.from_numpy(c.astype(np.int64)) for c in read.components]
@@ -107,17 +108,17 @@ def blocks_of(image: Any, data: bytes) -> Blocks:
 
 
 def _about(data: bytes) -> tuple[str, bytes]:
-    """The kind of a file's header, and its application segments but JFIF's own."""
+    """The kind of a file's header, and its application segments but JFIF's."""
     pieces = [piece for piece in segments(data) if piece.name.startswith("APP")]
-    own = [piece for piece in pieces if piece.payload.startswith(b"JFIF\0")]
-    kept = b"".join(
+    jfif = [piece for piece in pieces if piece.payload.startswith(b"JFIF\0")]
+    metadata = b"".join(
         bytes([0xFF, 0xE0 + int(piece.name[3:])])
         + (len(piece.payload) + 2).to_bytes(2, "big")
         + piece.payload
         for piece in pieces
-        if piece not in own
+        if piece not in jfif
     )
-    return "jfif" if own else "compact", kept
+    return "jfif" if jfif else "compact", metadata
 
 
 def _flat(planes: list[Tensor]) -> Tensor:
