@@ -20,6 +20,7 @@ from softjpeg.jpeg.entropy.huffman import code_lengths, optimal_table
 from softjpeg.jpeg.entropy.layout import sampling_factors, scan_layout
 from softjpeg.jpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
 from softjpeg.jpeg.entropy.symbols import component_counts
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.distortion_model import DistortionModel
 from softjpeg.presets.preset import Preset
 
@@ -78,7 +79,7 @@ def trellis_rounds(
     rate_weight: float,
     *,
     size: tuple[int, int],
-    subsampling: str,
+    subsampling: Subsampling,
     block_weights: Sequence[Tensor | None] = (None, None, None),
 ) -> list[Tensor]:
     """Huffman codes of plain rounding, the trellis's indices under them, and both once more.
@@ -170,7 +171,7 @@ def _block_weights(coefficients: Sequence[Tensor], model: DistortionModel) -> li
 
 
 def _ac_code_lengths(
-    indices: Sequence[Tensor], size: tuple[int, int], subsampling: str
+    indices: Sequence[Tensor], size: tuple[int, int], subsampling: Subsampling
 ) -> tuple[Tensor, Tensor]:
     """Lengths of the optimal AC codes of luma and of chroma for one image, (256,) each."""
     planes = [i.numpy().reshape(1, *i.shape[:2], 64) for i in indices]

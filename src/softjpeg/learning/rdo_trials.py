@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from softjpeg.codec.image import decode, encode
+from softjpeg.codec.image import Mode, decode, encode
 from softjpeg.common.progress import track
 from softjpeg.learning.checkpoint import Candidate
 from softjpeg.learning.gradient_moments import GradientMoments, distortion_from, gradient_moments
@@ -114,7 +114,7 @@ def _measured(
     """(loss, bits per pixel) of real files of some images of the judging half."""
     luma, chroma = (t.round().long().numpy() for t in tables)
     preset = Preset(luma, chroma, subsampling=task.subsampling, distortion=model)
-    mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
+    mode: Mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
     losses, shares, size, images = [], [], 0, 0
     for whole in task.judged:
         if images >= _IMAGES:

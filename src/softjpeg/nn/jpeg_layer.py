@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
-from softjpeg.jpeg.subsampling import luma_factors
+from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.nn.table_quantizer import TableQuantizer, stack_tables
 
 
@@ -39,7 +39,7 @@ class JPEGLayer(TableQuantizer):
         luma: Any = None,
         chroma: Any = None,
         *,
-        subsampling: str = "4:4:4",
+        subsampling: Subsampling = "4:4:4",
         rounds: int = 1,
         rounding: bool = False,
         **settings: Any,

@@ -19,6 +19,7 @@ import numpy as np
 
 from softjpeg.common.files import write_atomically
 from softjpeg.common.versioned_json import parse
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.built_in import built_in_text
 from softjpeg.presets.distortion_model import DistortionModel
 from softjpeg.presets.preset import Preset
@@ -89,7 +90,7 @@ class Ladder:
         return isinstance(other, Ladder) and self.to_json() == other.to_json()
 
     @property
-    def subsampling(self) -> str:
+    def subsampling(self) -> Subsampling:
         """Of every rung."""
         return self.rungs[0].subsampling
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from softjpeg.common.files import write_atomically
 from softjpeg.common.versioned_json import parse, read_text
-from softjpeg.jpeg.subsampling import luma_factors
+from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.jpeg.table_formats import EXPORTS
 from softjpeg.jpeg.tables import Table, quality_tables, validate_table
 from softjpeg.presets.distortion_model import DistortionModel
@@ -48,7 +48,7 @@ class Preset:
     luma: Table
     chroma: Table
     hardness: npt.NDArray[np.float64] = field(default_factory=lambda: np.full((2, 8, 8), 50.0))
-    subsampling: str = "4:2:0"
+    subsampling: Subsampling = "4:2:0"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     distortion: DistortionModel | None = None
 
@@ -63,7 +63,7 @@ class Preset:
         return isinstance(other, Preset) and self._as_dict() == other._as_dict()
 
     @classmethod
-    def from_quality(cls, quality: int, subsampling: str = "4:2:0") -> Preset:
+    def from_quality(cls, quality: int, subsampling: Subsampling = "4:2:0") -> Preset:
         """libjpeg's default tables at a quality 1..100.
 
         >>> Preset.from_quality(75).luma[0, 0]

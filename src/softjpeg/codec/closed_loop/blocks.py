@@ -13,8 +13,9 @@ from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 from softjpeg.jpeg.markers import insert_after_header, segments
 from softjpeg.jpeg.reader import read_coefficients
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.jpeg.tables import ZIGZAG, Table
-from softjpeg.jpeg.writer import write_coefficients
+from softjpeg.jpeg.writer import Header, write_coefficients
 
 _ZIGZAG = torch.from_numpy(ZIGZAG)
 
@@ -41,8 +42,8 @@ class Blocks:
     grids: list[tuple[int, int]]
     tables: tuple[Table, ...]
     size: tuple[int, int]
-    subsampling: str
-    header: str = "compact"
+    subsampling: Subsampling
+    header: Header = "compact"
     metadata: bytes = b""
 
     @property
@@ -107,7 +108,7 @@ def blocks_of(image: Any, data: bytes) -> Blocks:
     )
 
 
-def _about(data: bytes) -> tuple[str, bytes]:
+def _about(data: bytes) -> tuple[Header, bytes]:
     """The kind of a file's header, and its application segments but JFIF's."""
     pieces = [piece for piece in segments(data) if piece.name.startswith("APP")]
     jfif = [piece for piece in pieces if piece.payload.startswith(b"JFIF\0")]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from softjpeg.codec.image import encode
+from softjpeg.codec.image import Mode, encode
+from softjpeg.jpeg.subsampling import SubsamplingOrGray
 from softjpeg.presets.loading import load
 from softjpeg.presets.preset import Preset
 
@@ -30,9 +31,9 @@ class Candidate:
 
 def preset_candidates(
     presets: Mapping[str, Preset],
-    subsamplings: Sequence[str] = (),
+    subsamplings: Sequence[SubsamplingOrGray] = (),
     *,
-    mode: str = "hard",
+    mode: Mode = "hard",
     seed: int | None = None,
     **options: Any,
 ) -> list[Candidate]:
