@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 from scipy.fft import dctn
 from torch import nn
 
+from helpers.images import as_tensor, smooth_image
 from softjpeg import Preset, encode, read_coefficients, write_coefficients
 from softjpeg.codec.closed_loop.blocks import blocks_of
 from softjpeg.codec.closed_loop.candidates import default_presets, preset_candidates
@@ -24,9 +25,8 @@ from softjpeg.models.network import Network
 
 
 def scene(size=32, seed=0):
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(60, 196, (6, 6, 3), dtype=np.uint8))
-    return from_image(small.resize((size, size), Image.Resampling.BICUBIC))
+    """Of middling contrast: what is added to it is not clipped."""
+    return as_tensor(smooth_image(size, size, seed, low=60, high=196))
 
 
 class Differences(nn.Module):
