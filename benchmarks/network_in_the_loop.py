@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from j4d import _crop
 from PIL import Image
+from saliency import saliency_maps, salient_candidates
 from torch import Tensor
 
 from softjpeg import Preset, decode, encode
 from softjpeg.codec.closed_loop.candidates import default_presets, preset_candidates
 from softjpeg.codec.closed_loop.judge import Judge
-from softjpeg.codec.closed_loop.refine import refined_choices
-from softjpeg.codec.closed_loop.saliency import saliency_maps, salient_candidates
+from softjpeg.codec.closed_loop.repair import repaired_choices
 from softjpeg.codec.closed_loop.search import EXHAUSTIVE, Choice, smallest_files
 from softjpeg.common.files import write_atomically
 from softjpeg.models.fidelity import parse_fidelity
@@ -204,7 +204,7 @@ def main() -> None:
             refined = []
             for start in range(0, len(images), SEARCH_BATCH):
                 part = slice(start, start + SEARCH_BATCH)
-                refined += refined_choices(images[part], found[part], judge, passes)
+                refined += repaired_choices(images[part], found[part], judge, passes)
             return refined
 
         return bench.add(f"{name}, repaired in {passes} passes", make)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.networks import linear_reader
 from softjpeg import Preset, encode
 from softjpeg.codec.adaptive_quality import adapted
 from softjpeg.jpeg.markers import scan_bytes
@@ -96,9 +97,7 @@ def test_an_image_of_another_size() -> None:
 
 
 def test_measured_on_a_network() -> None:
-    network = torch.nn.Sequential(
-        torch.nn.AvgPool2d(8), torch.nn.Flatten(), torch.nn.Linear(192, 5)
-    )
+    network = linear_reader(64, 8, 5)
     presets = [Preset.from_quality(q) for q in (70, 10, 30)]
     found = measured_exponent(network, photos(), presets, batch_size=2)
     assert found in EXPONENTS

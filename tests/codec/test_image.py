@@ -8,16 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.images import as_tensor, smooth_image
 from softjpeg import Preset, decode, encode, read_coefficients
 from softjpeg.codec.image import encode_coefficients
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.table_formats import read_tables
-
-
-def picture(height=45, width=62, seed=0):
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-    return small.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def custom(subsampling="4:2:0", hardness=30.0):
@@ -30,7 +25,7 @@ def custom(subsampling="4:2:0", hardness=30.0):
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
 def test_files_hold_the_presets_tables_and_subsampling(mode, subsampling):
     preset = custom(subsampling)
-    data = encode(picture(), preset, mode, seed=0)
+    data = encode(smooth_image(), preset, mode, seed=0)
     luma, chroma = read_tables(data)
     assert np.array_equal(luma, preset.luma)
     assert np.array_equal(chroma, preset.chroma)
@@ -39,14 +34,14 @@ def test_files_hold_the_presets_tables_and_subsampling(mode, subsampling):
     assert file.size == (45, 62)
     with Image.open(io.BytesIO(data)) as shown:
         assert shown.size == (62, 45)
-        difference = np.asarray(shown).astype(float) - np.asarray(picture())
+        difference = np.asarray(shown).astype(float) - np.asarray(smooth_image())
     assert np.abs(difference).mean() < 8
 
 
 def test_very_sharp_sampling_is_hard_rounding():
     preset = custom(hardness=1e6)
-    hard = read_coefficients(encode(picture(), preset))
-    sampled = read_coefficients(encode(picture(), preset, "probabilistic", seed=0))
+    hard = read_coefficients(encode(smooth_image(), preset))
+    sampled = read_coefficients(encode(smooth_image(), preset, "probabilistic", seed=0))
     for a, b in zip(hard.components, sampled.components, strict=True):
         # libjpeg's integer DCT tips a few ties the other way.
         assert (a != b).mean() < 0.01
@@ -55,7 +50,7 @@ def test_very_sharp_sampling_is_hard_rounding():
 
 def test_samples_follow_the_cpmf():
     preset = custom(hardness=2.0)
-    x = torch.from_numpy(np.array(picture(32, 32))).permute(2, 0, 1)
+    x = as_tensor(smooth_image(32, 32))
     z = image_to_coefficients(x / 255, "4:2:0", rounding=True)[0][2, 3].double().numpy()
     alpha = 2.0 / preset.luma**2
     draws = np.stack(
@@ -74,14 +69,16 @@ def test_samples_follow_the_cpmf():
 
 def test_a_seed_gives_the_same_bytes_and_another_others():
     preset = custom(hardness=5.0)
-    first, again, other = (encode(picture(), preset, "probabilistic", seed=s) for s in (7, 7, 8))
+    first, again, other = (
+        encode(smooth_image(), preset, "probabilistic", seed=s) for s in (7, 7, 8)
+    )
     assert first == again
     assert first != other
 
 
 @pytest.mark.parametrize("mode", ["hard", "probabilistic"])
 def test_image_types(mode):
-    pixels = np.array(picture())
+    pixels = np.array(smooth_image())
     preset = custom()
     expected = encode(Image.fromarray(pixels), preset, mode, seed=1)
     tensor = torch.from_numpy(pixels).permute(2, 0, 1)
@@ -94,7 +91,7 @@ def test_image_types(mode):
 
 
 def test_decode_is_pillows():
-    data = encode(picture(), custom())
+    data = encode(smooth_image(), custom())
     with Image.open(io.BytesIO(data)) as shown:
         assert np.array_equal(decode(data).permute(1, 2, 0).numpy(), np.asarray(shown))
 
@@ -103,7 +100,7 @@ def test_decode_is_pillows():
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (17, 3)])
 def test_any_size(mode, size):
     for subsampling in ("4:4:4", "4:2:2", "4:2:0"):
-        data = encode(picture(*size), custom(subsampling), mode, seed=0)
+        data = encode(smooth_image(*size), custom(subsampling), mode, seed=0)
         assert tuple(decode(data).shape) == (3, *size)
 
 
@@ -111,7 +108,7 @@ def test_optimized_huffman_is_smaller():
     preset = custom()
     for mode in ("hard", "probabilistic"):
         optimized, standard = (
-            encode(picture(), preset, mode, seed=0, optimize=o) for o in (True, False)
+            encode(smooth_image(), preset, mode, seed=0, optimize=o) for o in (True, False)
         )
         assert len(optimized) < len(standard)
         assert torch.equal(decode(optimized), decode(standard))
@@ -138,7 +135,7 @@ def test_refusals():
     with pytest.raises(
         ValueError, match="mode must be one of hard, probabilistic, rdo, got 'soft'"
     ):
-        encode(picture(), preset, "soft")
+        encode(smooth_image(), preset, "soft")
     with pytest.raises(ValueError, match=r"image must have shape .* got \(4, 8, 8\)"):
         encode(torch.zeros(4, 8, 8), preset)
     with pytest.raises(ValueError, match=r"image must be in \[0, 1\], got values from 0.0 to 255"):
@@ -175,8 +172,8 @@ def test_options_leave_the_coefficients_as_they_are(tmp_path, mode, options):
         pytest.importorskip("mozjpeg_lossless_optimization")
     for subsampling, gray in [("4:2:0", False), ("4:4:4", False), ("4:2:2", True)]:
         preset = custom(subsampling)
-        plain = encode(picture(), preset, mode, seed=0, gray=gray)
-        data = encode(picture(), preset, mode, seed=0, gray=gray, **options)
+        plain = encode(smooth_image(), preset, mode, seed=0, gray=gray)
+        data = encode(smooth_image(), preset, mode, seed=0, gray=gray, **options)
         assert len(data) < len(plain) or "progressive" in options
         planes = zip(libjpeg_planes(data, tmp_path), libjpeg_planes(plain, tmp_path), strict=True)
         assert all(np.array_equal(a, b) for a, b in planes)
@@ -184,23 +181,25 @@ def test_options_leave_the_coefficients_as_they_are(tmp_path, mode, options):
 
 
 def test_a_function_decides_every_coefficient(tmp_path):
-    data = encode(picture(), custom(), shrunk_to_a_mean)
-    hard = libjpeg_planes(encode(picture(), custom()), tmp_path)
+    data = encode(smooth_image(), custom(), shrunk_to_a_mean)
+    hard = libjpeg_planes(encode(smooth_image(), custom()), tmp_path)
     for plane, other in zip(libjpeg_planes(data, tmp_path), hard, strict=True):
         assert not plane.reshape(-1, 64)[:, 1:].any()
         assert (plane[..., 0, 0] != other[..., 0, 0]).mean() < 0.05
     with pytest.raises(ValueError, match=r"coefficients\[0\] must hold integers, got float32"):
-        encode(picture(), custom(), lambda coefficients, preset: [c.numpy() for c in coefficients])
+        encode(
+            smooth_image(), custom(), lambda coefficients, preset: [c.numpy() for c in coefficients]
+        )
 
 
 def test_encode_coefficients_writes_a_presets_file(tmp_path):
     preset = custom("4:2:2")
-    hard = encode(picture(), preset)
+    hard = encode(smooth_image(), preset)
     planes = libjpeg_planes(hard, tmp_path)
     assert encode_coefficients(planes, preset, size=(45, 62)) == hard
     tensors = [torch.from_numpy(plane) for plane in planes]
     compact = encode_coefficients(tensors, preset, size=(45, 62), header="compact")
-    assert compact == encode(picture(), preset, header="compact")
+    assert compact == encode(smooth_image(), preset, header="compact")
     gray = encode_coefficients(planes[:1], preset, size=(45, 62))
     assert np.array_equal(read_tables(gray)[0], preset.luma)
     assert np.array_equal(libjpeg_planes(gray, tmp_path)[0], planes[0])
@@ -212,7 +211,7 @@ def test_images_smaller_than_a_block(mode, size):
     for subsampling in ("4:4:4", "4:2:2", "4:2:0"):
         for gray in (False, True):
             data = encode(
-                picture(*size), custom(subsampling), mode, seed=0, header="compact", gray=gray
+                smooth_image(*size), custom(subsampling), mode, seed=0, header="compact", gray=gray
             )
             assert tuple(decode(data).shape) == (1 if gray else 3, *size)
 
@@ -220,17 +219,17 @@ def test_images_smaller_than_a_block(mode, size):
 @pytest.mark.parametrize("mode", ["hard", "probabilistic"])
 def test_gray_is_the_luma_of_the_colour_file(mode):
     preset = custom("4:4:4", hardness=1e6)
-    colour = read_coefficients(encode(picture(), preset, mode, seed=0)).components[0]
-    data = encode(picture(), preset, mode, seed=0, gray=True)
+    colour = read_coefficients(encode(smooth_image(), preset, mode, seed=0)).components[0]
+    data = encode(smooth_image(), preset, mode, seed=0, gray=True)
     file = read_coefficients(data)
     assert len(file.components) == 1
     # Pillow and libjpeg round the same formula, but to a tie here and there.
     assert (file.components[0] != colour).mean() < 0.01
-    assert encode(picture().convert("L"), preset, mode, seed=0) == data
+    assert encode(smooth_image().convert("L"), preset, mode, seed=0) == data
 
 
 def with_metadata(mode="RGB", orientation=6, space=b"RGB "):
-    image = picture().convert(mode)
+    image = smooth_image().convert(mode)
     image.getexif()[0x0112] = orientation
     image.getexif()[0x010F] = "maker"
     image.info["icc_profile"] = b"\0" * 16 + space + bytes(range(256)) * 600
@@ -254,12 +253,12 @@ def test_pillow_images_keep_their_orientation_and_profile(mode, header):
 
 
 def test_metadata_that_no_longer_fit_are_dropped():
-    plain = encode(picture(), custom())
+    plain = encode(smooth_image(), custom())
     assert encode(with_metadata(orientation=1, space=b"CMYK"), custom()) == plain
     assert encode(with_metadata(orientation=9, space=b"GRAY"), custom()) == plain
     gray = with_metadata(orientation=1)
     assert encode(gray, custom(), gray=True) == encode(np.asarray(gray.convert("L")), custom())
-    broken = picture()
+    broken = smooth_image()
     broken.info["exif"] = b"Exif\0\0garbage"
     assert encode(broken, custom()) == plain
 
@@ -267,7 +266,7 @@ def test_metadata_that_no_longer_fit_are_dropped():
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"])
 def test_every_pillow_mode(mode):
     unconvertible = mode in ("LAB", "PA")
-    image = Image.new(mode, (20, 10)) if unconvertible else picture(10, 20).convert(mode)
+    image = Image.new(mode, (20, 10)) if unconvertible else smooth_image(10, 20).convert(mode)
     data = encode(image, custom())
     expected = image.convert("L" if mode in ("1", "L", "LA") else "RGB")
     assert encode(np.asarray(expected), custom()) == data
@@ -275,7 +274,7 @@ def test_every_pillow_mode(mode):
 
 
 def test_a_palette_with_transparency():
-    image = picture(10, 20).convert("P")
+    image = smooth_image(10, 20).convert("P")
     image.info["transparency"] = 0
     assert tuple(decode(encode(image, custom())).shape) == (3, 10, 20)
 
@@ -295,7 +294,7 @@ def test_sizes_that_no_file_can_have():
 
 def test_refused_options():
     with pytest.raises(ValueError, match="header must be one of jfif, compact, got 'small'"):
-        encode(picture(), custom(), header="small")
+        encode(smooth_image(), custom(), header="small")
     for mode in ("I", "F"):
         with pytest.raises(ValueError, match=f'mode "{mode}": 32-bit samples have no known range'):
             encode(Image.new(mode, (8, 8)), custom())

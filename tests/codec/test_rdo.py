@@ -20,14 +20,14 @@ from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, code_lengths
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.learning.gradient_moments import distortion_from, gradient_moments
-from softjpeg.presets.distortion_model import Distortion
+from softjpeg.presets.distortion_model import DistortionModel
 
 LENGTHS = torch.from_numpy(code_lengths(STANDARD_TABLES[1]))
 ONE = np.ones((3, 8, 8))
 
 
-def model(rate_weight: float = 0.0, **changes: object) -> Distortion:
-    plain = Distortion(ONE, 0 * ONE, np.ones((1, 1)), np.array([[0.0], [1.0]]), rate_weight)
+def model(rate_weight: float = 0.0, **changes: object) -> DistortionModel:
+    plain = DistortionModel(ONE, 0 * ONE, np.ones((1, 1)), np.array([[0.0], [1.0]]), rate_weight)
     return dataclasses.replace(plain, **changes)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.images import smooth_image
+from helpers.jpeg_files import jpeg
 from softjpeg.codec.recode import recode
 from softjpeg.jpeg.entropy.huffman import code_lengths, optimal_table
 from softjpeg.jpeg.entropy.layout import scan_layout
@@ -23,22 +25,10 @@ SIZES = [(1, 1), (7, 9), (32, 32), (45, 70)]
 LAYOUTS = ["gray", "4:4:4", "4:2:2", "4:2:0"]
 
 
-def photo(size, mode="RGB", seed=0):
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
-    return small.resize((size[1], size[0]), Image.Resampling.BICUBIC).convert(mode)
-
-
-def pillow_file(image, **options):
-    file = io.BytesIO()
-    image.save(file, "JPEG", **options)
-    return file.getvalue()
-
-
 def default_file(size, layout, quality=30, **options):
     if layout == "gray":
-        return pillow_file(photo(size, "L"), quality=quality, optimize=True, **options)
-    return pillow_file(photo(size), quality=quality, optimize=True, subsampling=layout, **options)
+        return jpeg(smooth_image(*size).convert("L"), quality=quality, optimize=True, **options)
+    return jpeg(smooth_image(*size), quality=quality, optimize=True, subsampling=layout, **options)
 
 
 def shown(data):
@@ -85,7 +75,7 @@ def test_recoding_in_libjpegs_layout_gives_libjpegs_bytes(layout):
         plain = recode(theirs, header="jfif", optimize=False)
         other = {} if layout == "gray" else {"subsampling": layout}
         mode = "L" if layout == "gray" else "RGB"
-        assert plain == pillow_file(photo(size, mode), quality=30, **other)
+        assert plain == jpeg(smooth_image(*size).convert(mode), quality=30, **other)
 
 
 def test_a_compact_file_has_one_segment_of_each_kind_and_no_more_tables_than_it_uses():
@@ -93,7 +83,7 @@ def test_a_compact_file_has_one_segment_of_each_kind_and_no_more_tables_than_it_
     names = [piece.name for piece in segments(data)]
     assert names == ["SOI", "DQT", "SOF0", "DHT", "SOS", "scan", "EOI"]
     assert bytes_by_marker(data)["DQT"] == 4 + 2 * 65
-    equal = recode(pillow_file(photo((32, 32)), qtables=[[9] * 64] * 2))
+    equal = recode(jpeg(smooth_image(32, 32), qtables=[[9] * 64] * 2))
     assert bytes_by_marker(equal)["DQT"] == 4 + 65
 
 
@@ -157,11 +147,11 @@ def test_two_small_components_share_and_large_ones_do_not():
 
 
 def cmyk_and_rgb_files():
-    cmyk = photo((20, 30)).convert("CMYK")
-    yield pillow_file(cmyk)
-    yield pillow_file(photo((20, 30)), keep_rgb=True)
+    cmyk = smooth_image(20, 30).convert("CMYK")
+    yield jpeg(cmyk)
+    yield jpeg(smooth_image(20, 30), keep_rgb=True)
     # Without Adobe's marker the identifiers R, G, B alone say it.
-    rgb = pillow_file(photo((20, 30)), keep_rgb=True)
+    rgb = jpeg(smooth_image(20, 30), keep_rgb=True)
     adobe = next(piece for piece in segments(rgb) if piece.name == "APP14")
     yield rgb[: adobe.offset] + rgb[adobe.offset + adobe.length :]
 
@@ -232,8 +222,8 @@ def test_progressive_only_where_smaller(tmp_path):
     small = recode(default_file((16, 16), "4:2:0"))
     assert recode(small, progressive=True) == small
     rng = np.random.default_rng(0)
-    rough = np.asarray(photo((256, 256))) * 0.7 + rng.normal(0, 25, (256, 256, 3))
-    large = recode(pillow_file(Image.fromarray(rough.clip(0, 255).astype(np.uint8)), quality=85))
+    rough = np.asarray(smooth_image(256, 256)) * 0.7 + rng.normal(0, 25, (256, 256, 3))
+    large = recode(jpeg(Image.fromarray(rough.clip(0, 255).astype(np.uint8)), quality=85))
     ours = recode(large, progressive=True)
     assert len(ours) < len(large)
     sizes = bytes_by_marker(ours)
@@ -265,7 +255,7 @@ def test_refusals():
         recode(data, header="small")
     with pytest.raises(ValueError, match="must start with the JPEG marker"):
         recode(b"not a jpeg")
-    wide = pillow_file(photo((20, 20), "L"), qtables=[[300] * 64])
+    wide = jpeg(smooth_image(20, 20).convert("L"), qtables=[[300] * 64])
     assert scan_bytes(wide) > 0
     with pytest.raises(ValueError, match=r"must be an integer from 1 to 255, got 300"):
         recode(wide)

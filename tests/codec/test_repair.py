@@ -1,9 +1,7 @@
-"""Files repaired along a network's gradient: bits, slack and gradients judged by hand."""
+"""Files repaired along a network's gradient, judged by hand."""
 
 import io
-import itertools
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,51 +10,23 @@ from PIL import Image, ImageCms
 from scipy.fft import dctn
 from torch import nn
 
+from helpers.images import as_tensor, smooth_image
 from softjpeg import Preset, encode, read_coefficients, write_coefficients
 from softjpeg.codec.closed_loop.blocks import blocks_of
 from softjpeg.codec.closed_loop.candidates import default_presets, preset_candidates
-from softjpeg.codec.closed_loop.gradients import resampled, slack_gradients
-from softjpeg.codec.closed_loop.judge import Judge, answers, view
-from softjpeg.codec.closed_loop.moves import bit_changes, symbol_bits
-from softjpeg.codec.closed_loop.refine import refined_choices
-from softjpeg.codec.closed_loop.repair import _Repair, choose, repair_files
-from softjpeg.codec.closed_loop.saliency import saliency_maps, salient_candidates
+from softjpeg.codec.closed_loop.gradients import margin_gradients, resampled
+from softjpeg.codec.closed_loop.judge import Judge, network_input, network_outputs
+from softjpeg.codec.closed_loop.repair import _Repair, choose_steps, repair_files, repaired_choices
 from softjpeg.codec.closed_loop.search import smallest_files
-from softjpeg.codec.closed_loop.slack import slack, soft_minimum
 from softjpeg.common.image_set import from_image
 from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.models.fidelity import parse_fidelity
 from softjpeg.models.network import Network
 
 
-def random_blocks(n, seed=0):
-    """Sparse blocks of every kind: empty ones, long runs, a last coefficient that is not zero."""
-    rng = np.random.default_rng(seed)
-    blocks = rng.integers(-9, 10, (n, 64)) * (rng.random((n, 64)) < rng.random((n, 1)) ** 3)
-    blocks[0], blocks[1, 1:] = 0, 0
-    blocks[2, 1:], blocks[2, 63] = 0, -3
-    return torch.from_numpy(blocks)
-
-
-def symbols_of(block):
-    """(symbol, extra bits) of a block's AC coefficients, as T.81 F.1.2.2 describes them."""
-    found, run = [], 0
-    last = max((i for i in range(1, 64) if block[i]), default=0)
-    for value in block[1 : last + 1]:
-        if value == 0:
-            run += 1
-            continue
-        found += [(0xF0, 0)] * (run // 16)
-        size = abs(int(value)).bit_length()
-        found.append(((run % 16) * 16 + size, size))
-        run = 0
-    return found + [(0x00, 0)] * (last < 63)
-
-
 def scene(size=32, seed=0):
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(60, 196, (6, 6, 3), dtype=np.uint8))
-    return from_image(small.resize((size, size), Image.Resampling.BICUBIC))
+    """Of middling contrast: what is added to it is not clipped."""
+    return as_tensor(smooth_image(size, size, seed, low=60, high=196))
 
 
 class Differences(nn.Module):
@@ -82,61 +52,6 @@ def judge_of(*networks, keep="top1"):
     return Judge(tuple(networks), parse_fidelity(keep))
 
 
-# Bits
-
-
-def test_bits_of_every_move():
-    blocks = random_blocks(40)
-    lengths = torch.randint(2, 17, (256,), generator=torch.Generator().manual_seed(1))
-
-    def bits(block):
-        return sum(int(lengths[symbol]) + extra for symbol, extra in symbols_of(block))
-
-    away, nearer = bit_changes(blocks, lengths)
-    for row, block in enumerate(blocks.numpy()):
-        before = bits(block)
-        for place in range(1, 64):
-            sign = -1 if block[place] < 0 else 1
-            moved = block.copy()
-            moved[place] += sign
-            assert away[row, place] == bits(moved) - before
-            if block[place]:
-                moved[place] -= 2 * sign
-                assert nearer[row, place] == bits(moved) - before
-    assert not away[:, 0].any()
-    assert not nearer[:, 0].any()
-
-
-def test_bits_of_symbols():
-    blocks = random_blocks(60, seed=3)
-    counts = Counter(symbol for block in blocks.numpy() for symbol, _ in symbols_of(block))
-    total = sum(counts.values()) + 256
-    expected = [-math.log2((counts[symbol] + 1) / total) for symbol in range(256)]
-    np.testing.assert_allclose(symbol_bits(blocks), expected, rtol=1e-5)
-
-
-# Slack
-
-
-@pytest.mark.parametrize("keep", ["top1", "top3", "in-top1", "in-top4", "kl:1.5", "cosine:0.7"])
-def test_slack_is_positive_where_the_answer_is_kept(keep):
-    generator = torch.Generator().manual_seed(0)
-    wanted = torch.randn(300, 6, generator=generator)
-    outputs = wanted + 2 * torch.randn(300, 6, generator=generator)
-    fidelity = parse_fidelity(keep)
-    kept = fidelity.measure(outputs, wanted) <= fidelity.limit
-    assert 30 < kept.sum() < 270
-    assert torch.equal(slack(fidelity, outputs, wanted) > 0, kept)
-
-
-def test_soft_minimum_is_below_the_least():
-    values = torch.tensor([[1.0, 5.0, -3.0], [4.0, 5.0, 9.0]])
-    expected = [-math.log(sum(math.exp(-v) for v in column)) for column in values.T.tolist()]
-    np.testing.assert_allclose(soft_minimum(values), expected, rtol=1e-6)
-    assert (soft_minimum(values) < values.amin(0)).all()
-    assert torch.equal(soft_minimum(values[:1]), values[0])
-
-
 # Gradients
 
 
@@ -148,14 +63,14 @@ def test_gradient_against_files_read_by_pillow(kind):
     data = encode(image, preset, gray=kind == "gray")
     blocks = blocks_of(image, data)
     judge = judge_of(network)
-    goal = answers(judge.networks, [(image,)])
+    goal = network_outputs(judge.networks, [(image,)])
     shown = [(from_image(Image.open(io.BytesIO(data)).convert("RGB")),)]
-    room, _, (gradient,) = slack_gradients(judge, [(blocks, blocks.indices)], shown, goal)
+    margins, _, (gradient,) = margin_gradients(judge, [(blocks, blocks.indices)], shown, goal)
     out = read_by(network, data)
     own = int(goal[0][0].argmax())
     others = [i for i in range(12) if i != own]
     rival = max(others, key=lambda i: out[i])
-    assert room[0] == pytest.approx(float(out[own] - out[rival]), abs=1e-5)
+    assert margins[0] == pytest.approx(float(out[own] - out[rival]), abs=1e-5)
 
     def margin(row, place, step):
         moved = blocks.indices.clone()
@@ -190,7 +105,7 @@ def test_resampling_is_nearly_pillows(interpolation):
     network = Network(nn.Identity(), "any", (20, 24), 30, interpolation)
     image = scene(48)
     approximate = resampled(image / 255, network) * 255
-    exact = view(image, network).float()
+    exact = network_input(image, network).float()
     assert approximate.shape == exact.shape == (3, 20, 24)
     assert (approximate - exact).abs().max() < 3
 
@@ -214,19 +129,19 @@ def test_blocks_are_those_of_the_file():
         blocks_of(scene(32), data)
 
 
-def test_choice_of_moves_against_all_choices():
-    """With every price tried no choice of as many moves saves more bits for no less gain."""
+def test_choice_of_steps_against_all_choices():
+    """With every price tried no choice of as many steps saves more bits for no less gain."""
     rng = np.random.default_rng(5)
     gains = torch.from_numpy(rng.normal(size=(6, 1)))
     bits = torch.from_numpy(rng.integers(-8, 3, (6, 1))).double()
-    moves = choose(gains, bits, 6, -0.6)
-    gain, saved = (float(x[moves[:, 0], moves[:, 1]].sum()) for x in (gains, -bits))
+    steps = choose_steps(gains, bits, 6, -0.6)
+    gain, saved = (float(x[steps[:, 0], steps[:, 1]].sum()) for x in (gains, -bits))
     assert gain >= -0.6
     for mask in range(64):
         rows = [i for i in range(6) if mask >> i & 1]
         other_gain, other_saved = float(gains[rows].sum()), float(-bits[rows].sum())
         assert other_gain <= gain + 1e-9 or other_saved <= saved + 1e-9
-    one_a_block = choose(torch.ones(4, 9), torch.zeros(4, 9), 3, 1.0)
+    one_a_block = choose_steps(torch.ones(4, 9), torch.zeros(4, 9), 3, 1.0)
     assert len(set(one_a_block[:, 0].tolist())) == 3
 
 
@@ -266,13 +181,13 @@ def test_repair_saves_bytes_while_it_keeps_the_answer(repaired):
 
 
 def test_what_is_taken_for_better():
-    """While lost: more slack. Once kept: fewer bytes, and still kept."""
+    """While lost: a larger margin. Once kept: fewer bytes, and still kept."""
     image = scene()
     data = encode(image, Preset.from_quality(20))
     blocks = blocks_of(image, data)
-    repair = _Repair(blocks, blocks.indices, data)
-    told = []
-    for size, room, kept in [
+    repair = _Repair(blocks, blocks.indices, data, ())
+    taken = []
+    for size, margin, kept in [
         (90, -2.0, False),
         (80, -3.0, False),
         (95, -1.0, False),
@@ -282,12 +197,12 @@ def test_what_is_taken_for_better():
         (98, 0.05, True),
     ]:
         repair.data = bytes(size)
-        repair.tell(room, (float(not kept),), kept, torch.zeros(1))
-        told.append((repair.slack, len(repair.result().data), repair.result().kept))
+        repair.update(margin, (float(not kept),), kept, torch.zeros(1))
+        taken.append((repair.margin, len(repair.result().data), repair.result().kept))
     first, later = (90, False), (99, True)
-    slacks = [-2.0, -2.0, -1.0, 0.1, 0.1, 0.1, 0.05]
+    margins = [-2.0, -2.0, -1.0, 0.1, 0.1, 0.1, 0.05]
     best = [first, first, first, later, later, later, (98, True)]
-    assert told == [(a, *b) for a, b in zip(slacks, best, strict=True)]
+    assert taken == [(a, *b) for a, b in zip(margins, best, strict=True)]
 
 
 def test_repair_is_deterministic_and_leaves_good_files_alone(repaired):
@@ -350,67 +265,6 @@ def test_a_gray_file(repaired):
     assert len(result.data) <= len(same)
 
 
-# Saliency
-
-
-def test_saliency_by_finite_differences():
-    torch.manual_seed(0)
-    layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 24, 6), nn.Tanh(), nn.Linear(6, 5))
-    image = (torch.rand(3, 16, 24) * 255).to(torch.uint8)
-    (found,) = saliency_maps(judge_of(Network(layers, "smooth")), [image])
-    exact, double = image.double() / 255, layers.double()
-    eye = torch.eye(image.numel(), dtype=torch.float64).reshape(-1, *image.shape) * 1e-4
-    with torch.no_grad():
-        best = int(double(exact[None]).argmax())
-        up, down = (double(exact + sign * eye).log_softmax(-1)[:, best] for sign in (1, -1))
-    slope = ((up - down) / 2e-4).reshape(image.shape).numpy()
-    energy = (slope**2).sum(0).reshape(2, 8, 3, 8).sum((1, 3))
-    smooth = [[energy[:, max(c - 1, 0) : c + 2].mean() for c in range(3)]] * 2
-    np.testing.assert_allclose(found, smooth / np.mean(smooth), rtol=1e-3)
-    layers.float()
-
-
-def test_saliency_is_where_the_network_looks():
-    torch.manual_seed(1)
-    left = nn.Sequential(nn.ZeroPad2d((0, -24, 0, 0)), nn.Flatten(), nn.Linear(3 * 40 * 16, 4))
-    images = [scene(40, seed) for seed in range(3)]
-    for found in saliency_maps(judge_of(Network(left, "left")), images, batch_size=2):
-        assert tuple(found.shape) == (5, 5)
-        assert float(found.mean()) == pytest.approx(1)
-        assert (found[:, :2] > 0.1).all()
-        assert not found[:, 3:].any()
-
-
-@pytest.mark.parametrize("options", [{}, {"gray": True}])
-def test_salient_files_spend_where_it_counts(options):
-    """One tile everywhere, half of the image salient."""
-    tile = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 16, 16), dtype=np.uint8))
-    image = tile.repeat(1, 3, 4)
-    saliency = torch.tensor([[2.0] * 4 + [0.0] * 4] * 6)
-    presets = {"p": Preset.from_quality(25)}
-    free, cheap, dear = salient_candidates(presets, saliency, [0, 0.05, 0.2], **options)
-    assert dear.name == "p salient 0.2"
-    plain = encode(image, presets["p"], mode=_rounded, **options)
-    assert free.encode(image) == plain
-    counts = []
-    for candidate in (free, cheap, dear):
-        luma = read_coefficients(candidate.encode(image)).components[0] != 0
-        counts.append((int(luma[:, :4].sum()), int(luma[:, 4:].sum())))
-    assert counts[0][0] == counts[0][1]
-    for before, after in itertools.pairwise(counts):
-        assert after[0] > after[1]
-        assert after[0] <= before[0]
-        assert after[1] < before[1]
-
-
-def _rounded(coefficients, preset):
-    tables = preset.luma, preset.chroma, preset.chroma
-    return [
-        torch.round(z / torch.from_numpy(t)).int()
-        for z, t in zip(coefficients, tables, strict=False)
-    ]
-
-
 # From the search to the repair
 
 
@@ -419,7 +273,7 @@ def test_refined_choices_are_kept_and_no_larger():
     judge = judge_of(linear_network())
     ladder = [preset_candidates(default_presets([1, 3, 8, 20, 40, 70]), header="compact")] * 5
     choices = smallest_files(images, ladder, judge, effort=0)
-    refined = refined_choices(images, choices, judge, 6)
+    refined = repaired_choices(images, choices, judge, 6)
     assert sum(len(r.data) for r in refined) < sum(len(c.data) for c in choices)
     for image, choice, result in zip(images, choices, refined, strict=True):
         own = int(judge.networks[0].module(image[None] / 255).argmax())
@@ -435,6 +289,6 @@ def test_refining_what_no_candidate_kept():
     images, judge = [scene(seed=0)], judge_of(linear_network(), keep="cosine:1e-9")
     ladder = [preset_candidates(default_presets([3]), header="compact")]
     (choice,) = smallest_files(images, ladder, judge)
-    (refined,) = refined_choices(images, [choice], judge, 2)
+    (refined,) = repaired_choices(images, [choice], judge, 2)
     assert not refined.kept
     assert refined.data == choice.data

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from helpers.images import as_tensor, smooth_image
+from helpers.networks import linear_reader
 from softjpeg import Preset
 from softjpeg.codec.closed_loop.candidates import (
     Candidate,
@@ -16,9 +18,8 @@ from softjpeg.codec.closed_loop.candidates import (
     named_presets,
     preset_candidates,
 )
-from softjpeg.codec.closed_loop.judge import Judge, answers, view
+from softjpeg.codec.closed_loop.judge import Judge, network_input, network_outputs
 from softjpeg.codec.closed_loop.search import EXHAUSTIVE, plan, smallest_files
-from softjpeg.common.image_set import from_image
 from softjpeg.models.fidelity import parse_fidelity
 from softjpeg.models.network import Network
 
@@ -50,19 +51,12 @@ def lowest_quality(amplitude, place=(0, 4)):
     return kept[0] if kept else None
 
 
-def noise_images(count, size=24):
-    rng = np.random.default_rng(0)
-    images = []
-    for _ in range(count):
-        small = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
-        images.append(from_image(small.resize((size, size), Image.Resampling.BICUBIC)))
-    return images
+def images_of(count):
+    return [as_tensor(smooth_image(24, 24, seed)) for seed in range(count)]
 
 
-def random_network(seed, size=24, classes=30):
-    torch.manual_seed(seed)
-    layers = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(3 * (size // 2) ** 2, classes))
-    return Network(layers, f"random {seed}")
+def random_network(seed):
+    return Network(linear_reader(24, 2, 30, seed), f"random {seed}")
 
 
 def by_hand(network, data):
@@ -164,8 +158,8 @@ def test_views_are_torchvisions(size):
         ]
     )
     network = Network(nn.Identity(), "n", size=(32, 24), resize=36, interpolation="bilinear")
-    assert torch.equal(view(image, network), judge(image))
-    gray = view(image.convert("L"), network)
+    assert torch.equal(network_input(image, network), judge(image))
+    gray = network_input(image.convert("L"), network)
     assert torch.equal(gray, judge(image.convert("L").convert("RGB")))
 
 
@@ -175,7 +169,7 @@ def test_answers_do_not_mix_sizes_up():
         (torch.full((3, *size), i, dtype=torch.uint8),)
         for i, size in enumerate([(8, 8), (4, 9), (8, 8)])
     ]
-    means = [answer[0].mean().item() * 255 for answer in answers([network], views)]
+    means = [answer[0].mean().item() * 255 for answer in network_outputs([network], views)]
     np.testing.assert_allclose(means, [0, 1, 2], atol=1e-5)
 
 
@@ -185,7 +179,7 @@ def test_networks_that_fail_are_named():
             return x.mean((1, 2, 3))[:, None] / 0
 
     with pytest.raises(ValueError, match=r"^broken: the network's output .* not finite"):
-        answers([Network(Broken(), "broken")], [(torch.ones(3, 8, 8, dtype=torch.uint8),)])
+        network_outputs([Network(Broken(), "broken")], [(torch.ones(3, 8, 8, dtype=torch.uint8),)])
 
 
 # The search
@@ -221,7 +215,7 @@ def test_every_network_must_keep_its_answer():
 
 @pytest.mark.parametrize("subsamplings", [("4:2:0",), ("4:4:4", "gray", "4:2:0")])
 def test_exhaustive_search_is_brute_force(subsamplings):
-    images, network = noise_images(8), random_network(3)
+    images, network = images_of(8), random_network(3)
     candidates = ladder(QUALITIES[1:8], subsamplings)
     judge = Judge((network,), parse_fidelity("top1"))
     own = [network.module(image[None] / 255)[0].argmax() for image in images]
@@ -244,7 +238,7 @@ def test_exhaustive_search_is_brute_force(subsamplings):
 
 
 def test_limits_of_kl_and_cosine_hold():
-    images, network = noise_images(6), random_network(5)
+    images, network = images_of(6), random_network(5)
     for name in ("kl:0.02", "cosine:0.01"):
         fidelity = parse_fidelity(name)
         judge = Judge((network,), fidelity)
@@ -330,7 +324,7 @@ def test_candidates_may_be_any_encoders_and_differ_between_images():
 def test_results_do_not_depend_on_the_mapper():
     from concurrent.futures import ThreadPoolExecutor
 
-    images, judge = noise_images(5), Judge((random_network(1),), parse_fidelity("kl:0.1"))
+    images, judge = images_of(5), Judge((random_network(1),), parse_fidelity("kl:0.1"))
     ladders = [ladder()] * 5
     with ThreadPoolExecutor(3) as pool:
         threads = smallest_files(images, ladders, judge, effort=2, mapper=pool.map)

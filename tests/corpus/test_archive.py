@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from helpers.images import smooth_image
 from softjpeg import Preset
 from softjpeg.cli import app
 from softjpeg.models.network import load_network
@@ -66,9 +67,7 @@ def refusal(*words):
 
 def picture(path, size=(30, 24), seed=0, mode="RGB"):
     path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
-    small.resize(size, Image.Resampling.BICUBIC).convert(mode).save(path)
+    smooth_image(size[1], size[0], seed, cells=7).convert(mode).save(path)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from helpers.images import noise
 from softjpeg import JPEGLayer
 from softjpeg.evaluation.robustness import gradient_masking
 from softjpeg.evaluation.robustness.accuracy_under_attack import correct_under, robustness
@@ -51,8 +52,7 @@ def convolutional(front=None):
 
 
 def images(count=32):
-    generator = torch.Generator().manual_seed(1)
-    return torch.randint(0, 256, (count, 3, 16, 16), dtype=torch.uint8, generator=generator)
+    return noise(count, seed=1)
 
 
 @torch.no_grad()

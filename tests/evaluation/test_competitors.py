@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from helpers.images import smooth_images
 from softjpeg.codec.image import encode
 from softjpeg.evaluation.competitors import COMPETITORS, Competitor, Context
 from softjpeg.evaluation.competitors.deepn_jpeg import deepn_steps
@@ -26,12 +27,7 @@ HEIGHT, WIDTH = 48, 56
 
 
 def photos(count, seed=0):
-    """Smooth noise with a little texture: what a photo's spectrum looks like."""
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(count, 3, 6, 7, generator=generator)
-    smooth = nn.functional.interpolate(coarse, (HEIGHT, WIDTH), mode="bicubic")
-    texture = 0.15 * torch.randn(count, 3, HEIGHT, WIDTH, generator=generator)
-    return ((smooth + texture).clamp(0, 1) * 255).byte()
+    return smooth_images(count, HEIGHT, WIDTH, seed=seed, grain=0.15)
 
 
 class BlockMeans(nn.Module):

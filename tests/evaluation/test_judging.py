@@ -11,6 +11,8 @@ from PIL import Image
 from scipy import stats
 from torch import nn
 
+from helpers.images import as_tensor, smooth_image
+from helpers.networks import linear_reader
 from softjpeg.codec.image import encode
 from softjpeg.evaluation.bootstrap import estimate, point_intervals, resample_means
 from softjpeg.evaluation.encoders import default_jpeg, each_recoded, preset_encoder
@@ -25,14 +27,11 @@ from softjpeg.presets.preset import Preset
 
 def images(count=12, size=24, seed=0):
     random = np.random.default_rng(seed)
-    small = random.integers(0, 256, (count, 6, 6, 3), dtype=np.uint8)
-    big = [np.asarray(Image.fromarray(s).resize((size, size), Image.BICUBIC)) for s in small]
-    return torch.from_numpy(np.stack(big)).permute(0, 3, 1, 2).contiguous()
+    return torch.stack([as_tensor(smooth_image(size, size, random)) for _ in range(count)])
 
 
 def network(seed=0, classes=5):
-    torch.manual_seed(seed)
-    net = nn.Sequential(nn.AvgPool2d(3), nn.Flatten(), nn.Linear(192, classes))
+    net = linear_reader(24, 3, classes, seed)
     net[-1].weight.data *= 60
     net[-1].bias.data -= net(images(32, seed=9).float() / 255).mean(0).detach()
     return net

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from helpers.images import smooth_images
 from softjpeg import FeatureJPEGLayer, JPEGLayer, wrap
 from softjpeg.evaluation.layer_versions import (
     layer_file,
@@ -17,12 +18,6 @@ from softjpeg.evaluation.layer_versions import (
     why_not_a_file,
 )
 from softjpeg.jpeg.tables import quality_tables
-
-
-def pictures(count, height=40, width=56):
-    coarse = torch.rand(count, 3, 6, 7, generator=torch.Generator().manual_seed(1))
-    smooth = nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
-    return (smooth * 255).round().to(torch.uint8)
 
 
 def network(layer, seed=0):
@@ -37,7 +32,7 @@ def network(layer, seed=0):
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 def test_real_files_are_what_pillow_decodes_with_these_tables(subsampling):
     layer = JPEGLayer(*quality_tables(30), quantizer="soft", subsampling=subsampling)
-    image = pictures(1)[0]
+    image = smooth_images(1, 40, 56)[0]
     data = layer_file(layer, image)
     with Image.open(io.BytesIO(data)) as file:
         tables = file.quantization
@@ -56,7 +51,7 @@ def test_real_files_are_what_pillow_decodes_with_these_tables(subsampling):
 
 
 def test_versions_agree_where_they_must_and_count_right():
-    images, labels = pictures(24), torch.arange(24) % 6
+    images, labels = smooth_images(24, 40, 56), torch.arange(24) % 6
     model = network(JPEGLayer(*quality_tables(40), hardness=1e4, levels=127))
     trained, hard, real, none = layer_versions(model, images, labels, batch_size=7)
     with torch.no_grad():
@@ -74,7 +69,7 @@ def test_versions_agree_where_they_must_and_count_right():
 
 
 def test_steps_below_half_have_no_file_and_the_table_says_why(tmp_path):
-    images, labels = pictures(4), torch.zeros(4, dtype=torch.int64)
+    images, labels = smooth_images(4, 40, 56), torch.zeros(4, dtype=torch.int64)
     model = network(JPEGLayer(torch.full((8, 8), 0.2), torch.full((8, 8), 3.0), levels=127))
     versions = layer_versions(model, images, labels)
     assert versions[2].note == "64 of 128 steps are below 0.5, and the smallest of JPEG is 1"
@@ -88,7 +83,7 @@ def test_layers_inside_and_rounds_are_no_files():
     assert why_not_a_file(JPEGLayer(rounds=2)) == "the layer has 2 rounds, a file has one"
     inside = network(None)
     inside.network[0] = nn.Sequential(inside.network[0], FeatureJPEGLayer(8, levels=127))
-    images, labels = pictures(4), torch.zeros(4, dtype=torch.int64)
+    images, labels = smooth_images(4, 40, 56), torch.zeros(4, dtype=torch.int64)
     trained, hard, real, none = layer_versions(inside, images, labels)
     assert hard.bpp is None
     assert real.note == "the layer stands inside the network"
@@ -98,4 +93,4 @@ def test_layers_inside_and_rounds_are_no_files():
 
 def test_labels_must_match_images():
     with pytest.raises(ValueError, match="labels must be 4, one per image, got 3"):
-        layer_versions(network(None), pictures(4), torch.zeros(3, dtype=torch.int64))
+        layer_versions(network(None), smooth_images(4, 40, 56), torch.zeros(3, dtype=torch.int64))

@@ -12,18 +12,12 @@ from PIL import Image
 from torch import nn
 
 from helpers.html_page import Page
+from helpers.images import smooth_images
 from softjpeg.evaluation.qualities import QualitySweep, save_json, sweep_qualities
 from softjpeg.report.quality_page import quality_page
 from softjpeg.report.quality_plots import accuracy_plot, probability_plot, rank_plot
 
 QUALITIES = (3, 40, 95)
-
-
-def photos(count=4):
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(count, 3, 7, 9, generator=generator)
-    fine = nn.functional.interpolate(coarse, (35, 46), mode="bicubic").clamp(0, 1)
-    return (255 * fine).round().to(torch.uint8)
 
 
 def network():
@@ -44,7 +38,7 @@ def brute_force(model, image, label):
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 def test_every_number_is_that_of_a_real_file(subsampling):
-    model, images, labels = network(), photos(), torch.tensor([0, 8, 3, 3])
+    model, images, labels = network(), smooth_images(4, 35, 46), torch.tensor([0, 8, 3, 3])
     sweep = sweep_qualities(
         model, images, labels, qualities=QUALITIES, subsampling=subsampling, batch_size=3
     )
@@ -67,7 +61,9 @@ def test_every_number_is_that_of_a_real_file(subsampling):
 
 
 def test_qualities_are_put_in_order():
-    sweep = sweep_qualities(network(), photos(1), torch.tensor([0]), qualities=[90, 10, 90])
+    sweep = sweep_qualities(
+        network(), smooth_images(1, 35, 46), torch.tensor([0]), qualities=[90, 10, 90]
+    )
     assert sweep.qualities == (10, 90)
     assert sweep.sizes[0, 0] < sweep.sizes[0, 1]
 
@@ -103,7 +99,7 @@ def test_equal_logits_share_the_better_rank():
         def forward(self, x):
             return torch.zeros(len(x), 5)
 
-    sweep = sweep_qualities(Same(), photos(1), torch.tensor([3]), qualities=[50])
+    sweep = sweep_qualities(Same(), smooth_images(1, 35, 46), torch.tensor([3]), qualities=[50])
     assert sweep.ranks.item() == 1
     assert sweep.probabilities.item() == pytest.approx(0.2)
 
@@ -123,7 +119,12 @@ def test_equal_logits_share_the_better_rank():
     ],
 )
 def test_refused(options, message):
-    given = {"images": photos(1), "labels": torch.tensor([0]), "qualities": [50], **options}
+    given = {
+        "images": smooth_images(1, 35, 46),
+        "labels": torch.tensor([0]),
+        "qualities": [50],
+        **options,
+    }
     with pytest.raises(ValueError, match=message):
         sweep_qualities(network(), **given)
 
@@ -176,7 +177,7 @@ def test_figures_keep_their_proportions():
 
 @pytest.mark.usefixtures("report")
 def test_page_says_what_was_measured():
-    images = photos()
+    images = smooth_images(4, 35, 46)
     names = ["first", "second & more", "third", "fourth"]
     text = quality_page(known(), images, names, title="A <b>", facts={"seed": "3"}, shown=2)
     page = Page(text)
@@ -195,4 +196,4 @@ def test_page_says_what_was_measured():
 @pytest.mark.usefixtures("report")
 def test_page_refuses_other_images():
     with pytest.raises(ValueError, match="images must be as many as the sweep's, 4, got 3"):
-        quality_page(known(), photos(3), ["a"] * 4, title="")
+        quality_page(known(), smooth_images(3, 35, 46), ["a"] * 4, title="")

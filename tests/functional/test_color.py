@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from helpers import references
+from helpers.images import as_tensor, smooth_image
 from helpers.ops import Case, OperatorTests, uniform
 from helpers.shared_data import imagenet_photos
 from softjpeg import JPEGLayer, read_coefficients
@@ -37,21 +38,17 @@ def through_pillow(picture, quality, subsampling):
     return buffer.getvalue()
 
 
-def to_tensor(picture):
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-
-
 def codec_layer(quality, subsampling):
     luma, chroma = quality_tables(quality)
     return JPEGLayer(luma, chroma, quantizer="hard", subsampling=subsampling, rounding=True)
 
 
 def smooth_picture(height, width, seed):
-    """A synthetic photo: low-pass colour noise plus grain."""
+    """With grain: every coefficient is at work."""
     rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
-    big = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)).astype(float)
-    return Image.fromarray(np.clip(big + rng.normal(0, 6, big.shape), 0, 255).astype(np.uint8))
+    smooth = np.asarray(smooth_image(height, width, rng, cells=7)).astype(float)
+    grain = rng.normal(0, 6, smooth.shape)
+    return Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize(("subsampling", "limit"), [("4:4:4", 0.5), ("4:2:2", 0.6), ("4:2:0", 0.6)])
@@ -60,8 +57,8 @@ def test_proxy_equals_the_real_codec_on_real_photos(subsampling, limit):
     for quality in (5, 25, 50, 75):
         differences = []
         for photo in photos:
-            shown = codec_layer(quality, subsampling)(to_tensor(photo)[None] / 255)[0] * 255
-            real = to_tensor(Image.open(io.BytesIO(through_pillow(photo, quality, subsampling))))
+            shown = codec_layer(quality, subsampling)(as_tensor(photo)[None] / 255)[0] * 255
+            real = as_tensor(Image.open(io.BytesIO(through_pillow(photo, quality, subsampling))))
             differences.append((shown.detach() - real).abs().mean().item())
         assert np.mean(differences) <= limit
         print(f"{subsampling} q {quality}: mean absolute difference {np.mean(differences):.3f}")
@@ -79,7 +76,7 @@ def test_decoding_equals_libjpegs_at_any_size(subsampling, size):
             for indices, table in zip(file.components, file.tables, strict=True)
         ]
         shown = coefficients_to_image(dequantized, size, subsampling, rounding=True) * 255
-        real = to_tensor(Image.open(io.BytesIO(data)))
+        real = as_tensor(Image.open(io.BytesIO(data)))
         assert shown.shape == real.shape
         assert (shown - real).abs().mean() <= 0.1
         assert (shown - real).abs().max() <= 3
@@ -91,7 +88,7 @@ def test_coefficients_are_libjpegs(subsampling, size):
     """With steps of 1 a file shows every coefficient: equal up to libjpeg's integer DCT."""
     picture = smooth_picture(*size, seed=3)
     data = through_pillow(picture, 100, subsampling)
-    ours = image_to_coefficients(to_tensor(picture) / 255, subsampling, rounding=True)
+    ours = image_to_coefficients(as_tensor(picture) / 255, subsampling, rounding=True)
     for component, z in zip(read_coefficients(data).components, ours, strict=True):
         assert component.shape == tuple(z.shape)
         assert np.abs(component - z.numpy()).max() <= 1.0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.images import smooth_image
 from helpers.shared_data import cifar
 from softjpeg import Preset, encode
 from softjpeg.codec.recode import recode
@@ -18,16 +19,11 @@ from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.writer import write_coefficients
 
 
-def picture(seed, size=(32, 32)):
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
-    return small.resize((size[1], size[0]), Image.Resampling.BICUBIC)
-
-
 def files(count=8, layout="4:2:0", quality=50, **options):
     preset = Preset.from_quality(quality, "4:4:4" if layout == "gray" else layout)
     return [
-        encode(picture(seed), preset, gray=layout == "gray", **options) for seed in range(count)
+        encode(smooth_image(32, 32, seed), preset, gray=layout == "gray", **options)
+        for seed in range(count)
     ]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.jpeg_files import jpeg
 from softjpeg.jpeg.entropy.symbols import scan_bits, scan_bits_batch
 from softjpeg.jpeg.markers import bytes_by_marker, scan_bytes, segments
 from softjpeg.jpeg.reader import read_coefficients
@@ -102,12 +103,6 @@ def photo(size, mode="RGB", seed=0):
     return image.convert(mode)
 
 
-def pillow_file(image, **options):
-    file = io.BytesIO()
-    image.save(file, "JPEG", **options)
-    return file.getvalue()
-
-
 def decoded(data):
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image)
@@ -153,7 +148,7 @@ def test_libjpegs_coefficients_give_libjpegs_file(tmp_path, layout, optimize):
         subsampling = "4:4:4" if layout == "gray" else layout
         options = {"optimize": optimize, "subsampling": subsampling}
         restart = seed % 3
-        theirs = pillow_file(
+        theirs = jpeg(
             image, quality=[1, 30, 75, 95, 100][seed % 5], restart_marker_blocks=restart, **options
         )
         path.write_bytes(theirs)
@@ -282,7 +277,7 @@ def test_batches_must_agree():
 
 
 def test_markers_tile_the_file():
-    data = pillow_file(photo((50, 70)), restart_marker_blocks=2, comment=b"hello") + b"rest"
+    data = jpeg(photo((50, 70)), restart_marker_blocks=2, comment=b"hello") + b"rest"
     pieces = segments(data)
     names = "SOI APP0 COM DQT DQT SOF0 DHT DHT DHT DHT DRI SOS scan EOI trailer"
     assert [piece.name for piece in pieces] == names.split()
@@ -293,7 +288,7 @@ def test_markers_tile_the_file():
 
 
 def test_merged_tables_fill_bytes_and_unknown_segments_are_read():
-    data = pillow_file(photo((50, 70)), subsampling="4:2:2", restart_marker_blocks=2)
+    data = jpeg(photo((50, 70)), subsampling="4:2:2", restart_marker_blocks=2)
     pieces = {}
     for piece in segments(data):
         pieces.setdefault(piece.name, []).append(piece.payload)
@@ -321,7 +316,7 @@ def test_merged_tables_fill_bytes_and_unknown_segments_are_read():
 @pytest.mark.parametrize("layout", SUBSAMPLINGS)
 def test_scans_of_one_component_each_are_read(layout):
     size = (45, 61)
-    data = pillow_file(photo(size), subsampling=layout)
+    data = jpeg(photo(size), subsampling=layout)
     whole = read_coefficients(data)
     pieces = [p for p in segments(data) if p.name not in ("SOS", "scan", "EOI", "DHT")]
     parts = [data[p.offset : p.offset + p.length] for p in pieces]
@@ -344,7 +339,7 @@ def test_scans_of_one_component_each_are_read(layout):
 
 
 def test_16_bit_tables_are_read():
-    data = pillow_file(photo((20, 20), "L"), qtables=[[300 + n for n in range(64)]])
+    data = jpeg(photo((20, 20), "L"), qtables=[[300 + n for n in range(64)]])
     assert read_coefficients(data).tables[0].tolist() == np.arange(300, 364).reshape(8, 8).tolist()
 
 
@@ -356,7 +351,7 @@ def patched(data, name, changes):
     return bytes(result)
 
 
-GOOD = pillow_file(photo((24, 40)), subsampling="4:2:0")
+GOOD = jpeg(photo((24, 40)), subsampling="4:2:0")
 
 
 @pytest.mark.parametrize(
@@ -366,8 +361,8 @@ GOOD = pillow_file(photo((24, 40)), subsampling="4:2:0")
         (b"\x89PNG\r\n", "must start with the JPEG marker FF D8, got '89 50'"),
         (b"\xff\xd8", "cut off"),
         (b"\xff\xd8\xff\xd9", r"cut off: it holds 0 component\(s\)"),
-        (pillow_file(photo((24, 40)), progressive=True), r"progressive JPEG \(SOF2\)"),
-        (pillow_file(photo((24, 40)).convert("CMYK")), "4 components"),
+        (jpeg(photo((24, 40)), progressive=True), r"progressive JPEG \(SOF2\)"),
+        (jpeg(photo((24, 40)).convert("CMYK")), "4 components"),
         (patched(GOOD, "SOF0", {1: 0xC9}), "arithmetic-coded"),
         (patched(GOOD, "SOF0", {1: 0xC3}), "lossless"),
         (patched(GOOD, "SOF0", {4: 12}), "12-bit"),
@@ -398,7 +393,7 @@ def test_unreadable_files_say_why(data, message):
     ],
 )
 def test_scans_that_no_encoder_sends(blocks, bits, message):
-    data = pillow_file(Image.new("L", (8 * blocks, 8)), optimize=False)
+    data = jpeg(Image.new("L", (8 * blocks, 8)), optimize=False)
     bits += "1" * (-len(bits) % 8)
     scan = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
     header = data[: data.index(b"\xff\xda") + 10]
@@ -416,13 +411,13 @@ def test_a_code_that_the_table_lacks():
 
 
 def test_restart_markers_out_of_order():
-    data = pillow_file(photo((24, 40)), restart_marker_blocks=1)
+    data = jpeg(photo((24, 40)), restart_marker_blocks=1)
     with pytest.raises(ValueError, match="out of order"):
         read_coefficients(data.replace(b"\xff\xd1", b"\xff\xd2"))
 
 
 def test_every_truncation_is_refused():
-    data = pillow_file(photo((16, 16)), restart_marker_blocks=1)
+    data = jpeg(photo((16, 16)), restart_marker_blocks=1)
     assert same(read_coefficients(data).components, read_coefficients(data + b"\0").components)
     for length in range(len(data)):
         with pytest.raises(ValueError, match=r"cut off|must start with"):
@@ -439,7 +434,7 @@ def test_cutting_out_scan_data_is_noticed():
 def test_flipped_bits_raise_nothing_but_value_errors(layout):
     image = photo((40, 56), "L" if layout == "gray" else "RGB")
     options = {} if layout == "gray" else {"subsampling": layout}
-    data = pillow_file(image, restart_marker_blocks=3, **options)
+    data = jpeg(image, restart_marker_blocks=3, **options)
     rng = np.random.default_rng(3)
     survived = 0
     for _ in range(100):

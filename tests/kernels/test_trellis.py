@@ -17,7 +17,7 @@ from softjpeg.corpus.folders import encode_files
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, code_lengths
 from softjpeg.kernels.cpu import trellis as trellis_kernel
 from softjpeg.kernels.library import is_available
-from softjpeg.presets.distortion_model import Distortion
+from softjpeg.presets.distortion_model import DistortionModel
 
 built = pytest.mark.skipif(not is_available("_decisions"), reason="the C kernels were not built")
 LENGTHS = torch.from_numpy(code_lengths(STANDARD_TABLES[1]))
@@ -196,7 +196,7 @@ def preset_of(subsampling):
     preset = Preset.from_quality(70, subsampling)
     tables = np.stack([preset.luma, preset.chroma, preset.chroma]).astype(float)
     masking = np.array([[0.0, 8.0, 16.0], [2.0, 1.0, 0.5]])
-    minds = Distortion(tables**-2, np.full((3, 8, 8), 0.3), np.ones((2, 2)), masking, 0.06)
+    minds = DistortionModel(tables**-2, np.full((3, 8, 8), 0.3), np.ones((2, 2)), masking, 0.06)
     return dataclasses.replace(preset, distortion=minds, hardness=np.full((2, 8, 8), 8.0))
 
 

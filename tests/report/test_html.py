@@ -6,9 +6,9 @@ from importlib.metadata import version
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from helpers.html_page import Page
+from helpers.networks import linear_reader
 from helpers.rate_points import points
 from softjpeg.presets.preset import Preset
 from softjpeg.report.environment import environment
@@ -17,11 +17,6 @@ from softjpeg.report.pictures import picture
 
 pytest.importorskip("jinja2", reason="the report needs softjpeg[report]")
 pytest.importorskip("matplotlib", reason="the report needs softjpeg[report]")
-
-
-def network():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(12, 5))
 
 
 def full_report(top1=0.25):
@@ -34,7 +29,7 @@ def full_report(top1=0.25):
         points=points(top1=top1),
         presets={"mine <b>": Preset.from_quality(37)},
         notes=["One note."],
-        pictures=[picture(network(), "red square", image, [pair], "class {}".format)],
+        pictures=[picture(linear_reader(16, 8, 5), "red square", image, [pair], "class {}".format)],
         pictures_note="All of them.",
         facts={"seed": "0"},
         seconds={"learning": (12.34, 20.0)},
@@ -106,7 +101,7 @@ def test_curves_follow_the_page_between_light_and_dark():
 
 
 def test_picture_marks_the_answers_that_differ():
-    model, image = network(), torch.zeros(3, 16, 16, dtype=torch.uint8)
+    model, image = linear_reader(16, 8, 5), torch.zeros(3, 16, 16, dtype=torch.uint8)
     files = {}
     for color in ("black", "white", "red", "blue", "lime", "yellow"):
         buffer = io.BytesIO()

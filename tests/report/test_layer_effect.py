@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from helpers.html_page import Page
+from helpers.images import noise
 from softjpeg import JPEGLayer
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.nn.feature_layer import FeatureJPEGLayer
@@ -28,11 +29,6 @@ from softjpeg.report.run_page import run_page
 
 pytest.importorskip("jinja2", reason="the report needs softjpeg[report]")
 pytest.importorskip("matplotlib", reason="the report needs softjpeg[report]")
-
-
-def photos(count=3, size=16, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
 
 
 def pixels(png):
@@ -127,7 +123,7 @@ def test_refused_tables():
 
 
 def test_huge_steps_remove_everything():
-    effect = layer_effect(flat(250.0, quantizer="hard"), (photos() // 32) + 112)
+    effect = layer_effect(flat(250.0, quantizer="hard"), (noise(3) // 32) + 112)
     assert effect.energy.max() == 0
     assert effect.zero.min() == 1
     assert effect.bounded is None
@@ -136,7 +132,7 @@ def test_huge_steps_remove_everything():
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 def test_tiny_steps_keep_everything(subsampling):
     layer = flat(0.01, quantizer="soft", hardness=5.0, subsampling=subsampling)
-    effect = layer_effect(layer, photos(), batch_size=2)
+    effect = layer_effect(layer, noise(3), batch_size=2)
     assert torch.allclose(effect.energy, torch.ones(2, 8, 8).double(), atol=1e-3)
     assert effect.zero.max() < 0.1
 
@@ -164,7 +160,7 @@ def test_a_coefficient_at_the_bound_is_not_cut():
 
 def test_zero_is_half_a_step_of_the_last_round_and_the_bound_is_that_of_the_tightest():
     steps = torch.stack([torch.full((8, 8), 1.0), torch.full((8, 8), 90.0)])
-    images = photos()
+    images = noise(3)
     passed = layer_effect(JPEGLayer(steps, steps, quantizer="none", rounds=2), images)
     luma = image_to_coefficients(images / 255, "4:4:4")[0]
     assert torch.allclose(passed.zero[0], (luma.abs() < 45).double().mean((0, 1, 2)))
@@ -177,7 +173,7 @@ def test_zero_is_half_a_step_of_the_last_round_and_the_bound_is_that_of_the_tigh
 
 def test_differences_are_amplified_but_fit():
     layer = flat(12.0, quantizer="hard")
-    images = photos()
+    images = noise(3)
     (first, *_), gain = effect_pictures(layer, ["a", "b", "c"], images)
     assert gain > 1
     assert math.log2(gain) == int(math.log2(gain))
@@ -191,16 +187,16 @@ def test_differences_are_amplified_but_fit():
 
 
 def test_effect_maps_are_percent():
-    maps = dict(effect_maps(layer_effect(flat(250.0, quantizer="hard"), photos() // 32 + 112)))
+    maps = dict(effect_maps(layer_effect(flat(250.0, quantizer="hard"), noise(3) // 32 + 112)))
     assert [m.caption for m in maps["luma"]] == ["energy kept, %", "at zero, %"]
     assert [m.rows[0][0][0] for m in maps["chroma"]] == ["0", "100"]
 
 
 def test_refused_pictures():
     with pytest.raises(ValueError, match=r"images must be uint8"):
-        layer_effect(flat(1.0), photos().float())
+        layer_effect(flat(1.0), noise(3).float())
     with pytest.raises(ValueError, match=r"names must be as many as images, 3, got 1"):
-        effect_pictures(flat(1.0), ["a"], photos())
+        effect_pictures(flat(1.0), ["a"], noise(3))
 
 
 # Feature maps
@@ -208,7 +204,7 @@ def test_refused_pictures():
 
 @pytest.mark.parametrize("inplace", [False, True])
 def test_grad_cam_is_cam_behind_global_pooling(inplace):
-    model, images = network(inplace), photos()
+    model, images = network(inplace), noise(3)
     classes = torch.tensor([4, 0, 2])
     found = grad_cam(model, images, classes, "1")
     with torch.no_grad():
@@ -225,7 +221,7 @@ def test_grad_cam_averages_the_gradient_over_positions():
     conv, linear = nn.Conv2d(3, 4, 1), nn.Linear(4 * 64, 3)
     # Written over in place behind the module: its own output must still be what counts.
     model = nn.Sequential(conv, nn.Hardtanh(-100, 100, inplace=True), nn.Flatten(), linear)
-    images, classes = photos(2, 8), torch.tensor([2, 1])
+    images, classes = noise(2, 8), torch.tensor([2, 1])
     found = grad_cam(model, images, classes, "0")
     with torch.no_grad():
         features = conv(images / 255)
@@ -236,13 +232,13 @@ def test_grad_cam_averages_the_gradient_over_positions():
 
 def test_grad_cam_leaves_the_network_as_it_was():
     model = network()
-    grad_cam(model, photos(), torch.tensor([0, 1, 2]))
+    grad_cam(model, noise(3), torch.tensor([0, 1, 2]))
     assert all(p.grad is None for p in model.parameters())
     assert all(not m._forward_hooks for m in model.modules())
 
 
 def test_default_module_is_the_last_spatial_one():
-    model, images = network(), photos()
+    model, images = network(), noise(3)
     assert spatial_modules(model, images) == ["0", "1"]
     classes = torch.tensor([0, 1, 2])
     assert torch.equal(grad_cam(model, images, classes), grad_cam(model, images, classes, "1"))
@@ -252,12 +248,12 @@ def test_grad_cam_passes_a_layer_without_gradient():
     model, layer = network(), flat(30.0, quantizer="hard", train_tables=False)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    behind = grad_cam(nn.Sequential(layer, model), photos(), torch.tensor([0, 1, 2]), "1.1")
+    behind = grad_cam(nn.Sequential(layer, model), noise(3), torch.tensor([0, 1, 2]), "1.1")
     assert behind.max() > 0
 
 
 def test_bypassed_layer_is_as_if_absent():
-    layer, model, images = flat(60.0, quantizer="hard"), network(), photos()
+    layer, model, images = flat(60.0, quantizer="hard"), network(), noise(3)
     whole = nn.Sequential(layer, model)
     active = feature_maps(whole, images, "1.0")
     with bypassed(layer):
@@ -275,7 +271,7 @@ def test_bypassed_layer_comes_back_after_an_error():
 
 
 def test_feature_maps_are_the_modules_own_in_spite_of_what_writes_over_them():
-    model, images = network(inplace=True), photos()
+    model, images = network(inplace=True), noise(3)
     maps = feature_maps(model, images, "0")
     assert maps.min() < 0
     assert torch.equal(maps, model[0](images / 255).detach())
@@ -300,16 +296,16 @@ def test_overlay_is_bright_where_the_map_is():
 def test_refused_modules():
     model, classes = network(), torch.tensor([0, 0, 0])
     with pytest.raises(ValueError, match="no module 'conv9'"):
-        grad_cam(model, photos(), classes, "conv9")
+        grad_cam(model, noise(3), classes, "conv9")
     with pytest.raises(ValueError, match=r"module '4' must have an output .* got \(3, 5\)"):
-        feature_maps(model, photos(), "4")
+        feature_maps(model, noise(3), "4")
     linear = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
     with pytest.raises(ValueError, match="no module whose output is"):
-        grad_cam(linear, photos(), classes)
+        grad_cam(linear, noise(3), classes)
     model.unused = nn.Conv2d(3, 3, 1)
     model.forward = lambda x: nn.Sequential.forward(model[:5], x)
     with pytest.raises(ValueError, match="module 'unused' has no part"):
-        feature_maps(model, photos(), "unused")
+        feature_maps(model, noise(3), "unused")
 
 
 # The page
@@ -318,7 +314,7 @@ NAMES = ["a & b", "second", "third"]
 
 
 def page(model, layer, **options):
-    text = run_page(model, layer, photos(), NAMES, title="run <1>", shown=2, **options)
+    text = run_page(model, layer, noise(3), NAMES, title="run <1>", shown=2, **options)
     found = Page(text)
     assert found.open == []
     assert all(link.startswith("data:image/png;base64,") for link in found.links)
@@ -342,7 +338,7 @@ def test_page_of_a_layer_in_front():
         assert word in found.text
     assert "third" not in found.text
     with torch.no_grad():
-        answer = model(photos()[:1] / 255).argmax().item()
+        answer = model(noise(3)[:1] / 255).argmax().item()
     assert f"class: class {answer}" in found.text
 
 
@@ -350,7 +346,7 @@ def test_page_marks_right_and_wrong_answers_where_labels_are():
     layer = flat(30.0)
     model = nn.Sequential(layer, network())
     with torch.no_grad():
-        answers = model(photos() / 255).argmax(-1)
+        answers = model(noise(3) / 255).argmax(-1)
     right = page(model, layer, labels=answers).text
     assert right.count("✓") >= 2
     wrong = page(model, layer, labels=(answers + 1) % 5).text
@@ -388,6 +384,6 @@ def test_page_of_a_network_without_spatial_modules():
 
 def test_refused_pages():
     with pytest.raises(ValueError, match="names must be as many as images, 3, got 1"):
-        run_page(network(), None, photos(), ["a"], title="")
+        run_page(network(), None, noise(3), ["a"], title="")
     with pytest.raises(ValueError, match="labels must be below 5 classes, got 9"):
         page(network(), None, labels=torch.tensor([0, 9, 0]))

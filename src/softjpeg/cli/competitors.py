@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from softjpeg.evaluation.competitors import Competitor, Context
     from softjpeg.evaluation.encoders import Encoder
+    from softjpeg.jpeg.subsampling import Subsampling
 
 
 def choose(text: str) -> list[Competitor]:
@@ -33,7 +34,7 @@ def choose(text: str) -> list[Competitor]:
 def curves_of(
     chosen: Sequence[Competitor],
     context: Context,
-    samplings: Sequence[str],
+    samplings: Sequence[Subsampling],
     report: Callable[[str, Exception], None],
 ) -> dict[str, dict[str, Encoder]]:
     """Every competitor's encoders at every subsampling, by the curve's name, then by their own.

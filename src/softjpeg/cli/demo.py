@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
     from softjpeg.cli.demo_photos import Crops, Photo
     from softjpeg.evaluation.points import RatePoint
+    from softjpeg.jpeg.subsampling import Subsampling
     from softjpeg.presets.preset import Preset
     from softjpeg.report.pictures import Picture
 
 RATES = (0.3, 0.5, 0.8)
-SUBSAMPLING = "4:2:0"
+SUBSAMPLING: Subsampling = "4:2:0"
 _LEARNING_CROPS, _HELD_OUT_CROPS, _BATCH = 8, 5, 8
 _QUALITIES = (5, 12, 25, 60, 85)
 _PICTURES_EVERY = 3

@@ -21,9 +21,11 @@ from softjpeg.cli.app import (
     show,
 )
 from softjpeg.cli.load import network_on_device
+from softjpeg.jpeg.subsampling import parse_subsampling
 
 if TYPE_CHECKING:
     from softjpeg.corpus.folders import EncodeSummary
+    from softjpeg.jpeg.subsampling import SubsamplingOrGray
     from softjpeg.models.network import Network
 
 _LADDER = "5,8,12,16,20,25,30,40,50,60,75,85,95"
@@ -98,7 +100,7 @@ def encode(
     options |= {} if header == "jfif" else {"header": header}
     options |= {"progressive": True} if progressive else {}
     options |= {} if metadata else {"metadata": False}
-    samplings = [] if subsampling is None else subsampling.split(",")
+    samplings = [] if subsampling is None else list(map(parse_subsampling, subsampling.split(",")))
     networks = [network_on_device(n) for n in dict.fromkeys([*(network or []), *(reader or [])])]
     if network:
         specs, qualities = preset or ["default"], numbers("--quality", quality or _LADDER)
@@ -120,7 +122,7 @@ def _plain(
     out: Path,
     specs: list[str],
     quality: str | None,
-    samplings: list[str],
+    samplings: list[SubsamplingOrGray],
     manifest: bool,
     options: dict[str, Any],
 ) -> EncodeSummary:
@@ -139,13 +141,14 @@ def _plain(
         tables: Preset | AdaptiveQuality = Preset.from_quality(number)
     else:
         tables = load_for_images(specs[0], number)
-    if samplings == ["gray"]:
+    sampling = samplings[0] if samplings else tables.subsampling
+    if sampling == "gray":
         options = {**options, "gray": True}
-    elif samplings and samplings != [tables.subsampling]:
+    elif sampling != tables.subsampling:
         if isinstance(tables, AdaptiveQuality):
-            what = f"is learned for {tables.subsampling}, got --subsampling {samplings[0]}"
+            what = f"is learned for {tables.subsampling}, got --subsampling {sampling}"
             raise ValueError(f"{specs[0]} {what}")
-        tables = replace(tables, subsampling=samplings[0])
+        tables = replace(tables, subsampling=sampling)
     return encode_files(images, tables, out, manifest=manifest, **options)
 
 
@@ -154,7 +157,7 @@ def _archive(
     out: Path,
     specs: list[str],
     qualities: tuple[int, ...],
-    samplings: list[str],
+    samplings: list[SubsamplingOrGray],
     judging: tuple[list[Network], str, bool, str, int],
     options: dict[str, Any],
 ) -> EncodeSummary:

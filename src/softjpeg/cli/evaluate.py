@@ -107,10 +107,11 @@ def evaluate(
     from softjpeg.evaluation.gain import gains
     from softjpeg.evaluation.rate_accuracy import evaluate
     from softjpeg.evaluation.results import save_csv, save_json
+    from softjpeg.jpeg.subsampling import parse_subsampling
 
     rivals = [] if against is None else choose(against)
     qualities = QUALITIES if quality is None else numbers("--quality", quality)
-    samplings = list(dict.fromkeys(subsampling.split(",")))
+    samplings = [parse_subsampling(text) for text in dict.fromkeys(subsampling.split(","))]
     presets = _presets(preset or [], qualities)
     net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
     readers = {name: network_on_device(name).module for name in reader or []}

@@ -20,6 +20,7 @@ from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.codec.image import encode
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.loading import load, load_preset
 from softjpeg.presets.preset import Preset
@@ -80,7 +81,7 @@ class AdaptiveQuality:
         return adapted(self.ladder, image, self.quality)
 
     @property
-    def subsampling(self) -> str:
+    def subsampling(self) -> Subsampling:
         """Of every rung."""
         return self.ladder.subsampling
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -20,10 +20,13 @@ from softjpeg.jpeg.markers import insert_after_header
 from softjpeg.jpeg.progressive import smaller_as_progressive
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.table_formats import to_pillow
-from softjpeg.jpeg.writer import HEADERS, write_coefficients
+from softjpeg.jpeg.writer import HEADERS, Header, write_coefficients
 from softjpeg.presets.preset import Preset
 
-MODES = ("hard", "probabilistic", "rdo")
+Mode = Literal["hard", "probabilistic", "rdo"]
+"""How coefficients become indices, see `encode`."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
 _PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 Quantize = Callable[[Sequence[Tensor], Preset], Sequence[Any]]
@@ -33,11 +36,11 @@ Quantize = Callable[[Sequence[Tensor], Preset], Sequence[Any]]
 def encode(
     image: Image.Image | Tensor | np.ndarray[Any, Any],
     preset: Preset | Callable[[Any], Preset],
-    mode: str | Quantize = "hard",
+    mode: Mode | Quantize = "hard",
     seed: int | None = None,
     *,
     optimize: bool = True,
-    header: str = "jfif",
+    header: Header = "jfif",
     progressive: bool = False,
     gray: bool = False,
     metadata: bool = True,
@@ -101,7 +104,7 @@ def encode_coefficients(
     *,
     size: tuple[int, int],
     optimize: bool = True,
-    header: str = "jfif",
+    header: Header = "jfif",
     progressive: bool = False,
 ) -> bytes:
     """A JPEG file of coefficients that were quantized with a preset's tables.
@@ -147,7 +150,7 @@ def decode(data: bytes) -> Tensor:
 
 
 def _indices(
-    picture: Image.Image, preset: Preset, mode: str | Quantize, seed: int | None
+    picture: Image.Image, preset: Preset, mode: Mode | Quantize, seed: int | None
 ) -> Sequence[Any]:
     if mode == "hard":
         # libjpeg's integer DCT rounds some ties its own way: take its own decisions.

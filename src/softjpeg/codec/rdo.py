@@ -1,8 +1,8 @@
 """Coefficient decisions for mode "rdo": least ``d(e) + λ·bits`` for the network, not for the eye.
 
 Cb is decided first, then Cr, then Y; each takes the value that best makes up for the errors before
-it (`Distortion.corrections`), and the trellis decides its indices with the weights of its blocks.
-Huffman codes and indices are found in turn: the codes of plain rounding first.
+it (`DistortionModel.corrections`), and the trellis decides its indices with the weights of its
+blocks. Huffman codes and indices are found in turn: the codes of plain rounding first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from softjpeg.jpeg.entropy.huffman import code_lengths, optimal_table
 from softjpeg.jpeg.entropy.layout import sampling_factors, scan_layout
 from softjpeg.jpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC
 from softjpeg.jpeg.entropy.symbols import component_counts
-from softjpeg.presets.distortion_model import Distortion
+from softjpeg.jpeg.subsampling import Subsampling
+from softjpeg.presets.distortion_model import DistortionModel
 from softjpeg.presets.preset import Preset
 
 _ROUNDS = 2
@@ -78,7 +79,7 @@ def trellis_rounds(
     rate_weight: float,
     *,
     size: tuple[int, int],
-    subsampling: str,
+    subsampling: Subsampling,
     block_weights: Sequence[Tensor | None] = (None, None, None),
 ) -> list[Tensor]:
     """Huffman codes of plain rounding, the trellis's indices under them, and both once more.
@@ -139,7 +140,7 @@ def compensated(
     Args:
         coefficients: (Y, Cb, Cr) or (Y,), each (..., 8, 8).
         steps: (8, 8) of each component.
-        corrections: of `Distortion.corrections`; None where nothing makes up for anything.
+        corrections: of `DistortionModel.corrections`; None where nothing makes up for anything.
         quantize: decides the indices of a component.
 
     Returns:
@@ -156,13 +157,13 @@ def compensated(
     return [quantize(0, y + y_for_cb * cb_error + y_for_cr * cr_error), cb_indices, cr_indices]
 
 
-def _corrections(model: Distortion) -> list[Tensor] | None:
+def _corrections(model: DistortionModel) -> list[Tensor] | None:
     if not model.correlation.any():
         return None
     return [torch.from_numpy(c).float() for c in model.corrections()]
 
 
-def _block_weights(coefficients: Sequence[Tensor], model: Distortion) -> list[Tensor]:
+def _block_weights(coefficients: Sequence[Tensor], model: DistortionModel) -> list[Tensor]:
     """½ w_b of every block; a chroma block counts as the luma around it."""
     luma = 0.5 * torch.from_numpy(model.block_weights(coefficients[0].double().numpy()))
     shapes = [(z.shape[0], z.shape[1]) for z in coefficients]
@@ -170,7 +171,7 @@ def _block_weights(coefficients: Sequence[Tensor], model: Distortion) -> list[Te
 
 
 def _ac_code_lengths(
-    indices: Sequence[Tensor], size: tuple[int, int], subsampling: str
+    indices: Sequence[Tensor], size: tuple[int, int], subsampling: Subsampling
 ) -> tuple[Tensor, Tensor]:
     """Lengths of the optimal AC codes of luma and of chroma for one image, (256,) each."""
     planes = [i.numpy().reshape(1, *i.shape[:2], 64) for i in indices]

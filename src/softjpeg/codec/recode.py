@@ -13,7 +13,7 @@ from softjpeg.codec.metadata import display_metadata
 from softjpeg.jpeg.markers import Segment, insert_after_header, read_bytes, segments
 from softjpeg.jpeg.progressive import smaller_as_progressive
 from softjpeg.jpeg.reader import read_frame
-from softjpeg.jpeg.writer import write_frame
+from softjpeg.jpeg.writer import Header, write_frame
 
 _RGB = tuple(b"RGB")
 
@@ -21,7 +21,7 @@ _RGB = tuple(b"RGB")
 def recode(
     data: bytes | str | os.PathLike[str],
     *,
-    header: str = "compact",
+    header: Header = "compact",
     optimize: bool = True,
     progressive: bool = False,
     metadata: bool = True,

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from softjpeg.codec.closed_loop.candidates import Candidate
-from softjpeg.codec.closed_loop.judge import Judge, Views, view
-from softjpeg.codec.closed_loop.refine import refined_choices
+from softjpeg.codec.closed_loop.judge import Inputs, Judge, network_input
+from softjpeg.codec.closed_loop.repair import repaired_choices
 from softjpeg.codec.closed_loop.search import Choice, smallest_files
 from softjpeg.corpus.folders import (
     EncodeSummary,
@@ -36,7 +36,7 @@ Family = Callable[[Image.Image, int], Sequence[Candidate]]
 @dataclass(frozen=True)
 class _Picture:
     image: Image.Image
-    views: Views
+    inputs: Inputs
     seed: int
 
 
@@ -67,7 +67,7 @@ def archive(
         judge: networks and fidelity.
         settings: what the family was made from, for the manifest.
         effort, by_size: as for `smallest_files`.
-        passes: of a repair after it, see `refined_choices`; 0 for none.
+        passes: of a repair after it, see `repaired_choices`; 0 for none.
         seed: of encoders that draw; an image's own seed depends on it and on the image's name.
         jobs: images encoded at a time; the files do not depend on it.
         batch_size: images in a round of the search. A batch that was begun before a run was killed
@@ -92,21 +92,21 @@ def archive(
 
         def choose(pictures: Sequence[_Picture]) -> list[Made | Exception]:
             images = [picture.image for picture in pictures]
-            views: dict[str, Any] = {
-                "originals": [picture.views for picture in pictures],
+            shared: dict[str, Any] = {
+                "inputs": [picture.inputs for picture in pictures],
                 "mapper": pool.map,
             }
             try:
                 ladders = [family(picture.image, picture.seed) for picture in pictures]
-                found = smallest_files(
-                    images, ladders, judge, effort=effort, by_size=by_size, **views
+                choices = smallest_files(
+                    images, ladders, judge, effort=effort, by_size=by_size, **shared
                 )
                 if passes:
-                    found = refined_choices(images, found, judge, passes, **views)
+                    choices = repaired_choices(images, choices, judge, passes, **shared)
             except (ValueError, OSError) as error:
                 # One image must not cost the others their files.
                 return [error] if len(pictures) == 1 else [choose([p])[0] for p in pictures]
-            return [_made(p, choice, judge) for p, choice in zip(pictures, found, strict=True)]
+            return [_made(p, choice, judge) for p, choice in zip(pictures, choices, strict=True)]
 
         def make(todo: Sequence[Job], batch: Sequence[Job]) -> list[Made | Exception]:
             read = _read(todo, judge, seed, pool)
@@ -136,10 +136,10 @@ def _read(
     def read(job: Job) -> _Picture | Exception:
         try:
             image = read_upright(job.path)
-            views = tuple(view(image, network, str(job.path)) for network in judge.networks)
+            inputs = tuple(network_input(image, n, str(job.path)) for n in judge.networks)
         except (ValueError, OSError) as error:
             return error
-        return _Picture(image, views, image_seed(seed, job.name))
+        return _Picture(image, inputs, image_seed(seed, job.name))
 
     return dict(zip(jobs, pool.map(read, jobs), strict=True))
 

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
-from softjpeg.codec.image import encode
+from softjpeg.codec.image import Mode, encode
 from softjpeg.common.files import write_atomically
 from softjpeg.common.image_files import find_images, read_image, relative_name
 from softjpeg.common.progress import track
@@ -68,7 +68,7 @@ def encode_files(
     preset: Preset | AdaptiveQuality,
     out: Path,
     *,
-    mode: str = "hard",
+    mode: Mode = "hard",
     seed: int = 0,
     manifest: bool = False,
     jobs: int = 1,

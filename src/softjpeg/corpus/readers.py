@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from softjpeg.codec.closed_loop.judge import Answers, Views, answers, view
+from softjpeg.codec.closed_loop.judge import Inputs, Outputs, network_input, network_outputs
 from softjpeg.codec.file_sizes import equal_size_quality
 from softjpeg.codec.image import decode, encode
 from softjpeg.corpus.folders import pool_of, read_upright
@@ -77,18 +77,18 @@ def read_files(
         quality, share = equal_bytes_quality(pairs, pool)
         tables = Preset.from_quality(quality)
 
-        def views(pair: Pair) -> list[Views]:
+        def inputs_of(pair: Pair) -> list[Inputs]:
             """Of the image, its file and its default JPEG."""
             image, data = read_upright(pair[0]), pair[1].read_bytes()
             shown = image, decode(data), decode(encode(image, tables))
-            return [tuple(view(x, n, str(pair[0])) for n in networks) for x in shown]
+            return [tuple(network_input(x, n, str(pair[0])) for n in networks) for x in shown]
 
         for start in range(0, count, _BATCH):
-            triples = list(pool.map(views, pairs[start : start + _BATCH]))
-            original, file, default = (answers(networks, [t[i] for t in triples]) for i in range(3))
-            for wanted, *others in zip(original, file, default, strict=True):
-                found = [_compare(other, wanted) for other in others]
-                sums += torch.tensor(found, dtype=torch.float64).transpose(0, 1).flatten(1)
+            triples = list(pool.map(inputs_of, pairs[start : start + _BATCH]))
+            outputs = [network_outputs(networks, [t[i] for t in triples]) for i in range(3)]
+            for original, file, default in zip(*outputs, strict=True):
+                both = [_compare(file, original), _compare(default, original)]
+                sums += torch.tensor(both, dtype=torch.float64).transpose(0, 1).flatten(1)
     means = (sums / count).tolist()
     readings = [Reading(n.name, *mean) for n, mean in zip(networks, means, strict=True)]
     return quality, share, readings
@@ -129,11 +129,11 @@ def readings_table(readings: Sequence[Reading]) -> Table:
     return table
 
 
-def _compare(found: Answers, wanted: Answers) -> list[tuple[float, float]]:
-    """(agreement, distance) of each network's answer from its answer for the image."""
+def _compare(outputs: Outputs, originals: Outputs) -> list[tuple[float, float]]:
+    """(agreement, distance) of each network's output from its output on the image."""
     return [
         (float(agree(a[None], b[None])), float(kl(a[None], b[None])))
         if b.ndim == 1
         else (math.nan, float(cosine(a[None], b[None])))
-        for a, b in zip(found, wanted, strict=True)
+        for a, b in zip(outputs, originals, strict=True)
     ]

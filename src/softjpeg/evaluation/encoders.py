@@ -9,18 +9,18 @@ from typing import Any
 from torch import Tensor
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
-from softjpeg.codec.image import encode
+from softjpeg.codec.image import Mode, encode
+from softjpeg.jpeg.subsampling import Subsampling, SubsamplingOrGray, parse_subsampling
 from softjpeg.presets.preset import Preset
 
 Encoder = Callable[[Tensor], bytes]
 """From uint8 (3, H, W) RGB to the bytes of a file that Pillow decodes to that size."""
 
 QUALITIES = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
-SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "gray")
 
 
 def preset_encoder(
-    preset: Preset | AdaptiveQuality, mode: str = "hard", seed: int = 0, **options: Any
+    preset: Preset | AdaptiveQuality, mode: Mode = "hard", seed: int = 0, **options: Any
 ) -> Encoder:
     """`softjpeg.encode` with a preset.
 
@@ -44,7 +44,7 @@ def preset_encoder(
     return encoder
 
 
-def default_jpeg(qualities: Sequence[int], subsampling: str) -> dict[int, Encoder]:
+def default_jpeg(qualities: Sequence[int], subsampling: SubsamplingOrGray) -> dict[int, Encoder]:
     """Annex K tables at libjpeg's qualities 1..100, Huffman tables optimized for each file.
 
     Args:
@@ -60,11 +60,8 @@ def default_jpeg(qualities: Sequence[int], subsampling: str) -> dict[int, Encode
     >>> list(default_jpeg([10, 50], "gray"))
     [10, 50]
     """
-    if subsampling not in SUBSAMPLINGS:
-        wanted = ", ".join(SUBSAMPLINGS)
-        raise ValueError(f"subsampling must be one of {wanted}, got {subsampling!r}")
-    gray = subsampling == "gray"
-    sampling = "4:4:4" if gray else subsampling
+    gray = parse_subsampling(subsampling) == "gray"
+    sampling: Subsampling = "4:4:4" if subsampling == "gray" else subsampling
     return {q: preset_encoder(Preset.from_quality(q, sampling), gray=gray) for q in qualities}
 
 

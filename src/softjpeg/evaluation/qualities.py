@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from softjpeg.common.files import write_atomically
 from softjpeg.common.image_set import from_image, to_image
 from softjpeg.common.progress import track
-from softjpeg.jpeg.subsampling import luma_factors
+from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 
@@ -38,7 +38,7 @@ class QualitySweep:
     """
 
     qualities: tuple[int, ...]
-    subsampling: str
+    subsampling: Subsampling
     ranks: Tensor
     probabilities: Tensor
     sizes: Tensor
@@ -87,7 +87,7 @@ def sweep_qualities(
     labels: Tensor,
     *,
     qualities: Sequence[int] = range(1, 101),
-    subsampling: str = "4:2:0",
+    subsampling: Subsampling = "4:2:0",
     batch_size: int = 32,
     progress: bool = False,
 ) -> QualitySweep:
@@ -143,7 +143,7 @@ def sweep_qualities(
     )
 
 
-def through_jpeg(image: Tensor, quality: int, subsampling: str) -> tuple[Tensor, int]:
+def through_jpeg(image: Tensor, quality: int, subsampling: Subsampling) -> tuple[Tensor, int]:
     """The pixels of a default JPEG file of an image (3, H, W) uint8, and the file's bytes.
 
     >>> pixels, size = through_jpeg(torch.zeros(3, 8, 8, dtype=torch.uint8), 90, "4:2:0")

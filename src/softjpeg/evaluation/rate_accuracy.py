@@ -8,9 +8,11 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
+from softjpeg.codec.image import Mode
 from softjpeg.evaluation.encoders import QUALITIES, Encoder, default_jpeg, preset_encoder
 from softjpeg.evaluation.judging import judge
 from softjpeg.evaluation.points import RatePoint
+from softjpeg.jpeg.subsampling import SubsamplingOrGray
 from softjpeg.presets.preset import Preset
 
 
@@ -21,8 +23,8 @@ def evaluate(
     *,
     labels: Tensor | None = None,
     qualities: Sequence[int] = QUALITIES,
-    subsampling: str | Sequence[str] = "4:2:0",
-    mode: str = "hard",
+    subsampling: SubsamplingOrGray | Sequence[SubsamplingOrGray] = "4:2:0",
+    mode: Mode = "hard",
     encoders: Mapping[str, Mapping[str, Encoder]] | None = None,
     change: Callable[[Mapping[str, Encoder]], Mapping[str, Encoder]] | None = None,
     failed: Callable[[str, Exception], None] | None = None,

@@ -8,6 +8,9 @@ from typing import Literal
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 """What is written; other files are read at any of the factors 1..4."""
 
+SubsamplingOrGray = Subsampling | Literal["gray"]
+"""Or one component, the luma."""
+
 SUBSAMPLINGS: dict[Subsampling, tuple[int, int]] = {
     "4:4:4": (1, 1),
     "4:2:2": (2, 1),
@@ -20,6 +23,23 @@ _NAMES = {factors: name for name, factors in SUBSAMPLINGS.items()} | {
     (4, 1): "4:1:1",
     (4, 2): "4:1:0",
 }
+
+
+def parse_subsampling(text: str) -> SubsamplingOrGray:
+    """What a text names.
+
+    Raises:
+        ValueError: not one of "4:4:4", "4:2:2", "4:2:0", "gray".
+
+    >>> parse_subsampling("gray")
+    'gray'
+    """
+    if text == "gray":
+        return "gray"
+    if text in SUBSAMPLINGS:
+        return text
+    known = ", ".join([*SUBSAMPLINGS, "gray"])
+    raise ValueError(f"subsampling must be one of {known}, got {text!r}")
 
 
 def luma_factors(subsampling: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -16,10 +16,14 @@ from softjpeg.jpeg.entropy.symbols import LUMA_CHROMA, Ints
 from softjpeg.jpeg.entropy.table_sharing import TableSharing, optimal_sharings, smallest_sharing
 from softjpeg.jpeg.entropy.tokens import Tokens, scan_tokens, write_tokens
 from softjpeg.jpeg.frame import Frame
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.jpeg.tables import Table, validate_table
 from softjpeg.kernels.library import is_available
 
-HEADERS = ("jfif", "compact")
+Header = Literal["jfif", "compact"]
+"""How a file's segments are laid out, see `write_coefficients`."""
+
+HEADERS: tuple[Header, ...] = get_args(Header)
 _JFIF_IDENTIFIERS = ((1,), (1, 2, 3))  # JFIF is for gray and Y, Cb, Cr alone.
 _MAX_BLOCKS_PER_MCU = 10  # T.81 B.2.3
 
@@ -29,10 +33,10 @@ def write_coefficients(
     tables: Any,
     *,
     size: tuple[int, int],
-    subsampling: str = "4:4:4",
+    subsampling: Subsampling = "4:4:4",
     optimize: bool = True,
     restart_interval: int = 0,
-    header: str = "jfif",
+    header: Header = "jfif",
 ) -> bytes:
     """Write quantized DCT coefficients, unchanged, as a baseline JPEG file.
 
@@ -92,7 +96,7 @@ def write_coefficients(
     return _assemble(frame, tokens, layout, optimize, header == "compact")
 
 
-def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") -> bytes:
+def write_frame(frame: Frame, *, optimize: bool = True, header: Header = "jfif") -> bytes:
     """Write a frame of 1 to 4 components as a baseline file; arguments as `write_coefficients`.
 
     Raises:
@@ -104,7 +108,7 @@ def write_frame(frame: Frame, *, optimize: bool = True, header: str = "jfif") ->
     return _assemble(frame, tokens, layout, optimize, header == "compact")
 
 
-def _check_header(header: str) -> None:
+def _check_header(header: Header) -> None:
     if header not in HEADERS:
         raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
 

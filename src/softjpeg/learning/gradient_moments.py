@@ -1,4 +1,4 @@
-"""How a `Distortion` is learned: second moments of a network's gradient, over frequency and place.
+"""How a `DistortionModel` is learned: second moments of the gradient, by frequency and place.
 
 With ``g = ∂loss/∂z`` at the images as given tables leave them, ``H_m = E g_m g_mᵀ`` over images and
 blocks. A block's weight is the mean of ``Σ_m q_m² g_m²``, what one step of error in it costs, over
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softjpeg.presets.distortion_model import PAIRS, Distortion
+from softjpeg.presets.distortion_model import PAIRS, DistortionModel
 
 CELLS = 8
 """Rows and columns of the grid over the image, at most."""
@@ -88,7 +88,7 @@ def gradient_moments(
 
 def distortion_from(
     moments: GradientMoments, sensitivity: Tensor | None, rate_weight: float
-) -> Distortion:
+) -> DistortionModel:
     """The model that moments tell.
 
     Args:
@@ -111,7 +111,7 @@ def distortion_from(
     )
     place = _smoothed(moments.place, moments.images).clamp_min(1e-30)
     place = (place / place.mean()).clamp(0.1, 10)
-    return Distortion(
+    return DistortionModel(
         (own if sensitivity is None else sensitivity.double()).numpy(),
         correlation.clamp(-1, 1).numpy(),
         (place / place.mean()).numpy(),

@@ -22,12 +22,13 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.learning.checkpoint import Candidate, Verdict
 from softjpeg.learning.hardness import choose_hardness
 from softjpeg.learning.rate_control import RateControl, default_tables
@@ -46,7 +47,7 @@ def learn(
     labels: Tensor | None = None,
     loss: Loss | None = None,
     worst_case: bool = False,
-    subsampling: str = "4:2:0",
+    subsampling: Subsampling | Literal["auto"] = "4:2:0",
     rate_weight: float | None = None,
     target_bpp: float | None = None,
     target_bytes: float | None = None,
@@ -118,7 +119,7 @@ def learn(
         raise ValueError("max_drop counts answers, which a loss of your own need not have")
     plan = stages(rounds, search=max_drop is not None)
     auto = subsampling == "auto"
-    first = "4:2:0" if auto else subsampling
+    first: Subsampling = "4:2:0" if subsampling == "auto" else subsampling
     task = Task(models, images, labels, loss, first, batch_size, seed, worst_case)
     if max_drop is not None and any(output.ndim != 2 for output in task.outputs):
         raise ValueError("max_drop counts answers: the network's output must be (N, classes)")
@@ -153,7 +154,7 @@ def learn_ladder(
     labels: Tensor | None = None,
     loss: Loss | None = None,
     worst_case: bool = False,
-    subsampling: str = "4:2:0",
+    subsampling: Subsampling | Literal["auto"] = "4:2:0",
     mode: str = "hard",
     rounds: int = 1,
     batch_size: int = 32,
@@ -185,7 +186,7 @@ def learn_ladder(
         _check_goal({"targets_bpp": target})
     _check_mode(mode)
     plan = stages(rounds)
-    first = "4:2:0" if subsampling == "auto" else subsampling
+    first: Subsampling = "4:2:0" if subsampling == "auto" else subsampling
     task = Task(models, images, labels, loss, first, batch_size, seed, worst_case)
     control = RateControl(task.images, first)
     run = Run((targets_bpp, qualities, rounds), 0.0, checkpoint, progress, say)

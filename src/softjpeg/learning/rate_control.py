@@ -14,6 +14,7 @@ from softjpeg.codec.file_sizes import bits_per_pixel, equal_size_quality, mean_b
 from softjpeg.codec.image import encode
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.published_tables import published_tables
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.jpeg.tables import Table, quality_tables
 from softjpeg.learning.bit_allocation import RateDistortion, allocate, implied_sensitivity
 from softjpeg.presets.preset import Preset
@@ -43,7 +44,7 @@ class RateControl:
     def __init__(
         self,
         images: Tensor,
-        subsampling: str,
+        subsampling: Subsampling,
         rate_weight: float | None = None,
         target_bpp: float | None = None,
     ) -> None:

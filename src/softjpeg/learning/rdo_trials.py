@@ -1,8 +1,8 @@
 """Learning for the mode "rdo": what the network minds, and whether decisions by it pay.
 
-The gradient's moments at the learned tables make a `Distortion`. Where its components make up for
-each other's errors, tables are allocated again for the sensitivities that are left. Whether that,
-and the trellis, gain anything is measured on the judging half with real files.
+The gradient's moments at the learned tables make a `DistortionModel`. Where its components make up
+for each other's errors, tables are allocated again for the sensitivities that are left. Whether
+that, and the trellis, gain anything is measured on the judging half with real files.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from softjpeg.codec.image import decode, encode
+from softjpeg.codec.image import Mode, decode, encode
 from softjpeg.common.progress import track
 from softjpeg.learning.checkpoint import Candidate
 from softjpeg.learning.gradient_moments import GradientMoments, distortion_from, gradient_moments
 from softjpeg.learning.rate_control import RateControl, Tables
 from softjpeg.learning.relative_loss import combined, weights
 from softjpeg.learning.task import Task
-from softjpeg.presets.distortion_model import Distortion
+from softjpeg.presets.distortion_model import DistortionModel
 from softjpeg.presets.preset import Preset
 
 STRENGTHS = (0.0, 0.25, 0.5)
@@ -58,7 +58,7 @@ class Trial:
     """
 
     tables: Tables
-    distortion: Distortion
+    distortion: DistortionModel
     loss: float
     bpp: float
     cost: float
@@ -109,12 +109,12 @@ def best_trial(at_rates: Sequence[Mapping[str, Trial]]) -> str:
 
 
 def _measured(
-    task: Task, tables: Tables, model: Distortion, scales: list[float]
+    task: Task, tables: Tables, model: DistortionModel, scales: list[float]
 ) -> tuple[float, float]:
     """(loss, bits per pixel) of real files of some images of the judging half."""
     luma, chroma = (t.round().long().numpy() for t in tables)
     preset = Preset(luma, chroma, subsampling=task.subsampling, distortion=model)
-    mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
+    mode: Mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
     losses, shares, size, images = [], [], 0, 0
     for whole in task.judged:
         if images >= _IMAGES:

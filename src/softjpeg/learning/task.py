@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.learning.losses import curvature_draw
 from softjpeg.learning.rate_control import Tables
 from softjpeg.learning.sensitivity import coefficient_gradients, mean_squares
@@ -41,7 +42,7 @@ class Task:
         images: Tensor,
         labels: Tensor | None,
         loss: Loss | None,
-        subsampling: str,
+        subsampling: Subsampling,
         batch_size: int,
         seed: int,
         worst_case: bool = False,
@@ -73,7 +74,7 @@ class Task:
             raise ValueError(f"{self._prefix(k)}{error}") from error
         return outputs
 
-    def with_subsampling(self, subsampling: str) -> Task:
+    def with_subsampling(self, subsampling: Subsampling) -> Task:
         """The same task on files of another subsampling."""
         other = object.__new__(Task)
         other.__dict__.update(self.__dict__, subsampling=subsampling)

@@ -25,11 +25,13 @@ class Fidelity:
         name: the words it was given by.
         measure: how far the outputs are apart.
         limit: the largest measure that keeps the answer.
+        k: how many of the best classes count; None for distances.
     """
 
     name: str
     measure: Measure
     limit: float
+    k: int | None = None
 
 
 def parse_fidelity(text: str) -> Fidelity:
@@ -52,7 +54,9 @@ def parse_fidelity(text: str) -> Fidelity:
     """
     if known := re.fullmatch(r"(in-)?top([1-9]\d*)", text):
         k = int(known[2])
-        return Fidelity(text, rank, k) if known[1] else Fidelity(text, partial(missing, k=k), 0)
+        if known[1]:
+            return Fidelity(text, rank, limit=k, k=k)
+        return Fidelity(text, partial(missing, k=k), limit=0, k=k)
     name, _, words = text.partition(":")
     if name not in ("kl", "cosine") or not words:
         raise ValueError(f"keep must be {FORMS}, got {text!r}")

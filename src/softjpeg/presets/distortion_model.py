@@ -1,4 +1,4 @@
-"""What a network minds of an image's error: a quadratic form, learned once and kept in a preset.
+"""What an image's error costs a network: a quadratic form, learned once and kept in a preset.
 
     d(e) = ½ Σ_blocks w_b Σ_m e_bm^T H_m e_bm,     e_bm = (Y, Cb, Cr) errors of block b, frequency m
 
@@ -28,7 +28,7 @@ PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
 @dataclass(frozen=True, eq=False)
-class Distortion:
+class DistortionModel:
     """The quadratic form above, and what a bit is worth beside it.
 
     Attributes:
@@ -42,7 +42,7 @@ class Distortion:
         ValueError: a value out of its range, named.
 
     >>> one = np.ones((3, 8, 8))
-    >>> model = Distortion(one, 0 * one, np.ones((1, 1)), np.array([[0, 9], [2, 1]]), 0.1)
+    >>> model = DistortionModel(one, 0 * one, np.ones((1, 1)), np.array([[0, 9], [2, 1]]), 0.1)
     >>> model.block_weights(np.zeros((2, 3, 8, 8))).tolist()
     [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
     """
@@ -114,7 +114,7 @@ class Distortion:
         return {**tables, "rate_weight": float(f"{self.rate_weight:.4g}")}
 
     @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> Distortion:
+    def from_dict(cls, body: Mapping[str, Any]) -> DistortionModel:
         """The inverse of `as_dict`.
 
         Raises:

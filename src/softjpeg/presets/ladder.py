@@ -19,8 +19,9 @@ import numpy as np
 
 from softjpeg.common.files import write_atomically
 from softjpeg.common.versioned_json import parse
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.built_in import built_in_text
-from softjpeg.presets.distortion_model import Distortion
+from softjpeg.presets.distortion_model import DistortionModel
 from softjpeg.presets.preset import Preset
 
 FORMAT = "softjpeg-ladder"
@@ -89,7 +90,7 @@ class Ladder:
         return isinstance(other, Ladder) and self.to_json() == other.to_json()
 
     @property
-    def subsampling(self) -> str:
+    def subsampling(self) -> Subsampling:
         """Of every rung."""
         return self.rungs[0].subsampling
 
@@ -206,7 +207,7 @@ class Ladder:
         return cls.from_json(*built_in_text(spec, "ladder"))
 
 
-def _with_steps(rung: Preset, tables: Mapping[str, Any]) -> Distortion | None:
+def _with_steps(rung: Preset, tables: Mapping[str, Any]) -> DistortionModel | None:
     """A rung's distortion with λ for other steps: what a bit is worth goes with their square."""
     if rung.distortion is None:
         return None

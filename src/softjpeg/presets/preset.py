@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from softjpeg.common.files import write_atomically
 from softjpeg.common.versioned_json import parse, read_text
-from softjpeg.jpeg.subsampling import luma_factors
+from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.jpeg.table_formats import EXPORTS
 from softjpeg.jpeg.tables import Table, quality_tables, validate_table
-from softjpeg.presets.distortion_model import Distortion
+from softjpeg.presets.distortion_model import DistortionModel
 
 FORMAT = "softjpeg-preset"
 VERSION = 1
@@ -34,7 +34,8 @@ class Preset:
         hardness: h = αq² > 0 of the probabilistic quantizer, a number or (2, 8, 8): luma, chroma.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
         provenance: anything JSON can hold: network, data, λ, seed, versions, figures.
-        distortion: what the network minds, for the mode "rdo"; None where that was not learned.
+        distortion: what errors cost the network, for the mode "rdo"; None where that was not
+            learned.
 
     Raises:
         ValueError: a value out of its range, named with its path.
@@ -47,9 +48,9 @@ class Preset:
     luma: Table
     chroma: Table
     hardness: npt.NDArray[np.float64] = field(default_factory=lambda: np.full((2, 8, 8), 50.0))
-    subsampling: str = "4:2:0"
+    subsampling: Subsampling = "4:2:0"
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    distortion: Distortion | None = None
+    distortion: DistortionModel | None = None
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -62,7 +63,7 @@ class Preset:
         return isinstance(other, Preset) and self._as_dict() == other._as_dict()
 
     @classmethod
-    def from_quality(cls, quality: int, subsampling: str = "4:2:0") -> Preset:
+    def from_quality(cls, quality: int, subsampling: Subsampling = "4:2:0") -> Preset:
         """libjpeg's default tables at a quality 1..100.
 
         >>> Preset.from_quality(75).luma[0, 0]
@@ -181,8 +182,8 @@ def _lines(value: Any) -> str:
     return "[\n      " + ",\n      ".join(_lines(row) for row in value) + "]"
 
 
-def _distortion(body: Any) -> Distortion:
+def _distortion(body: Any) -> DistortionModel:
     try:
-        return Distortion.from_dict(body)
+        return DistortionModel.from_dict(body)
     except ValueError as error:
         raise ValueError(f"distortion {error}") from None

@@ -13,8 +13,9 @@ from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 from softjpeg.jpeg.markers import insert_after_header, segments
 from softjpeg.jpeg.reader import read_coefficients
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.jpeg.tables import ZIGZAG, Table
-from softjpeg.jpeg.writer import write_coefficients
+from softjpeg.jpeg.writer import Header, write_coefficients
 
 _ZIGZAG = torch.from_numpy(ZIGZAG)
 
@@ -41,8 +42,8 @@ class Blocks:
     grids: list[tuple[int, int]]
     tables: tuple[Table, ...]
     size: tuple[int, int]
-    subsampling: str
-    header: str = "compact"
+    subsampling: Subsampling
+    header: Header = "compact"
     metadata: bytes = b""
 
     @property
@@ -84,8 +85,9 @@ def blocks_of(image: Any, data: bytes) -> Blocks:
     read = read_coefficients(data)
     picture = to_pillow_image(image, gray=len(read.components) == 1)
     if (picture.height, picture.width) != read.size:
-        found = f"{read.size[0]} x {read.size[1]}"
-        raise ValueError(f"the file must be {picture.height} x {picture.width}, got {found}")
+        height, width = read.size
+        wanted = f"{picture.height} x {picture.width}"
+        raise ValueError(f"the file must be {wanted}, got {height} x {width}")
     pixels = torch.from_numpy(np.array(picture).reshape(*read.size, -1)).permute(2, 0, 1)
     exact = image_to_coefficients(pixels / 255, read.subsampling, rounding=True)
     indices = [torch.from_numpy(c.astype(np.int64)) for c in read.components]
@@ -106,18 +108,18 @@ def blocks_of(image: Any, data: bytes) -> Blocks:
     )
 
 
-def _about(data: bytes) -> tuple[str, bytes]:
-    """The kind of a file's header, and its application segments but JFIF's own."""
+def _about(data: bytes) -> tuple[Header, bytes]:
+    """The kind of a file's header, and its application segments but JFIF's."""
     pieces = [piece for piece in segments(data) if piece.name.startswith("APP")]
-    own = [piece for piece in pieces if piece.payload.startswith(b"JFIF\0")]
-    kept = b"".join(
+    jfif = [piece for piece in pieces if piece.payload.startswith(b"JFIF\0")]
+    metadata = b"".join(
         bytes([0xFF, 0xE0 + int(piece.name[3:])])
         + (len(piece.payload) + 2).to_bytes(2, "big")
         + piece.payload
         for piece in pieces
-        if piece not in own
+        if piece not in jfif
     )
-    return "jfif" if own else "compact", kept
+    return "jfif" if jfif else "compact", metadata
 
 
 def _flat(planes: list[Tensor]) -> Tensor:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from softjpeg.codec.image import encode
+from softjpeg.codec.image import Mode, encode
+from softjpeg.jpeg.subsampling import SubsamplingOrGray
 from softjpeg.presets.loading import load
 from softjpeg.presets.preset import Preset
 
@@ -30,9 +31,9 @@ class Candidate:
 
 def preset_candidates(
     presets: Mapping[str, Preset],
-    subsamplings: Sequence[str] = (),
+    subsamplings: Sequence[SubsamplingOrGray] = (),
     *,
-    mode: str = "hard",
+    mode: Mode = "hard",
     seed: int | None = None,
     **options: Any,
 ) -> list[Candidate]:
@@ -47,7 +48,7 @@ def preset_candidates(
     >>> [c.name for c in preset_candidates(default_presets([5, 50]), ["4:2:0", "gray"])]
     ['default q 5 4:2:0', 'default q 5 gray', 'default q 50 4:2:0', 'default q 50 gray']
     """
-    found = []
+    candidates = []
     for name, preset in presets.items():
         for subsampling in subsamplings or [preset.subsampling]:
             how = dict(options, mode=mode, seed=seed)
@@ -55,8 +56,8 @@ def preset_candidates(
                 how |= {"preset": preset, "gray": True}
             else:
                 how |= {"preset": replace(preset, subsampling=subsampling)}
-            found.append(Candidate(f"{name} {subsampling}", partial(encode, **how)))
-    return found
+            candidates.append(Candidate(f"{name} {subsampling}", partial(encode, **how)))
+    return candidates
 
 
 def default_presets(qualities: Iterable[int]) -> dict[str, Preset]:
@@ -74,15 +75,15 @@ def named_presets(specs: Sequence[str], qualities: Sequence[int]) -> dict[str, P
     Raises:
         ValueError: no such file or name, or a quality out of its range.
     """
-    found: dict[str, Preset] = {}
+    presets: dict[str, Preset] = {}
     for spec in specs:
         if spec == "default":
-            found |= default_presets(qualities)
+            presets |= default_presets(qualities)
             continue
         loaded = load(spec)
-        found |= (
+        presets |= (
             {spec: loaded}
             if isinstance(loaded, Preset)
             else {f"{spec} q {quality}": loaded.at(quality) for quality in qualities}
         )
-    return found
+    return presets

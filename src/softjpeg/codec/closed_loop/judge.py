@@ -17,9 +17,9 @@ from softjpeg.models.fidelity import Fidelity
 from softjpeg.models.inference import outputs_of
 from softjpeg.models.network import Network
 
-Views = tuple[Tensor, ...]
+Inputs = tuple[Tensor, ...]
 """An image as each network reads it: uint8 (3, h, w)."""
-Answers = tuple[Tensor, ...]
+Outputs = tuple[Tensor, ...]
 """The output of each network on one image, without the batch."""
 
 
@@ -45,11 +45,11 @@ class Judge:
         if not names or len(set(names)) < len(names):
             raise ValueError(f"networks must be one or more different ones, got {names}")
 
-    def measure(self, answers: Answers, originals: Answers) -> tuple[float, ...]:
-        """How far each network's answer to a file is from its answer to the image."""
+    def measure(self, outputs: Outputs, originals: Outputs) -> tuple[float, ...]:
+        """How far each network's output on a file is from its output on the image."""
         return tuple(
-            float(self.fidelity.measure(answer[None], original[None]))
-            for answer, original in zip(answers, originals, strict=True)
+            float(self.fidelity.measure(output[None], original[None]))
+            for output, original in zip(outputs, originals, strict=True)
         )
 
     def keeps(self, measures: Sequence[float]) -> bool:
@@ -59,7 +59,7 @@ class Judge:
         return all(measure <= self.fidelity.limit for measure in measures)
 
 
-def view(image: Image.Image | Tensor, network: Network, name: str = "the image") -> Tensor:
+def network_input(image: Image.Image | Tensor, network: Network, name: str = "the image") -> Tensor:
     """An image as a network reads it: resized and cropped as its preprocessing says.
 
     Args:
@@ -78,16 +78,16 @@ def view(image: Image.Image | Tensor, network: Network, name: str = "the image")
     return from_image(resize_and_crop(picture, Path(name), *shape))
 
 
-def answers(networks: Sequence[Network], views: Sequence[Views]) -> list[Answers]:
+def network_outputs(networks: Sequence[Network], inputs: Sequence[Inputs]) -> list[Outputs]:
     """The output of every network on every image, images of one size in one batch.
 
     Raises:
-        ValueError: an output that is not finite, or a network that cannot read its view; the
+        ValueError: an output that is not finite, or a network that cannot read its input; the
             network is named.
     """
     columns = []
     for place, network in enumerate(networks):
-        pictures = [images[place] for images in views]
+        pictures = [images[place] for images in inputs]
         outputs: list[Tensor] = [torch.empty(0)] * len(pictures)
         shapes = [picture.shape for picture in pictures]
         for shape in dict.fromkeys(shapes):

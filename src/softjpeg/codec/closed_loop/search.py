@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from softjpeg.codec.closed_loop.candidates import Candidate
-from softjpeg.codec.closed_loop.judge import Answers, Judge, Views, answers, view
+from softjpeg.codec.closed_loop.judge import Inputs, Judge, Outputs, network_input, network_outputs
 from softjpeg.codec.image import decode
 
 EXHAUSTIVE = 1 << 30
@@ -47,7 +47,7 @@ def smallest_files(
     *,
     effort: int = 0,
     by_size: bool = False,
-    originals: Sequence[Views] | None = None,
+    inputs: Sequence[Inputs] | None = None,
     mapper: Mapper = map,
 ) -> list[Choice]:
     """Find for every image the smallest file that keeps the networks' answers.
@@ -65,7 +65,7 @@ def smallest_files(
             implies `by_size`).
         by_size: write every candidate's file first and order them by their real sizes: for
             candidates whose order differs between images.
-        originals: the images as each network reads them, where they are known.
+        inputs: the images as each network reads them, where they are known.
         mapper: such as the ``map`` of a thread pool, for encoding and decoding.
 
     Raises:
@@ -86,28 +86,31 @@ def smallest_files(
     """
     if effort < 0:
         raise ValueError(f"effort must be at least 0, got {effort}")
-    if originals is None:
-        originals = [tuple(view(image, n) for n in judge.networks) for image in images]
-    wanted = answers(judge.networks, originals)
+    if inputs is None:
+        inputs = [tuple(network_input(image, n) for n in judge.networks) for image in images]
+    originals = network_outputs(judge.networks, inputs)
     searches = [
-        _Search(image, list(ladder), answer, effort)
-        for image, ladder, answer in zip(images, candidates, wanted, strict=True)
+        _Search(image, list(ladder), original, effort)
+        for image, ladder, original in zip(images, candidates, originals, strict=True)
     ]
     if by_size or effort >= EXHAUSTIVE:
         list(mapper(_Search.sort, searches))
 
-    def file_and_views(search: _Search) -> Views:
+    def inputs_of_file(search: _Search) -> Inputs:
         picture = decode(search.file(search.at))
-        return tuple(view(picture, network) for network in judge.networks)
+        return tuple(network_input(picture, network) for network in judge.networks)
 
     active = searches
     while active:
-        views = list(mapper(file_and_views, active))
-        found = answers(judge.networks, views)
+        outputs = network_outputs(judge.networks, list(mapper(inputs_of_file, active)))
+        measured = [
+            judge.measure(output, search.original)
+            for search, output in zip(active, outputs, strict=True)
+        ]
         active = [
             search
-            for search, answer in zip(active, found, strict=True)
-            if search.tell(measures := judge.measure(answer, search.wanted), judge.keeps(measures))
+            for search, measures in zip(active, measured, strict=True)
+            if search.update(measures, judge.keeps(measures))
         ]
     return [search.choice() for search in searches]
 
@@ -152,7 +155,7 @@ class _Search:
 
     image: Any
     ladder: list[Candidate]
-    wanted: Answers
+    original: Outputs
     effort: int
     files: dict[int, bytes] = field(default_factory=dict)
     measures: dict[int, tuple[float, ...]] = field(default_factory=dict)
@@ -182,7 +185,7 @@ class _Search:
         self.files = {place: data for place, (data, _) in enumerate(order)}
         self.begin()
 
-    def tell(self, measures: tuple[float, ...], kept: bool) -> bool:
+    def update(self, measures: tuple[float, ...], kept: bool) -> bool:
         """Note what became of the candidate; whether there is another one to try."""
         self.measures[self.at] = measures
         if kept:

@@ -2,6 +2,9 @@
 
 Every competitor gives encoders, from an image to the bytes of a file. The JPEG ones write baseline
 files of the same subsampling and, "default-standard" apart, Huffman codes made for each image.
+
+One more takes a module in this folder, with a function from `Context` to encoders by their setting,
+and an entry below.
 """
 
 from __future__ import annotations

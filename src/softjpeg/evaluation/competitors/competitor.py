@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from softjpeg.jpeg.subsampling import SUBSAMPLINGS, Subsampling
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from softjpeg.evaluation.encoders import Encoder
 
-_EVERY = ("4:4:4", "4:2:2", "4:2:0")
 _PARTS = {"images": "learning images", "model": "a network"}
 
 
@@ -32,7 +33,7 @@ class Context:
         progress: show progress bars on a terminal.
     """
 
-    subsampling: str = "4:2:0"
+    subsampling: Subsampling = "4:2:0"
     qualities: Sequence[int] = (5, 8, 12, 18, 26, 35, 50, 65, 80, 90)
     targets_bpp: Sequence[float] = (0.3, 0.45, 0.65, 0.9, 1.3)
     images: Tensor | None = None
@@ -64,7 +65,7 @@ class Competitor:
     function: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
-    subsamplings: tuple[str, ...] = _EVERY
+    subsamplings: tuple[Subsampling, ...] = tuple(SUBSAMPLINGS)
     jpeg: bool = True
 
     def missing(self, context: Context) -> str | None:

@@ -9,6 +9,7 @@ from softjpeg.evaluation.competitors.competitor import Context
 from softjpeg.evaluation.competitors.scaling import quality_scale, scaled_preset
 from softjpeg.evaluation.encoders import Encoder, preset_encoder
 from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.subsampling import Subsampling
 
 
 def deepn_jpeg(context: Context) -> dict[str, Encoder]:
@@ -42,7 +43,7 @@ def deepn_steps(sigma: Tensor) -> Tensor:
     return torch.where(sigma <= 20, high, torch.where(sigma <= 60, middle, low)).clamp_min(5)
 
 
-def deviations(images: Tensor, subsampling: str, batch_size: int = 32) -> Tensor:
+def deviations(images: Tensor, subsampling: Subsampling, batch_size: int = 32) -> Tensor:
     """Standard deviation of every component's coefficients over images and blocks.
 
     Args:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from softjpeg.codec.file_sizes import mean_bpp, rate_sample
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.preset import Preset
 
 _IMAGES = 32
@@ -23,7 +24,7 @@ def quality_scale(quality: int) -> float:
     return 50 / quality if quality < 50 else max(100 - quality, 0.5) / 50
 
 
-def scaled_preset(tables: tuple[Tensor, Tensor], scale: float, subsampling: str) -> Preset:
+def scaled_preset(tables: tuple[Tensor, Tensor], scale: float, subsampling: Subsampling) -> Preset:
     """Tables (luma, chroma), each (8, 8), times a factor, as integers 1..255.
 
     >>> import torch

@@ -17,8 +17,7 @@ from softjpeg.jpeg.subsampling import SUBSAMPLINGS
 
 def x_jpeg(context: Context) -> dict[str, Encoder]:
     """The predicted tables scaled as libjpeg scales by quality; Cb and Cr share their mean."""
-    names: list[str] = list(SUBSAMPLINGS)
-    subsampling = names.index(context.subsampling)
+    subsampling = list(SUBSAMPLINGS).index(context.subsampling)
     return {
         f"q {q}": partial(_encode, scale=quality_scale(q), subsampling=subsampling)
         for q in context.qualities

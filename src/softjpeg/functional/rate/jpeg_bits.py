@@ -20,7 +20,7 @@ from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, code_le
 from softjpeg.jpeg.entropy.symbols import LUMA_CHROMA
 from softjpeg.jpeg.entropy.table_sharing import optimal_sharing, smallest_sharing
 from softjpeg.jpeg.markers import bytes_by_marker
-from softjpeg.jpeg.writer import HEADERS, write_coefficients
+from softjpeg.jpeg.writer import HEADERS, Header, write_coefficients
 
 STUFFING = 0.003
 """Bytes stuffed per byte of a scan, measured on photos at qualities 5 to 95."""
@@ -50,7 +50,7 @@ def jpeg_bits(
     *,
     size: tuple[int, int],
     subsampling: str = "4:4:4",
-    header: str = "jfif",
+    header: Header = "jfif",
     shift: float | None = None,
 ) -> JpegBits:
     """Expected bits of every image's file: indices drawn from the CPMF, optimized Huffman codes.
@@ -119,7 +119,7 @@ def _lengths(table: HuffmanTable) -> npt.NDArray[np.int64]:
     return np.where(lengths == 0, min(lengths.max() + 1, MAX_CODE_LENGTH), lengths)
 
 
-def _other_bytes(tables: Sequence[Tensor], header: str) -> int:
+def _other_bytes(tables: Sequence[Tensor], header: Header) -> int:
     """Bytes of a file besides its scan and its Huffman tables."""
     steps = [np.clip(np.round(q.detach().cpu().numpy()), 1, 255).astype(int) for q in tables]
     block: Any = np.zeros((1, 1, 8, 8), dtype=np.int16)

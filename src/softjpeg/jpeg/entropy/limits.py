@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softjpeg.jpeg.entropy.layout import ScanLayout, sampling_factors, scan_layout
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.kernels.cpu import scan as kernel
 from softjpeg.kernels.library import is_available
 
@@ -27,7 +28,7 @@ def check_coefficients(
     coefficients: Sequence[Any],
     *,
     size: tuple[int, int],
-    subsampling: str,
+    subsampling: Subsampling,
     restart_interval: int = 0,
     batched: bool = False,
     ranges: bool = True,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, code_lengths, optimal_codes
 from softjpeg.jpeg.entropy.layout import ScanLayout, to_mcu_order
 from softjpeg.jpeg.entropy.limits import BEYOND_BASELINE, Coefficients, check_coefficients
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.kernels.cpu import scan as kernel
 from softjpeg.kernels.library import is_available
@@ -177,7 +178,7 @@ def scan_bits(
     coefficients: Sequence[Any],
     *,
     size: tuple[int, int],
-    subsampling: str = "4:4:4",
+    subsampling: Subsampling = "4:4:4",
     optimize: bool = True,
     restart_interval: int = 0,
 ) -> int:
@@ -207,7 +208,7 @@ def scan_bits_batch(
     coefficients: Sequence[Any],
     *,
     size: tuple[int, int],
-    subsampling: str = "4:4:4",
+    subsampling: Subsampling = "4:4:4",
     optimize: bool = True,
     restart_interval: int = 0,
 ) -> Ints:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from softjpeg.codec.closed_loop.candidates import Candidate
 from softjpeg.codec.closed_loop.gradients import resampled
+from softjpeg.codec.closed_loop.index_steps import symbol_bits
 from softjpeg.codec.closed_loop.judge import Judge
-from softjpeg.codec.closed_loop.moves import symbol_bits
 from softjpeg.codec.image import encode
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.codec.trellis import decide_blocks
@@ -28,7 +28,7 @@ _ROUNDS = 2
 
 
 def saliency_maps(judge: Judge, images: Sequence[Any], batch_size: int = 16) -> list[Tensor]:
-    """How much networks mind an error in each 8x8 block, from one backward pass.
+    """How much an error in each 8x8 block costs networks, from one backward pass.
 
     It is the squared gradient of the answer (the best class' log-probability; the squared norm of
     what is no list of classes) over the block's pixels and those around it, mean 1; of several

@@ -1,4 +1,4 @@
-"""What it costs in bits to move one AC index by one step, with every other one as it is."""
+"""What it costs in bits to change one AC index by one, with every other one as it is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def symbol_bits(zigzag: Tensor) -> Tensor:
 
 
 def bit_changes(zigzag: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Bits added by moving each AC index one step away from zero, or one step towards it.
+    """Bits added by each AC index's step of one away from zero, or towards it.
 
     Args:
         zigzag: (N, 64) integers, DC first.
@@ -66,16 +66,16 @@ def bit_changes(zigzag: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     # A symbol here splits the run of the one after it.
     next_size = _size(size.gather(1, after.clamp(max=63)))
     split = table[(after - place - 1).clamp(0, 62), next_size]
-    whole = table[(after - before - 1).clamp(0, 62), next_size]
+    unsplit = table[(after - before - 1).clamp(0, 62), next_size]
     # After the last place there is no end of block.
     ends = torch.where(place == 63, -eob, 0.0).double()
-    inserted = torch.where(after < _END, split - whole, ends)
+    inserted = torch.where(after < _END, split - unsplit, ends)
 
     now, more, less = (_size((size + step).clamp(min=0)) for step in (0, 1, -1))
-    own = table[run, now]
-    away = table[run, more] - own
+    present = table[run, now]
+    away = table[run, more] - present
     away = torch.where(size == 0, table[run, 1] + inserted, away)
-    nearer = torch.where(size == 1, -own - inserted, table[run, less] - own)
+    nearer = torch.where(size == 1, -present - inserted, table[run, less] - present)
     nearer = torch.where(size == 0, 0.0, nearer)
     away[:, 0] = nearer[:, 0] = 0
     return away, nearer

@@ -8,7 +8,7 @@ from torch import Tensor
 from softjpeg.models.fidelity import Fidelity, rank
 
 
-def slack(fidelity: Fidelity, outputs: Tensor, originals: Tensor) -> Tensor:
+def margin(fidelity: Fidelity, outputs: Tensor, originals: Tensor) -> Tensor:
     """What is left until the answer is not kept any more: above 0 where it is kept.
 
     For classes the score by which the worst class that must stay inside leads the best one that
@@ -24,19 +24,18 @@ def slack(fidelity: Fidelity, outputs: Tensor, originals: Tensor) -> Tensor:
 
     >>> from softjpeg.models.fidelity import parse_fidelity
     >>> scores, wanted = torch.tensor([[3.0, 5, 1]]), torch.tensor([[9.0, 2, 1]])
-    >>> [slack(parse_fidelity(f), scores, wanted).item() for f in ("top1", "in-top2", "top2")]
+    >>> [margin(parse_fidelity(f), scores, wanted).item() for f in ("top1", "in-top2", "top2")]
     [-2.0, 2.0, 2.0]
     """
-    k = getattr(fidelity.measure, "keywords", {}).get("k")
-    if k is None and fidelity.measure is not rank:
+    k = fidelity.k
+    if k is None:
         # A limit of 0 leaves no room, whatever is divided by.
         return 1 - fidelity.measure(outputs, originals) / max(fidelity.limit, 1e-12)
     order = originals.sort(dim=-1, descending=True, stable=True).indices
-    if k is None:
-        first = outputs.gather(-1, order[:, :1])[:, 0]
+    if fidelity.measure is rank:
+        best = outputs.gather(-1, order[:, :1])[:, 0]
         others = outputs.gather(-1, order[:, 1:])
-        places = min(int(fidelity.limit), others.shape[-1])
-        return first - others.topk(places).values[:, -1]
+        return best - others.topk(min(k, others.shape[-1])).values[:, -1]
     inside, outside = outputs.gather(-1, order[:, :k]), outputs.gather(-1, order[:, k:])
     return inside.amin(-1) - outside.amax(-1)
 
