@@ -30,12 +30,12 @@ from torch import Tensor, nn
 
 from softjpeg.learning.checkpoint import Candidate, Verdict
 from softjpeg.learning.hardness import choose_hardness
+from softjpeg.learning.losses import Loss
 from softjpeg.learning.rate_control import RateControl, default_tables
 from softjpeg.learning.rdo_trials import Trial, best_trial, moments, trials
 from softjpeg.learning.schedule import Run, run_stages, stages
 from softjpeg.learning.subsampling_choice import choose_subsampling
 from softjpeg.learning.task import Task
-from softjpeg.models.inference import Loss
 from softjpeg.presets.preset import Preset
 
 

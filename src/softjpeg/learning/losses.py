@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softjpeg.models.inference import Loss
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From (outputs, targets) of a batch to the mean over it."""
+
+
+def kl_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """KL divergence (nats) of outputs from targets, both logits (B, classes), mean of the batch.
+
+    >>> kl_loss(torch.zeros(2, 5), torch.zeros(2, 5)).item()
+    0.0
+    """
+    logs = outputs.log_softmax(-1), targets.log_softmax(-1)
+    return F.kl_div(*logs, reduction="batchmean", log_target=True)
 
 
 def cosine_loss(outputs: Tensor, targets: Tensor) -> Tensor:

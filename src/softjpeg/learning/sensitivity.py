@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from softjpeg.common.progress import track
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
-from softjpeg.models.inference import Loss, device_of
+from softjpeg.learning.losses import Loss
+from softjpeg.models.inference import device_of
 
 _ROUGHNESS = 0.25
 """How far a sensitivity is expected to be from the average of its neighbours, in log."""

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from softjpeg.codec.image import decode, encode
 from softjpeg.common.progress import track
 from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.learning.losses import Loss
 from softjpeg.learning.relative_loss import weights
 from softjpeg.learning.task import Task
-from softjpeg.models.inference import Loss
 from softjpeg.presets.preset import Preset
 
 EXPONENTS = (1.0, 0.75, 0.5, 0.25)

@@ -10,15 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.functional.transform import image_to_coefficients
-from softjpeg.learning.losses import curvature_draw
+from softjpeg.learning.losses import Loss, curvature_draw, kl_loss
 from softjpeg.learning.rate_control import Tables
 from softjpeg.learning.sensitivity import coefficient_gradients, mean_squares
 from softjpeg.models.inference import (
-    Loss,
     check_inputs,
     check_labels,
     device_of,
-    kl_loss,
     outputs_of,
     recompressed,
 )

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.common.scratch import scratch_tensor
 from softjpeg.functional.cpmf import sample_index
 from softjpeg.functional.transform import coefficients_to_image
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From (outputs, targets) of a batch to the mean over it."""
-
-
-def kl_loss(outputs: Tensor, original: Tensor) -> Tensor:
-    """KL divergence (nats) from the network's output on the uncompressed images, mean of a batch.
-
-    >>> kl_loss(torch.zeros(2, 5), torch.zeros(2, 5)).item()
-    0.0
-    """
-    logs = outputs.log_softmax(-1), original.log_softmax(-1)
-    return F.kl_div(*logs, reduction="batchmean", log_target=True)
 
 
 def recompressed(
