@@ -21,7 +21,6 @@ LONG_FILES: dict[str, str] = {
         "cli/encode.py",
         "common/image_set.py",
         "jpeg/reader.py",
-        "learning/learn.py",
         "models/network.py",
         "presets/ladder.py",
         "report/inspection.py",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from softjpeg.report.pictures import Picture
 
 RATES = (0.3, 0.5, 0.8)
-SUBSAMPLING = "4:2:0"
+SUBSAMPLING: Final = "4:2:0"
 _LEARNING_CROPS, _HELD_OUT_CROPS, _BATCH = 8, 5, 8
 _QUALITIES = (5, 12, 25, 60, 85)
 _PICTURES_EVERY = 3
@@ -56,7 +56,7 @@ def run(output: Path, *, seed: int = 0) -> None:
         from softjpeg.common.files import write_atomically
         from softjpeg.evaluation.rate_accuracy import evaluate
         from softjpeg.evaluation.results import save_json
-        from softjpeg.learning.learn import learn_ladder
+        from softjpeg.learning.learn_ladder import learn_ladder
         from softjpeg.models.network import load_efficientnet_lite0
         from softjpeg.presets.preset import Preset
         from softjpeg.report import comparison
