@@ -1,6 +1,6 @@
 """What a step really costs: in loss, band by band, and in JPEG's own bits, frequency by frequency.
 
-Bit allocation believes in a quadratic loss and in entropy. Both mislead in places: a local gradient
+Bit allocation assumes a quadratic loss and entropy. Both mislead in places: a local gradient
 exaggerates what a network loses at high frequencies, where a whole step is far outside the linear
 range, and entropy knows nothing of runs and end-of-block codes. So in each of a few frequency bands
 all steps are moved up or down together, the loss is measured, and the ratio to what the closed
@@ -125,7 +125,7 @@ def rate_factor(
     size: tuple[int, int],
     subsampling: str,
 ) -> Tensor:
-    """What a larger step really saves, over what entropy believes: bits of JPEG's own code.
+    """What a larger step really saves, over what entropy says: bits of JPEG's own code.
 
     Args:
         coefficients, tables, size, subsampling: as for `correct`.

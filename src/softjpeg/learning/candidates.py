@@ -8,7 +8,7 @@ from softjpeg.learning.rate_control import QuadraticModel, RateControl
 from softjpeg.learning.state import Candidate
 
 BLENDS = (0.0, 0.35, 0.7)
-"""Shares of what the default tables imply; the default tables themselves come last."""
+"""Shares of the way to what the default tables imply."""
 
 
 def optimum(model: QuadraticModel, control: RateControl) -> Candidate:
@@ -18,7 +18,13 @@ def optimum(model: QuadraticModel, control: RateControl) -> Candidate:
 
 
 def default_candidate(model: QuadraticModel, rate_weight: float, control: RateControl) -> Candidate:
-    """The default tables, with what they imply about a model's sensitivities."""
+    """The default tables, with the sensitivities they imply.
+
+    Args:
+        model: whose scale and rate factor the implied one takes.
+        rate_weight: λ in loss per bit per pixel, of the candidates they are compared with.
+        control: at the rate that is learned for.
+    """
     implied = control.blend(model, 1.0)
     return Candidate(control.default, implied, rate_weight, is_default=True)
 
@@ -26,7 +32,13 @@ def default_candidate(model: QuadraticModel, rate_weight: float, control: RateCo
 def published_candidates(
     model: QuadraticModel, rate_weight: float, control: RateControl
 ) -> list[Candidate]:
-    """Published tables other than the default ones, and what they imply."""
+    """Published tables other than the default ones, each with the sensitivities it implies.
+
+    Args:
+        model: whose scale and rate factor the implied ones take.
+        rate_weight: λ in loss per bit per pixel, of the candidates they are compared with.
+        control: at the rate that is learned for.
+    """
     return [
         Candidate(tables, control.blend(model, 1.0, tables), rate_weight)
         for tables in control.published()

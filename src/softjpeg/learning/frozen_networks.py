@@ -86,14 +86,29 @@ class FrozenNetworks:
         return self.outputs[k].argmax(-1) if self.labels is None else self.labels.cpu()
 
     def loss_of(self, k: int, outputs: Tensor, part: slice) -> float:
-        """Network k's mean loss on images `part`; ValueError where it is not finite."""
+        """Network k's mean loss on a batch.
+
+        Args:
+            k: index of the network.
+            outputs: (B, ...) of that network.
+            part: the images of the batch.
+
+        Raises:
+            ValueError: it is not finite.
+        """
         value = float(self.loss(outputs, self.targets(k, part).to(outputs.device)))
         if not math.isfinite(value):
             raise self.error(k, f"the loss is {value}", part)
         return value
 
     def error(self, k: int, words: str, part: slice) -> ValueError:
-        """An error of network k on compressed images `part`."""
+        """An error that names the network and the images.
+
+        Args:
+            k: index of the network.
+            words: what is wrong.
+            part: the compressed images it is wrong on.
+        """
         return ValueError(f"{self._prefix(k)}{words} {self._where(part)}")
 
     def _read_uncompressed(self, k: int) -> Tensor:

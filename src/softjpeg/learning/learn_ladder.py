@@ -48,9 +48,9 @@ def learn_ladder(
 ) -> list[Preset]:
     """Presets at several rates for little more than the price of one.
 
-    Passes as of `learn` are made at the highest rate. From there on down, each rate starts with
-    what was learned at the one before, corrects it by the bands, and keeps the better of that, of a
-    blend and of the default tables. `learned_ladder` makes a ladder of them.
+    All passes are made at the highest rate. From there on down, each rate starts with what was
+    learned at the one before, corrects it by the bands, and keeps the better of that, of a blend
+    and of the default tables. `learned_ladder` makes a ladder of them.
 
     Args:
         models: one or several networks, from (B, 3, H, W) RGB in [0, 1] to logits (B, classes), or

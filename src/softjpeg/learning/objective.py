@@ -69,7 +69,7 @@ class Objective:
 
         Args:
             part: the batch.
-            candidates: (luma, chroma) each.
+            candidates: (luma, chroma) each, (8, 8) > 0.
             hardness: draw coefficients from the CPMF of this h = αq²; None rounds them.
             generator: of the draws, on the CPU.
         """
@@ -116,13 +116,31 @@ class Objective:
         return [float((x == self.networks.answers(k)[part]).sum()) for k, x in enumerate(answers)]
 
     def sensitivities(self, part: slice, tables: Tables, generator: torch.Generator) -> Tensor:
-        """(networks, 3, 8, 8): mean squared gradient of a batch at the images behind tables."""
+        """Mean squared gradient of a batch at the images behind tables.
+
+        Args:
+            part: the batch.
+            tables: (luma, chroma).
+            generator: of the labels or signs that are drawn, on the CPU.
+
+        Returns:
+            (networks, 3, 8, 8) float64.
+        """
         return torch.stack([mean_squares(g) for _, g in self.gradients(part, tables, generator)])
 
     def gradients(
         self, part: slice, tables: Tables, generator: torch.Generator
     ) -> Iterator[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
-        """Of each network: a batch's coefficients, and the gradient of its summed loss there."""
+        """Coefficients of a batch, and the gradient of its summed loss behind tables.
+
+        Args:
+            part: the batch.
+            tables: (luma, chroma).
+            generator: of the labels or signs that are drawn, on the CPU.
+
+        Yields:
+            Of each network: (coefficients, gradients), each of Y, Cb, Cr (B, rows, columns, 8, 8).
+        """
         custom = self.networks.custom_loss
         for k in range(len(self.networks)):
 

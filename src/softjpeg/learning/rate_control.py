@@ -39,8 +39,8 @@ class RateControl:
     Attributes:
         rates: of the images.
         rate_weight: λ in loss per bit per pixel, or None.
-        target_bpp: bits per pixel of whole files, where λ is None; both are None where `at` is to
-            give it later.
+        target_bpp: bits per pixel of whole files, where λ is None; both are None until `at` sets
+            a target.
     """
 
     rates: ImageRates

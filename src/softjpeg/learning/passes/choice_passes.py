@@ -53,7 +53,7 @@ class ChoicePass(Pass):
 
 
 class BlendPass(ChoicePass):
-    """*Blend*: the same after the sensitivity pass, when nothing else is known of a network."""
+    """*Blend*: the same after the sensitivity pass, when nothing else is known yet."""
 
     def sentence(self, state: State, objective: Objective) -> str | None:
         """What tables are worth that follow from the sensitivity alone."""

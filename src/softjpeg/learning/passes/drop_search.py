@@ -99,7 +99,7 @@ class _DropSearch(Pass):
 
     @property
     def drop(self) -> float:
-        """Points lost at the rate that was found."""
+        """Points lost at the candidate that the search ended with."""
         return self._bisect()[1]
 
     def _bisect(self) -> tuple[int, float]:
@@ -110,9 +110,9 @@ class _DropSearch(Pass):
 
     def _drop(self, objective: Objective) -> float:
         uncompressed = torch.tensor(objective.kept_uncompressed())
-        kept = torch.tensor(self.kept_answers).sum(0)
-        judged = len(objective.images) - objective.judged[0].start
-        lost = 100 * (uncompressed - kept) / judged
+        compressed = torch.tensor(self.kept_answers).sum(0)
+        images = len(objective.images) - objective.judged[0].start
+        lost = 100 * (uncompressed - compressed) / images
         return float(lost.max() if objective.worst_case else lost.mean())
 
 
@@ -149,7 +149,7 @@ class RateSearch(_DropSearch):
         return at_rate(state.current, control.at(tried[min(index, len(tried) - 1)]))
 
     def finish(self, state: State, objective: Objective, control: RateControl) -> State:
-        """Keep what was found, or default tables where these need no more bytes."""
+        """Keep the tables of that rate, or default ones where these need no more bytes."""
         learned, drop = self.candidate, self.drop
         bpp = control.rates.bpp(learned.tables)
         default_bpp, default_drop = state.default_bpp, state.drop

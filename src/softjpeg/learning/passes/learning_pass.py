@@ -15,9 +15,9 @@ from softjpeg.learning.state import State
 class Pass(ABC):
     """One way through some of the images.
 
-    `begin`, then `step` for each batch, then `finish`. Its fields are settings, and tell one run
-    from another. Other attributes are what it gathers: `begin` sets them, `step` fills them, and a
-    checkpoint holds them.
+    `begin`, then `step` for each batch, then `finish`. Fields of the dataclass are settings, and
+    tell one run from another. All other attributes are what the pass gathers: `begin` sets them,
+    `step` fills them, and a checkpoint holds them.
 
     Attributes:
         target_bpp: bits per pixel to learn for from here on; None where that stays as it is.
@@ -31,15 +31,34 @@ class Pass(ABC):
 
     @abstractmethod
     def begin(self, state: State, objective: Objective, control: RateControl) -> None:
-        """Prepare what is to be measured."""
+        """Prepare what is to be measured.
+
+        Args:
+            state: what the passes before have learned.
+            objective: networks and images.
+            control: at the rate that is learned for.
+        """
 
     @abstractmethod
     def step(self, batch: slice, state: State, objective: Objective, control: RateControl) -> None:
-        """Measure one batch."""
+        """Measure one batch.
+
+        Args:
+            batch: one of `batches`.
+            state: as for `begin`, with this batch counted in `done`.
+            objective: networks and images.
+            control: at the rate that is learned for.
+        """
 
     @abstractmethod
     def finish(self, state: State, objective: Objective, control: RateControl) -> State:
-        """What all batches tell."""
+        """What has been learned, with what all batches tell.
+
+        Args:
+            state: as for the last `step`.
+            objective: networks and images.
+            control: at the rate that is learned for.
+        """
 
     def sentence(self, state: State, objective: Objective) -> str | None:
         """What the finished pass tells the user; None where that is nothing."""
