@@ -14,8 +14,9 @@ import torch
 from benchmarks.speed.pure import pure
 from benchmarks.speed.subject import Options, Result, gather, goal, smooth_images, threads
 from benchmarks.speed.timing import Step, ratio, rows, take_turns
-from softjpeg.learning.rate_control import default_tables
-from softjpeg.learning.task import Task
+from softjpeg.learning.frozen_networks import FrozenNetworks
+from softjpeg.learning.image_rates import default_tables
+from softjpeg.learning.objective import Objective
 
 GRADIENT, FORWARD = "forward + input gradient", "forward"
 SENSITIVITY, MEASURING = "sensitivity step", "measuring step"
@@ -29,8 +30,8 @@ def steps(options: Options) -> dict[str, Step]:
     network = load_efficientnet_lite0().module.to(memory_format=torch.channels_last)
     batch, size = (2, 64) if options.quick else (16, 224)
     images = (smooth_images(8 * batch, size) * 255).round().to(torch.uint8)
-    task = Task(network, images, None, None, "4:2:0", batch, 0)
-    tables, part = default_tables(50), task.measured[0]
+    objective = Objective(FrozenNetworks(network, images, batch_size=batch), "4:2:0")
+    tables, part = default_tables(50), objective.measured[0]
     generator = torch.Generator().manual_seed(0)
     floats = (images[part].float() / 255).contiguous(memory_format=torch.channels_last)
     inputs = floats.clone().requires_grad_()
@@ -42,8 +43,8 @@ def steps(options: Options) -> dict[str, Step]:
     def forward() -> None:
         network(floats)
 
-    sensitivity = partial(task.sensitivities, part, tables, generator)
-    measuring = partial(task.losses, part, [tables])
+    sensitivity = partial(objective.sensitivities, part, tables, generator)
+    measuring = partial(objective.losses, part, [tables])
     ours = {GRADIENT: gradient, SENSITIVITY: sensitivity, FORWARD: forward, MEASURING: measuring}
     slow = {f"{name}, pure functions": pure(ours[name]) for name in (SENSITIVITY, MEASURING)}
     return {**ours, **slow}

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from softjpeg.evaluation.rate_accuracy import evaluate
     from softjpeg.jpeg.reader import read_coefficients
     from softjpeg.jpeg.writer import write_coefficients
-    from softjpeg.learning.learn import learn, learn_ladder
+    from softjpeg.learning.learn import learn
+    from softjpeg.learning.learn_ladder import learn_ladder, learned_ladder
     from softjpeg.learning.measured_ladder import measured_ladder
     from softjpeg.nn.feature_layer import FeatureJPEGLayer
     from softjpeg.nn.jpeg_layer import JPEGLayer
@@ -41,6 +42,7 @@ __all__ = [
     "functional",
     "learn",
     "learn_ladder",
+    "learned_ladder",
     "load_preset",
     "measured_ladder",
     "read_coefficients",
@@ -59,7 +61,8 @@ _MODULE_OF = {
     "encode": "codec.image",
     "evaluate": "evaluation.rate_accuracy",
     "learn": "learning.learn",
-    "learn_ladder": "learning.learn",
+    "learn_ladder": "learning.learn_ladder",
+    "learned_ladder": "learning.learn_ladder",
     "load_preset": "presets.loading",
     "measured_ladder": "learning.measured_ladder",
     "read_coefficients": "jpeg.reader",

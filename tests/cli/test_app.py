@@ -14,6 +14,8 @@ from PIL import Image
 import softjpeg
 from helpers.commands import call, refusal
 from softjpeg.jpeg.table_formats import read_tables
+from softjpeg.learning.losses import cosine_loss
+from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.preset import Preset
 
 NETWORK = """
@@ -333,6 +335,24 @@ def test_learn_with_labels_and_size(folder, learned):
     np.testing.assert_array_equal(learned["images"][0].permute(1, 2, 0), first)
 
 
+def test_learn_a_ladder(folder, monkeypatch):
+    seen = {}
+
+    def stub(models, images, **options):
+        seen.update(options, models=models)
+        rung = Preset.from_quality(50)
+        return Ladder((rung,), ((0, 0.1), (1, 1.0), (2, 8.0)), ((1, 0.1), (50, 1.0), (100, 8.0)))
+
+    monkeypatch.setitem(vars(softjpeg), "learned_ladder", stub)
+    words = ("--qualities", "10,60", "--also", "net.py:small", "--mode", "rdo", "--loss", "cosine")
+    result = call("learn", "net.py:small", "photos", "--out", "new.json", *words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "wrote new.json: a preset for every quality from 1 to 100\n"
+    assert Ladder.load("new.json").at(50) is not None
+    assert (seen["qualities"], seen["mode"], seen["loss"]) == ((10, 60), "rdo", cosine_loss)
+    assert (len(seen["models"]), seen["provenance"]["networks"]) == (2, ["net.py:small"] * 2)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -341,6 +361,8 @@ def test_learn_with_labels_and_size(folder, learned):
             ("--target-bpp", 1, "--rate-weight", 1),
             "give exactly one of --target-bpp, --target-bytes, --max-drop, --rate-weight",
         ),
+        (("--max-drop", 0, "--ladder"), "and --ladder, got --max-drop 0.0, --ladder"),
+        (("--qualities", "5,0"), "--qualities must be from 1 to 100, got 0"),
         (("--target-bpp", 1, "--size", 99), "smaller than the crop 99x99"),
         (("--target-bpp", 1, "--labels", "absent.csv"), "labels absent.csv cannot be read"),
         (("--target-bpp", 1, "--labels", "folders"), "a.png is in no class folder"),

@@ -43,3 +43,10 @@ def smooth_image(height=45, width=62, seed=0, cells=6, low=0, high=256):
 def as_tensor(image):
     """A Pillow image as uint8 (3, height, width)."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def coefficients(count=6, seed=0):
+    """(Y, Cb, Cr), each (count, 4, 4, 8, 8): Gaussian, smaller at high frequencies."""
+    g = torch.Generator().manual_seed(seed)
+    scale = 60 / (1 + torch.arange(8)[:, None] + torch.arange(8)) ** 1.2
+    return tuple(torch.randn(count, 4, 4, 8, 8, generator=g) * scale for _ in range(3))

@@ -19,7 +19,6 @@ LONG_FILES: dict[str, str] = {
     name: "to be split"
     for name in (
         "cli/encode.py",
-        "learning/learn.py",
         "models/network.py",
     )
 }

@@ -59,7 +59,7 @@ def run(output: Path, *, seed: int = 0) -> None:
         from softjpeg.evaluation.comparison import compare, headline
         from softjpeg.evaluation.rate_accuracy import evaluate
         from softjpeg.evaluation.results import save_json
-        from softjpeg.learning.learn import learn_ladder
+        from softjpeg.learning.learn_ladder import learn_ladder
         from softjpeg.models.network import load_efficientnet_lite0
         from softjpeg.presets.preset import Preset
         from softjpeg.report.environment import environment

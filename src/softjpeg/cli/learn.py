@@ -22,12 +22,12 @@ from softjpeg.cli.app import (
     numbers,
 )
 from softjpeg.cli.load import load_inputs, network_on_device, provenance
+from softjpeg.learning.goal import only_one
 
 if TYPE_CHECKING:
     from torch import nn
 
     from softjpeg.common.image_set import ImageSet
-    from softjpeg.presets.preset import Preset
 
 _LADDER = "5,10,20,35,50,75,90"
 
@@ -83,7 +83,7 @@ def learn(
         LearnSubsampling, typer.Option(help="Resolution of chroma; auto measures.")
     ] = LearnSubsampling.s420,
     mode: Annotated[
-        LearnMode, typer.Option(help="Of the encoder; rdo also learns what the network minds.")
+        LearnMode, typer.Option(help="Of the encoder; rdo also learns a distortion model.")
     ] = LearnMode.hard,
     labels: Labels = None,
     size: Size = None,
@@ -104,27 +104,18 @@ def learn(
         "rate_weight": rate_weight,
     }
     ladder = ladder or qualities is not None
-    if sum(value is not None for value in goal.values()) + ladder != 1:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in goal)
-        raise ValueError(f"give exactly one of {options} and --ladder")
-    at = numbers("--qualities", qualities or _LADDER)
-    if wrong := [quality for quality in at if not 1 <= quality <= 100]:
-        raise ValueError(f"--qualities must be from 1 to 100, got {wrong[0]}")
+    options = {f"--{name.replace('_', '-')}": value for name, value in goal.items()}
+    only_one({**options, "--ladder": ladder})
+    at = _qualities(qualities or _LADDER)
     check_folder("--out", out)
     if checkpoint is not None:
         check_folder("--checkpoint", checkpoint)
     import softjpeg
+    from softjpeg.learning.learned_presets import gain_sentences
     from softjpeg.learning.losses import load_loss
 
-    of_loss = load_loss(loss)
-    net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
-    others = [_other(name, loaded) for name in also or ()]
-    facts = provenance(net, images, loaded, seed)
-    if also:
-        facts["networks"] = [net.name, *also]
     settings: dict[str, Any] = {
-        "labels": loaded.labels,
-        "loss": of_loss,
+        "loss": load_loss(loss),
         "worst_case": worst_case,
         "subsampling": subsampling.value,
         "mode": mode.value,
@@ -133,27 +124,30 @@ def learn(
         "seed": seed,
         "checkpoint": checkpoint,
         "progress": True,
-        "provenance": facts,
         "say": typer.echo,
     }
-    models = [net.module, *others] if others else net.module
+    net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
+    facts = provenance(net, images, loaded, seed)
+    models: nn.Module | list[nn.Module] = net.module
+    if also:
+        models = [net.module, *(_other(name, loaded) for name in also)]
+        facts["networks"] = [net.name, *also]
+    settings |= {"labels": loaded.labels, "provenance": facts}
     if ladder:
-        presets = softjpeg.learn_ladder(models, loaded.pixels, qualities=at, **settings)
-        from softjpeg.learning.measured_ladder import measured_ladder
-        from softjpeg.learning.size_exponent import measured_exponent
-
-        of_task = ("labels", "loss", "batch_size", "seed", "progress")
-        task = {name: settings[name] for name in of_task}
-        exponent = measured_exponent(models, loaded.pixels, presets, **task)
-        measured_ladder(presets, loaded.pixels, facts, size_exponent=exponent).save(out)
-        for quality, preset in zip(at, presets, strict=True):
-            typer.echo(f"quality {quality}: {_verdict(preset)}")
+        softjpeg.learned_ladder(models, loaded.pixels, qualities=at, **settings).save(out)
         typer.echo(f"wrote {out}: a preset for every quality from 1 to 100")
         return
     preset = softjpeg.learn(models, loaded.pixels, **goal, **settings)
     preset.save(out)
-    typer.echo(_verdict(preset))
+    typer.echo(gain_sentences(preset))
     typer.echo(f"wrote {out}; see it with: softjpeg inspect {out}")
+
+
+def _qualities(text: str) -> tuple[int, ...]:
+    qualities = numbers("--qualities", text)
+    if wrong := [quality for quality in qualities if not 1 <= quality <= 100]:
+        raise ValueError(f"--qualities must be from 1 to 100, got {wrong[0]}")
+    return qualities
 
 
 def _other(name: str, loaded: ImageSet) -> nn.Module:
@@ -162,27 +156,3 @@ def _other(name: str, loaded: ImageSet) -> nn.Module:
 
     network = network_on_device(name)
     return reading(network.module, network.size, loaded.pixels)
-
-
-def _verdict(preset: Preset) -> str:
-    """What learning gained on the judging half of the images, and whether the goal was reached."""
-    learned = preset.provenance["learned"]
-    judged, kind = learned["judged"], learned["loss_kind"]
-    lines = [
-        f"judged on half of the images: {kind} {judged['loss']:.4f} at {judged['bpp']:.3f} bpp;"
-        f" default tables {judged['default_loss']:.4f} at {judged['default_bpp']:.3f} bpp"
-    ]
-    if learned.get("kept_default"):
-        lines.append("nothing clearly better than the default tables was found: they are kept")
-    bpp, target = learned["bpp"], learned.get("target_bpp")
-    if "drop" in learned:
-        drop, allowed = learned["drop"], learned["max_drop"]
-        lines.append(
-            f"{drop:.2f} points of answers lost at {bpp:.3f} bpp; "
-            f"default tables need {learned['default_bpp_for_drop']:.3f}"
-        )
-        if drop > allowed:
-            lines.append(f"a drop of {allowed} cannot be reached: the nearest is {drop:.2f}")
-    elif target is not None and abs(bpp / target - 1) > 0.05:
-        lines.append(f"{target:.4g} bpp cannot be reached: the nearest is {bpp:.3f}")
-    return "\n".join(lines)

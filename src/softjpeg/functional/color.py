@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from softjpeg.functional.straight_through import clamp, round_half_up, straight_through
-from softjpeg.jpeg.subsampling import luma_factors
+from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 
 _TO_YCBCR = (
     (0.299, 0.587, 0.114),
@@ -68,7 +68,7 @@ def ycbcr_to_rgb(ycbcr: Tensor) -> Tensor:
     return _mix(ycbcr - offset[:, None, None], _TO_RGB)
 
 
-def downsample(plane: Tensor, subsampling: str, *, rounding: bool = False) -> Tensor:
+def downsample(plane: Tensor, subsampling: Subsampling, *, rounding: bool = False) -> Tensor:
     """libjpeg's box downsampling: the mean of each 1×2 or 2×2 group.
 
     Args:
@@ -92,7 +92,7 @@ def downsample(plane: Tensor, subsampling: str, *, rounding: bool = False) -> Te
 
 
 def upsample(
-    plane: Tensor, subsampling: str, size: tuple[int, int], *, rounding: bool = False
+    plane: Tensor, subsampling: Subsampling, size: tuple[int, int], *, rounding: bool = False
 ) -> Tensor:
     """libjpeg's triangle ("fancy") upsampling: each sample is 3/4 the nearer, 1/4 the farther.
 
@@ -155,7 +155,9 @@ def replicate_to(plane: Tensor, height: int, width: int) -> Tensor:
     return padded.reshape(*lead, height, width)
 
 
-def split_planes(rgb: Tensor, subsampling: str, *, rounding: bool = False) -> tuple[Tensor, ...]:
+def split_planes(
+    rgb: Tensor, subsampling: Subsampling, *, rounding: bool = False
+) -> tuple[Tensor, ...]:
     """RGB to level-shifted planes of whole 8×8 blocks, as libjpeg hands them to its DCT.
 
     Args:
@@ -186,7 +188,11 @@ def split_planes(rgb: Tensor, subsampling: str, *, rounding: bool = False) -> tu
 
 
 def merge_planes(
-    planes: Sequence[Tensor], size: tuple[int, int], subsampling: str, *, rounding: bool = False
+    planes: Sequence[Tensor],
+    size: tuple[int, int],
+    subsampling: Subsampling,
+    *,
+    rounding: bool = False,
 ) -> Tensor:
     """Inverse of `split_planes`: level-shifted planes to RGB, cropped to `size`.
 

@@ -13,13 +13,13 @@ from torch import Tensor
 from softjpeg.functional.color import merge_planes, split_planes
 from softjpeg.functional.dct import block_dct, block_idct
 from softjpeg.functional.straight_through import straight_through
-from softjpeg.jpeg.subsampling import luma_factors
+from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.kernels.cpu.transform import coefficient_shapes
 from softjpeg.kernels.cpu.transform_autograd import Operator, is_fast
 
 
 def image_to_coefficients(
-    image: Tensor, subsampling: str, *, rounding: bool = False
+    image: Tensor, subsampling: Subsampling, *, rounding: bool = False
 ) -> tuple[Tensor, ...]:
     """DCT coefficients of every component.
 
@@ -48,7 +48,7 @@ def image_to_coefficients(
 def coefficients_to_image(
     coefficients: Sequence[Tensor],
     size: tuple[int, int],
-    subsampling: str,
+    subsampling: Subsampling,
     *,
     rounding: bool = False,
     steps: Sequence[Tensor] | None = None,
@@ -92,11 +92,13 @@ def coefficients_to_image(
     return merge_planes(planes, size, subsampling, rounding=rounding) / 255
 
 
-def _factors(channels: int, subsampling: str) -> tuple[int, int]:
+def _factors(channels: int, subsampling: Subsampling) -> tuple[int, int]:
     return luma_factors(subsampling) if channels == 3 else (1, 1)
 
 
-def _are_whole(coefficients: Sequence[Tensor], size: tuple[int, int], subsampling: str) -> bool:
+def _are_whole(
+    coefficients: Sequence[Tensor], size: tuple[int, int], subsampling: Subsampling
+) -> bool:
     """Whether these are the float32 coefficients of just the blocks that make up such an image."""
     if len(coefficients) not in (1, 3) or min(size) < 1:
         return False

@@ -1,6 +1,6 @@
 """What a step really costs: in loss, band by band, and in JPEG's own bits, frequency by frequency.
 
-Bit allocation believes in a quadratic loss and in entropy. Both mislead in places: a local gradient
+Bit allocation assumes a quadratic loss and entropy. Both mislead in places: a local gradient
 exaggerates what a network loses at high frequencies, where a whole step is far outside the linear
 range, and entropy knows nothing of runs and end-of-block codes. So in each of a few frequency bands
 all steps are moved up or down together, the loss is measured, and the ratio to what the closed
@@ -19,6 +19,7 @@ from torch import Tensor
 from softjpeg.functional.rate.entropy import frequency_entropy, predict_dc
 from softjpeg.functional.rate.jpeg_bits import jpeg_bits
 from softjpeg.jpeg.entropy.limits import MAX_AC
+from softjpeg.jpeg.subsampling import Subsampling
 
 SHIFT = 0.2
 """How far a band's steps are moved, in log q: about 22 % up and 18 % down."""
@@ -85,7 +86,7 @@ def correct(
     tables: tuple[Tensor, Tensor],
     sensitivity: Tensor,
     size: tuple[int, int],
-    subsampling: str,
+    subsampling: Subsampling,
 ) -> tuple[Tensor, Tensor]:
     """Factors on the sensitivity and on the entropy that the measurements ask for.
 
@@ -123,9 +124,9 @@ def rate_factor(
     coefficients: Sequence[Tensor],
     tables: tuple[Tensor, Tensor],
     size: tuple[int, int],
-    subsampling: str,
+    subsampling: Subsampling,
 ) -> Tensor:
-    """What a larger step really saves, over what entropy believes: bits of JPEG's own code.
+    """What a larger step really saves, over what entropy says: bits of JPEG's own code.
 
     Args:
         coefficients, tables, size, subsampling: as for `correct`.

@@ -51,9 +51,9 @@ class RateDistortion:
             groups: the coefficients of each.
             blocks: at most so many blocks of a component of each group.
         """
-        kept = [[_blocks(z, blocks) for z in group] for group in groups]
+        used = [[_blocks(z, blocks) for z in group] for group in groups]
         distortion, rate = [], []
-        for component in zip(*kept, strict=True):
+        for component in zip(*used, strict=True):
             plain, predicted = (torch.cat([part[i] for part in component]) for i in (0, 1))
             count = component[0][2]
             pairs = [_one_step(plain, predicted, float(q)) for q in STEPS]
@@ -97,10 +97,10 @@ def _largest_argmin(cost: Tensor) -> Tensor:
 
 
 def implied_sensitivity(curves: RateDistortion, tables: tuple[Tensor, Tensor]) -> Tensor:
-    """The sensitivity for which given tables would be the allocation, at λ = 1.
+    """The sensitivity for which tables are the allocation, at λ = 1.
 
-    ``s_m = -2·R'_m(q)/D'_m(q)``, from differences over about 30 % each way; it tells what a table
-    made by other means believes. Cb and Cr get one value, as they share a table.
+    ``s_m = -2·R'_m(q)/D'_m(q)``, from differences over about 30 % each way. Cb and Cr get one
+    value, as they share a table.
 
     Args:
         curves: distortion and rate of the images.

@@ -1,4 +1,4 @@
-"""How a `DistortionModel` is learned: second moments of the gradient, by frequency and place.
+"""How a `DistortionModel` is learned: moments of a network's gradient, over frequency and place.
 
 With ``g = ∂loss/∂z`` at the images as given tables leave them, ``H_m = E g_m g_mᵀ`` over images and
 blocks. A block's weight is the mean of ``Σ_m q_m² g_m²``, what one step of error in it costs, over
@@ -70,9 +70,9 @@ def gradient_moments(
     """
     g = [x.double().cpu() for x in gradients]
     squares = [x.square().mean((1, 2)).sum(0) for x in g]
-    whole = g[0].shape == g[1].shape
+    same_size = g[0].shape == g[1].shape
     pairs = [
-        (g[a] * g[b]).mean((1, 2)).sum(0) if whole else torch.zeros(8, 8, dtype=torch.float64)
+        (g[a] * g[b]).mean((1, 2)).sum(0) if same_size else torch.zeros(8, 8, dtype=torch.float64)
         for a, b in PAIRS
     ]
     cost = (g[0] * luma.double().cpu()).square().sum((-1, -2))
@@ -101,8 +101,8 @@ def distortion_from(
     >>> round(float(model.position.mean()), 3)
     1.0
     """
-    own = (moments.products[:3] / moments.images).clamp_min(1e-20)
-    deviation = own.sqrt()
+    mean_square = (moments.products[:3] / moments.images).clamp_min(1e-20)
+    deviation = mean_square.sqrt()
     correlation = torch.stack(
         [
             moments.products[3 + i] / moments.images / (deviation[a] * deviation[b])
@@ -112,7 +112,7 @@ def distortion_from(
     place = _smoothed(moments.place, moments.images).clamp_min(1e-30)
     place = (place / place.mean()).clamp(0.1, 10)
     return DistortionModel(
-        (own if sensitivity is None else sensitivity.double()).numpy(),
+        (mean_square if sensitivity is None else sensitivity.double()).numpy(),
         correlation.clamp(-1, 1).numpy(),
         (place / place.mean()).numpy(),
         _masking(moments.contrast).numpy(),

@@ -1,7 +1,7 @@
 """J4D: with networks frozen, learn the JPEG tables at which files are small and they still work.
 
-Minimizes ``E[loss(f(Ĵ(x; Q)), f(x))] + λ·R(Q)`` in rounds of four passes; what one half of the
-images suggests, the other half judges:
+Minimizes ``E[loss(f(Ĵ(x; Q)), f(x))] + λ·R(Q)`` in rounds of four passes over the images; what one
+half of them suggests, the other half judges:
 
 * *sensitivity*: backpropagate through the codec, quantized hard at the current tables. Bit
   allocation then solves the quadratic problem around them exactly.
@@ -9,34 +9,35 @@ images suggests, the other half judges:
 * *bands*: move the steps of frequency bands, measure, and correct what allocation got wrong.
 * *choice*: keep what gains most on the default tables, beyond chance, or these.
 
-For the mode "rdo", `learn_rdo` adds what the network minds. Last, the hardness of the probabilistic
-quantizer is chosen by measurement (`hardness`). Where answers are to be kept, bisection finds the
-rate (`drop_search`).
+A class each in `passes`; `schedule` puts them in order, `runner` goes through them. Where answers
+are to be kept, bisection finds the rate (`drop_search`). Last, `learned_presets`: for the mode
+"rdo" `rdo_trials` adds a distortion model, and the hardness of the probabilistic quantizer is
+chosen by measurement (`hardness`).
 
 Plain gradient descent was tried and did worse; docs/learning.md has the measurements.
 """
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
-from softjpeg.jpeg.subsampling import Subsampling
-from softjpeg.learning.checkpoint import Candidate, Verdict
-from softjpeg.learning.hardness import choose_hardness
-from softjpeg.learning.rate_control import RateControl, default_tables
-from softjpeg.learning.rdo_trials import Trial, best_trial, moments, trials
-from softjpeg.learning.schedule import Run, run_stages, stages
+from softjpeg.learning.frozen_networks import FrozenNetworks
+from softjpeg.learning.goal import Goal
+from softjpeg.learning.image_rates import ImageRates
+from softjpeg.learning.learned_presets import learned_presets
+from softjpeg.learning.losses import Loss
+from softjpeg.learning.objective import Objective
+from softjpeg.learning.rate_control import RateControl
+from softjpeg.learning.run_options import Mode, RunOptions, SubsamplingOption
+from softjpeg.learning.runner import run_passes
+from softjpeg.learning.schedule import schedule
+from softjpeg.learning.state import RateResult, State
 from softjpeg.learning.subsampling_choice import choose_subsampling
-from softjpeg.learning.task import Task
-from softjpeg.models.inference import Loss
 from softjpeg.presets.preset import Preset
 
 
@@ -47,12 +48,12 @@ def learn(
     labels: Tensor | None = None,
     loss: Loss | None = None,
     worst_case: bool = False,
-    subsampling: Subsampling | Literal["auto"] = "4:2:0",
+    subsampling: SubsamplingOption = "4:2:0",
     rate_weight: float | None = None,
     target_bpp: float | None = None,
     target_bytes: float | None = None,
     max_drop: float | None = None,
-    mode: str = "hard",
+    mode: Mode = "hard",
     rounds: int = 1,
     batch_size: int = 32,
     seed: int = 0,
@@ -81,16 +82,16 @@ def learn(
         target_bytes: or bytes of a file, mean over `images`.
         max_drop: or points (percent) of answers that may be lost on the judging half: right ones
             with `labels`, else the network's own.
-        mode: of the encoder to learn for, "hard" or "rdo": the latter also learns what the network
-            minds (`Preset.distortion`), and tables that count on it.
+        mode: of the encoder to learn for, "hard" or "rdo": the latter also learns a model of the
+            network's distortion (`Preset.distortion`), and tables that count on it.
         rounds: of the four passes; a later one starts from better tables.
         batch_size: images the network reads at once; fewer where there are few images.
-        seed: of everything random; the same seed gives the same preset.
+        seed: of everything random, 0 to 2^31 - 1; the same seed gives the same preset.
         checkpoint: file to keep the state in; an interrupted run resumes from it exactly. With
             "auto" there are several, whose names begin with it.
         progress: show a progress bar on a terminal.
         provenance: facts to keep in the preset, beside what `learn` itself puts there.
-        say: takes sentences of what is found on the way, as `print` does.
+        say: takes sentences of what is measured on the way, as `print` does.
 
     Returns:
         A preset with integer tables 1..255; its provenance has the loss and the rate measured. A
@@ -100,197 +101,36 @@ def learn(
         ValueError: an argument out of its range, a network whose output or gradient is not finite,
             or a checkpoint of another run.
 
+    >>> import torch
     >>> images = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
     >>> learn(network, images, target_bpp=30.0, batch_size=2).subsampling
     '4:2:0'
     """
-    goal = {
-        "rate_weight": rate_weight,
-        "target_bpp": target_bpp,
-        "target_bytes": target_bytes,
-        "max_drop": max_drop,
-    }
-    _check_goal(goal)
-    _check_mode(mode)
+    goal = Goal(rate_weight, target_bpp, target_bytes, max_drop)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say)
     if max_drop is not None and mode != "hard":
         raise ValueError(f"max_drop is kept with mode hard only, got mode {mode!r}")
     if max_drop is not None and loss is not None:
         raise ValueError("max_drop counts answers, which a loss of your own need not have")
-    plan = stages(rounds, search=max_drop is not None)
-    auto = subsampling == "auto"
-    first: Subsampling = "4:2:0" if subsampling == "auto" else subsampling
-    task = Task(models, images, labels, loss, first, batch_size, seed, worst_case)
-    if max_drop is not None and any(output.ndim != 2 for output in task.outputs):
+    networks = FrozenNetworks(models, images, labels, loss, batch_size)
+    if max_drop is not None and any(output.ndim != 2 for output in networks.outputs):
         raise ValueError("max_drop counts answers: the network's output must be (N, classes)")
-    if target_bytes is not None:
-        target_bpp = 8 * target_bytes / (images.shape[-1] * images.shape[-2])
-    if target_bpp is not None:
-        plan = stages(rounds, (target_bpp,))
-    run = Run((*goal.values(), rounds), max_drop or 0.0, checkpoint, progress, say)
-    facts: dict[str, Any] = {**goal, "rounds": rounds}
-    if auto:
-        chosen = choose_subsampling(task, rate_weight, plan, run)
-        task, control, run, plan, state, facts["subsamplings"] = chosen
-    else:
-        control, state = RateControl(task.images, first, rate_weight), None
-    state = run_stages(task, control, plan, run, state)
-    if max_drop is not None:
-        facts |= {"drop": state.drop, "default_bpp_for_drop": state.start}
-    if state.target is not None:
-        control = control.at(state.target)
-    assert state.verdict is not None
-    found = [(control, state.current, state.verdict)]
-    (trial,) = _trials(task, mode, found, progress)
-    return _preset(task, *found[0], trial, facts, provenance)
-
-
-def learn_ladder(
-    models: nn.Module | Sequence[nn.Module],
-    images: Tensor,
-    targets_bpp: Sequence[float] | None = None,
-    *,
-    qualities: Sequence[int] | None = None,
-    labels: Tensor | None = None,
-    loss: Loss | None = None,
-    worst_case: bool = False,
-    subsampling: Subsampling | Literal["auto"] = "4:2:0",
-    mode: str = "hard",
-    rounds: int = 1,
-    batch_size: int = 32,
-    seed: int = 0,
-    checkpoint: str | os.PathLike[str] | None = None,
-    progress: bool = False,
-    provenance: Mapping[str, Any] | None = None,
-    say: Callable[[str], None] | None = None,
-) -> list[Preset]:
-    """Presets at several rates for little more than the price of one.
-
-    `learn` runs at the highest rate. From there on down, each rate starts with what the one before
-    found, corrects it by the bands, and keeps the better of that, of a blend and of the default
-    tables. `softjpeg.learning.measured_ladder.measured_ladder` makes a `Ladder` of the presets.
-
-    Args:
-        models, images, labels, ...: as in `learn`.
-        targets_bpp: bits per pixel of whole files; one preset each.
-        qualities: or the qualities 1..100 of default JPEG whose rates to learn for.
-
-    Returns:
-        Presets in the order of `targets_bpp` or `qualities`.
-    """
-    if (targets_bpp is None) == (qualities is None):
-        raise ValueError("give exactly one of targets_bpp and qualities")
-    if not (targets_bpp or qualities):
-        raise ValueError("targets_bpp must name at least one rate, got none")
-    for target in targets_bpp or ():
-        _check_goal({"targets_bpp": target})
-    _check_mode(mode)
-    plan = stages(rounds)
-    first: Subsampling = "4:2:0" if subsampling == "auto" else subsampling
-    task = Task(models, images, labels, loss, first, batch_size, seed, worst_case)
-    control = RateControl(task.images, first)
-    run = Run((targets_bpp, qualities, rounds), 0.0, checkpoint, progress, say)
-    facts: dict[str, Any] = {"rounds": rounds}
+    rate = goal.rate_on(images)
+    passes = schedule(rounds, [] if rate is None else [rate], max_drop)
+    facts = {**asdict(goal), "rounds": rounds}
+    first = "4:2:0" if subsampling == "auto" else subsampling
+    objective = Objective(networks, first, seed, worst_case)
+    state: State | None = None
     if subsampling == "auto":
-        rates = _rates(control, targets_bpp, qualities)
-        middle = stages(rounds, (sorted(rates)[len(rates) // 2],))
-        task, control, run, *_, facts["subsamplings"] = choose_subsampling(task, None, middle, run)
-    rates = _rates(control, targets_bpp, qualities)
-    falling = sorted(set(rates), reverse=True)
-    plan = stages(rounds, falling)
-    state = run_stages(task, control, plan, run)
-    assert state.verdict is not None
-    found = [*state.finished, (state.current, state.verdict)]
-    there = [(control.at(rate), *result) for rate, result in zip(falling, found, strict=True)]
-    used = _trials(task, mode, there, progress)
-    made = {
-        rate: _preset(task, *result, trial, {**facts, "target_bpp": rate}, provenance)
-        for rate, result, trial in zip(falling, there, used, strict=True)
-    }
-    return [made[rate] for rate in rates]
-
-
-def _rates(
-    control: RateControl, targets_bpp: Sequence[float] | None, qualities: Sequence[int] | None
-) -> list[float]:
-    if targets_bpp is not None:
-        return list(targets_bpp)
-    return [control.bpp(default_tables(quality)) for quality in qualities or ()]
-
-
-def _check_goal(goal: Mapping[str, float | None]) -> None:
-    given = {name: value for name, value in goal.items() if value is not None}
-    if len(given) != 1:
-        found = ", ".join(f"{name} {value}" for name, value in given.items()) or "none"
-        raise ValueError(f"give exactly one of {', '.join(goal)}, got {found}")
-    ((name, value),) = given.items()
-    if name == "max_drop" and 0 <= value < 100:
-        return
-    if name == "max_drop":
-        raise ValueError(f"max_drop must be from 0 to under 100 points, got {value}")
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be positive and finite, got {value}")
-
-
-def _check_mode(mode: str) -> None:
-    if mode not in ("hard", "rdo"):
-        raise ValueError(f"mode must be hard or rdo, got {mode!r}")
-
-
-def _trials(
-    task: Task,
-    mode: str,
-    found: Sequence[tuple[RateControl, Candidate, Verdict]],
-    progress: bool,
-) -> list[Trial | None]:
-    """For the mode "rdo", what is used at each rate, with what the network minds."""
-    if mode == "hard":
-        return [None] * len(found)
-    _, learned, verdict = found[len(found) // 2]
-    gathered = moments(task, learned.tables, _scales(verdict), progress)
-    tried = [trials(task, *x[:2], gathered, _scales(x[2])) for x in found]
-    best = best_trial(tried)
-    return [at_rate[best] for at_rate in tried]
-
-
-def _scales(verdict: Verdict) -> list[float]:
-    return [default for _, default in verdict.networks]
-
-
-def _preset(
-    task: Task,
-    control: RateControl,
-    learned: Candidate,
-    verdict: Verdict,
-    trial: Trial | None,
-    facts: Mapping[str, Any],
-    provenance: Mapping[str, Any] | None,
-) -> Preset:
-    tables = learned.tables if trial is None else trial.tables
-    if trial is not None:
-        rdo = {"loss": trial.loss, "bpp": trial.bpp, "cost": trial.cost}
-        facts = {**facts, "rdo": {**rdo, "rate_weight": trial.distortion.rate_weight}}
-    figures = {
-        **{name: value for name, value in facts.items() if value is not None},
-        "loss_kind": task.kind,
-        "bpp": control.bpp(tables),
-        "judged": asdict(verdict),
-        "kept_default": learned.is_default and tables is learned.tables,
-        "rate_weight": learned.rate_weight,
-        "target_bpp": control.target_bpp,
-        "networks": len(task.models),
-        "judged_by": "worst case" if task.worst_case else "average",
-        "images": len(task.images),
-        "size": list(control.size),
-        "seed": task.seed,
-        "torch": torch.__version__,
-    }
-    hardness = choose_hardness(task, control, tables, learned.rate_weight, _scales(verdict))
-    return Preset(
-        tables[0].numpy(),
-        tables[1].numpy(),
-        np.full((2, 8, 8), hardness),
-        subsampling=task.subsampling,
-        provenance={**(provenance or {}), "learned": figures},
-        distortion=None if trial is None else trial.distortion,
-    )
+        choice = choose_subsampling(objective, passes, options, rate_weight)
+        objective, control, options, passes, state, facts["subsamplings"] = choice
+    else:
+        control = RateControl(ImageRates(images, first), rate_weight)
+    state = run_passes(passes, objective, control, options, state)
+    if max_drop is not None:
+        facts |= {"drop": state.drop, "default_bpp_for_drop": state.default_bpp}
+    assert state.gain is not None
+    result = RateResult(control.at(state.target_bpp), state.current, state.gain)
+    (preset,) = learned_presets(objective, [result], options, facts, provenance)
+    return preset

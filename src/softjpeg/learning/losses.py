@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softjpeg.models.fidelity import cosine_distance
-from softjpeg.models.inference import Loss
+from softjpeg.models.fidelity import cosine_distance, kl_terms
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From (outputs, targets) of a batch to the mean over it."""
+
+
+def kl_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """KL divergence (nats) of outputs from targets, both logits (B, classes), mean of the batch.
+
+    >>> kl_loss(torch.zeros(2, 5), torch.zeros(2, 5)).item()
+    0.0
+    """
+    return kl_terms(outputs, targets).sum() / len(outputs)
 
 
 def cosine_loss(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from softjpeg.codec.file_sizes import mean_bpp, mean_scan_bpp, rate_sample
-from softjpeg.learning.drop_search import QUALITIES
+from softjpeg.learning.image_rates import QUALITIES
 from softjpeg.presets.ladder import Curve, Ladder
 from softjpeg.presets.preset import Preset
 

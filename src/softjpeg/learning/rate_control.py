@@ -1,111 +1,114 @@
-"""Tables of least cost for given sensitivities, at a λ or at a rate in real bytes."""
+"""Tables of least cost for a network's sensitivities, at a λ or at a rate in real bytes."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from softjpeg.codec.file_sizes import bits_per_pixel, equal_size_quality, mean_bpp, rate_sample
-from softjpeg.codec.image import encode
-from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.published_tables import published_tables
-from softjpeg.jpeg.subsampling import Subsampling
-from softjpeg.jpeg.tables import Table, quality_tables
-from softjpeg.learning.bit_allocation import RateDistortion, allocate, implied_sensitivity
-from softjpeg.presets.preset import Preset
-
-Tables = tuple[Tensor, Tensor]
-"""(luma, chroma), each (8, 8)."""
-Belief = tuple[Tensor, Tensor]
-"""(sensitivity in loss per squared pixel level, factor on the entropy), each (3, 8, 8)."""
+from softjpeg.jpeg.tables import Table
+from softjpeg.learning.bit_allocation import allocate, implied_sensitivity
+from softjpeg.learning.image_rates import ImageRates, Tables, default_tables
 
 _TOLERANCE = 0.003
-_CURVE_IMAGES = 256
-_GROUP = 4
-_BLOCKS = 10_000
+_DEFAULT_QUALITY = 50
 
 
-class RateControl:
-    """The rate side of learning on one set of images.
+class QuadraticModel(NamedTuple):
+    """Loss and rate as bit allocation models them: ``½ s·D + λ·f·R`` at every frequency.
 
-    Args:
-        images: (N, 3, H, W) uint8.
-        subsampling: "4:4:4", "4:2:2" or "4:2:0".
-        rate_weight: λ in loss per bit per pixel, or None.
-        target_bpp: bits per pixel of whole files, where λ is None; both are None where `at` is
-            to say it later.
+    Attributes:
+        sensitivity: (3, 8, 8) > 0, s in loss per squared pixel level.
+        rate_factor: (3, 8, 8) > 0, f on the entropy R.
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        subsampling: Subsampling,
-        rate_weight: float | None = None,
-        target_bpp: float | None = None,
-    ) -> None:
-        images = images.cpu()
-        self._default: Tables | None = None
-        self._bpp: dict[bytes, float] = {}
-        self.subsampling = subsampling
-        self.rate_weight, self.target_bpp = rate_weight, target_bpp
-        self.size = (images.shape[-2], images.shape[-1])
-        self.pixels = self.size[0] * self.size[1]
-        self.sample = rate_sample(images)
-        chosen = images[:: -(-len(images) // _CURVE_IMAGES)]
-        groups = [chosen[i : i + _GROUP] for i in range(0, len(chosen), _GROUP)]
-        coefficients = (
-            image_to_coefficients(group.float() / 255, subsampling, rounding=True)
-            for group in groups
-        )
-        self.curves = RateDistortion.measure_groups(coefficients, -(-_BLOCKS // len(groups)))
+    sensitivity: Tensor
+    rate_factor: Tensor
 
-    def at(self, target_bpp: float) -> RateControl:
-        """The same images at another target rate."""
+
+@dataclass(frozen=True)
+class RateControl:
+    """How tables for some images are brought to a λ or to a rate.
+
+    Attributes:
+        rates: of the images.
+        rate_weight: λ in loss per bit per pixel, or None.
+        target_bpp: bits per pixel of whole files, where λ is None; both are None until `at` sets
+            a target.
+    """
+
+    rates: ImageRates
+    rate_weight: float | None = None
+    target_bpp: float | None = None
+
+    def at(self, target_bpp: float | None) -> RateControl:
+        """The same images at another target; None keeps this one."""
+        if target_bpp is None:
+            return self
         if not (target_bpp > 0 and math.isfinite(target_bpp)):
             raise ValueError(f"target_bpp must be positive and finite, got {target_bpp}")
-        other = copy.copy(self)
-        other._default = None
-        other.rate_weight, other.target_bpp = None, target_bpp
-        return other
+        return RateControl(self.rates, target_bpp=target_bpp)
 
-    def bpp(self, tables: Tables) -> float:
-        """Bits per pixel of whole files, optimized Huffman, on up to 64 of the images."""
-        luma, chroma = (t.round().long().numpy() for t in tables)
-        # Candidates are asked about again and again, also at other rates.
-        known = luma.tobytes() + chroma.tobytes()
-        if known not in self._bpp:
-            preset = Preset(luma, chroma, subsampling=self.subsampling)
-            self._bpp[known] = mean_bpp(self.sample, preset)
-        return self._bpp[known]
-
-    def sampled_bpp(self, tables: Tables, hardness: float) -> float:
-        """The same for files whose coefficients are drawn from the CPMF, on up to 16 images."""
-        luma, chroma = (t.numpy() for t in tables)
-        preset = Preset(luma, chroma, np.full((2, 8, 8), hardness), self.subsampling)
-        sample = self.sample[:16]
-        files = [encode(image, preset, "probabilistic", seed=i) for i, image in enumerate(sample)]
-        return bits_per_pixel(sum(map(len, files)), sample)
-
+    @cached_property
     def default(self) -> Tables:
         """Annex K tables: of quality 50, or of the lowest quality that reaches the target."""
-        if self._default is None:
-            self._default = default_tables(50 if self.target_bpp is None else self._quality())
-        return self._default
-
-    def _quality(self) -> int:
-        assert self.target_bpp is not None
-        target = self.target_bpp
-        return equal_size_quality(target, lambda q: self.bpp(default_tables(q)))
+        if self.target_bpp is None:
+            return default_tables(_DEFAULT_QUALITY)
+        return self.rates.default_reaching(self.target_bpp)
 
     def published(self) -> list[Tables]:
         """`published_tables`, scaled to the rate of `default`."""
-        wanted = self.bpp(self.default()) if self.target_bpp is None else self.target_bpp
+        wanted = self.rates.bpp(self.default) if self.target_bpp is None else self.target_bpp
         return [self._scaled(tables, wanted) for tables in published_tables().values()]
+
+    def blend(
+        self, model: QuadraticModel, share: float, tables: Tables | None = None
+    ) -> QuadraticModel:
+        """A model with its sensitivities moved towards those that tables imply.
+
+        Args:
+            model: to start from.
+            share: of the way in log, 0..1.
+            tables: (luma, chroma); the default ones where None.
+        """
+        towards = self.default if tables is None else tables
+        curves = self.rates.curves.weighted(model.rate_factor)
+        implied = implied_sensitivity(curves, towards).log()
+        start = model.sensitivity.log()
+        known = ~implied.isnan()
+        if not known.any():
+            return model
+        implied = implied + (start[known].mean() - implied[known].mean())
+        blended = torch.where(known, (1 - share) * start + share * implied, start).exp()
+        return QuadraticModel(blended, model.rate_factor)
+
+    def solve(self, model: QuadraticModel) -> tuple[Tables, float]:
+        """The tables of least cost by a model, and their λ."""
+        curves = self.rates.curves.weighted(model.rate_factor)
+        pixels = self.rates.pixels
+        if self.rate_weight is not None:
+            tables = allocate(curves, model.sensitivity, self.rate_weight / pixels)
+            return tables, self.rate_weight
+        assert self.target_bpp is not None
+        target = self.target_bpp
+        # Of a scale where the answer is not far from 0.
+        scale = float(model.sensitivity.log().mean().exp()) * 1e3
+        tried: list[tuple[float, float, Tables]] = []
+
+        def miss(exponent: float) -> float:
+            tables = allocate(curves, model.sensitivity, scale * 10**exponent)
+            tried.append((exponent, math.log(self.rates.bpp(tables) / target), tables))
+            return tried[-1][1]
+
+        _find_root(miss, -1.0, 1.0)
+        exponent, _, tables = min(tried, key=lambda entry: abs(entry[1]))
+        return tables, scale * 10**exponent * pixels
 
     def _scaled(self, tables: tuple[Table, Table], bpp: float) -> Tables:
         luma, chroma = (torch.from_numpy(table) for table in tables)
@@ -114,50 +117,11 @@ class RateControl:
         def miss(exponent: float) -> float:
             steps = ((t * 2**exponent).round().clamp(1, 255).long() for t in (luma, chroma))
             scaled = (next(steps), next(steps))
-            tried.append((math.log(self.bpp(scaled) / bpp), scaled))
+            tried.append((math.log(self.rates.bpp(scaled) / bpp), scaled))
             return tried[-1][0]
 
         _find_root(miss, -1.0, 1.0)
         return min(tried, key=lambda entry: abs(entry[0]))[1]
-
-    def blend(self, belief: Belief, share: float, tables: Tables | None = None) -> Belief:
-        """A belief moved towards what tables imply, by a share 0..1 of the way.
-
-        Args:
-            belief: to start from.
-            share: of the way.
-            tables: the default ones where None.
-        """
-        sensitivity, rate = belief
-        towards = self.default() if tables is None else tables
-        implied = implied_sensitivity(self.curves.weighted(rate), towards).log()
-        own = sensitivity.log()
-        known = ~implied.isnan()
-        if not known.any():
-            return belief
-        implied = implied + (own[known].mean() - implied[known].mean())
-        return torch.where(known, (1 - share) * own + share * implied, own).exp(), rate
-
-    def solve(self, belief: Belief) -> tuple[Tables, float]:
-        """The tables of least ``½ s·D + λ·R`` and their λ."""
-        sensitivity, rate = belief
-        curves = self.curves.weighted(rate)
-        if self.rate_weight is not None:
-            return allocate(curves, sensitivity, self.rate_weight / self.pixels), self.rate_weight
-        assert self.target_bpp is not None
-        target = self.target_bpp
-        # Of a scale where the answer is not far from 0.
-        scale = float(sensitivity.log().mean().exp()) * 1e3
-        tried: list[tuple[float, float, Tables]] = []
-
-        def miss(exponent: float) -> float:
-            tables = allocate(curves, sensitivity, scale * 10**exponent)
-            tried.append((exponent, math.log(self.bpp(tables) / target), tables))
-            return tried[-1][1]
-
-        _find_root(miss, -1.0, 1.0)
-        exponent, _, tables = min(tried, key=lambda entry: abs(entry[1]))
-        return tables, scale * 10**exponent * self.pixels
 
 
 def _find_root(falling: Callable[[float], float], low: float, high: float) -> None:
@@ -181,9 +145,3 @@ def _find_root(falling: Callable[[float], float], low: float, high: float) -> No
             low, at_low, at_high = middle, value, at_high / 2
         else:
             high, at_high, at_low = middle, value, at_low / 2
-
-
-def default_tables(quality: int) -> Tables:
-    """Annex K at a libjpeg quality 1..100, as tensors."""
-    luma, chroma = quality_tables(quality)
-    return torch.from_numpy(luma), torch.from_numpy(chroma)

@@ -1,4 +1,4 @@
-"""Learning for the mode "rdo": what the network minds, and whether decisions by it pay.
+"""Learning for the mode "rdo": a distortion model, and whether decisions by it pay.
 
 The gradient's moments at the learned tables make a `DistortionModel`. Where its components make up
 for each other's errors, tables are allocated again for the sensitivities that are left. Whether
@@ -7,18 +7,21 @@ that, and the trellis, gain anything is measured on the judging half with real f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from softjpeg.codec.image import Mode, decode, encode
+from softjpeg.codec.file_sizes import bits_per_pixel
+from softjpeg.codec.image import decode, encode
 from softjpeg.common.progress import track
-from softjpeg.learning.checkpoint import Candidate
 from softjpeg.learning.gradient_moments import GradientMoments, distortion_from, gradient_moments
-from softjpeg.learning.rate_control import RateControl, Tables
+from softjpeg.learning.image_rates import Tables
+from softjpeg.learning.objective import Objective
+from softjpeg.learning.rate_control import QuadraticModel
 from softjpeg.learning.relative_loss import combined, weights
-from softjpeg.learning.task import Task
+from softjpeg.learning.run_options import Mode
+from softjpeg.learning.state import RateResult
 from softjpeg.presets.distortion_model import DistortionModel
 from softjpeg.presets.preset import Preset
 
@@ -28,22 +31,6 @@ they only just keep."""
 _IMAGES = 128
 _SEED = 1 << 20
 """Added to the run's: other labels are drawn here than in its passes."""
-
-
-def moments(task: Task, tables: Tables, scales: list[float], progress: bool) -> GradientMoments:
-    """Of the measuring half of the images, networks weighted as `learn` does."""
-    total: GradientMoments | None = None
-    shares = (weights(scales) / len(task.models)).tolist()
-    for i, part in enumerate(track(task.measured, "distortion", enabled=progress)):
-        generator = torch.Generator().manual_seed((task.seed << 32) + _SEED + i)
-        for share, (z, gradients) in zip(
-            shares, task.gradients(part, tables, generator), strict=True
-        ):
-            found = gradient_moments(z, gradients, tables[0]).weighted(share)
-            total = found if total is None else total + found
-    assert total is not None
-    # Every network sees the same images: they count once.
-    return replace(total, images=total.images // len(shares))
 
 
 @dataclass(frozen=True)
@@ -64,36 +51,56 @@ class Trial:
     cost: float
 
 
-def trials(
-    task: Task,
-    control: RateControl,
-    learned: Candidate,
-    found: GradientMoments,
-    scales: list[float],
-) -> dict[str, Trial]:
-    """What may be used in mode "rdo" at one rate, measured; plain rounding first.
+def best_trials(
+    objective: Objective, results: Sequence[RateResult], progress: bool = False
+) -> list[Trial]:
+    """What to use in mode "rdo" at each rate of a ladder: one combination for all.
 
     Args:
-        task: networks and images.
-        control: of the rate.
-        learned: tables, what they believe and their λ.
-        found: moments of the gradient.
-        scales: loss of each network behind default tables.
+        objective: networks and images.
+        results: what was learned at each rate.
+        progress: show a progress bar on a terminal.
     """
-    sensitivity, factor = learned.belief
-    # A belief may be on a scale of its own; only its ratio to λ tells anything.
-    model = distortion_from(found, sensitivity, learned.rate_weight / control.pixels)
+    moments = _moments(objective, results[len(results) // 2], progress)
+    tried = [_trials(objective, result, moments) for result in results]
+    # What costs least over all rates: at one rate alone chance would choose.
+    best = min(tried[0], key=lambda name: sum(trials[name].cost for trials in tried))
+    return [trials[best] for trials in tried]
+
+
+def _moments(objective: Objective, result: RateResult, progress: bool) -> GradientMoments:
+    """Of the measuring half of the images, networks weighted as `learn` does."""
+    total: GradientMoments | None = None
+    tables = result.learned.tables
+    shares = (weights(result.gain.default_losses) / len(objective.networks)).tolist()
+    for i, part in enumerate(track(objective.measured, "distortion", enabled=progress)):
+        generator = torch.Generator().manual_seed((objective.seed << 32) + _SEED + i)
+        gradients = objective.gradients(part, tables, generator)
+        for share, (z, gradient) in zip(shares, gradients, strict=True):
+            moments = gradient_moments(z, gradient, tables[0]).weighted(share)
+            total = moments if total is None else total + moments
+    assert total is not None
+    # Every network sees the same images: they count once.
+    return replace(total, images=total.images // len(shares))
+
+
+def _trials(objective: Objective, result: RateResult, moments: GradientMoments) -> dict[str, Trial]:
+    """What may be used at one rate, measured; plain rounding first."""
+    control, learned, gain = result
+    sensitivity, rate_factor = learned.model
+    # A sensitivity may be on a scale of its own; only its ratio to λ counts.
+    model = distortion_from(moments, sensitivity, learned.rate_weight / control.rates.pixels)
     candidates = {"learned": learned.tables}
     if model.correlation.any():
         left = torch.from_numpy(model.conditional()).float()
-        candidates["conditional"] = control.solve((left, factor))[0]
+        candidates["conditional"] = control.solve(QuadraticModel(left, rate_factor))[0]
     tried: dict[str, Trial] = {}
     for name, tables in candidates.items():
         for strength in STRENGTHS if name == "learned" else STRENGTHS[1:]:
             trial = replace(model, rate_weight=strength * model.rate_weight)
             if not strength:
                 trial = replace(trial, correlation=0 * trial.correlation)
-            loss, bpp = _measured(task, tables, trial, scales)
+            loss, bpp = _measured(objective, tables, trial, gain.default_losses)
             cost = loss + learned.rate_weight * bpp
             plain = next(iter(tried.values())) if tried else None
             base = cost if plain is None else plain.loss + learned.rate_weight * plain.bpp
@@ -103,31 +110,26 @@ def trials(
     return tried
 
 
-def best_trial(at_rates: Sequence[Mapping[str, Trial]]) -> str:
-    """What costs least over all rates of a ladder: at one rate alone chance would choose."""
-    return min(at_rates[0], key=lambda name: sum(tried[name].cost for tried in at_rates))
-
-
 def _measured(
-    task: Task, tables: Tables, model: DistortionModel, scales: list[float]
+    objective: Objective, tables: Tables, model: DistortionModel, scales: list[float]
 ) -> tuple[float, float]:
     """(loss, bits per pixel) of real files of some images of the judging half."""
     luma, chroma = (t.round().long().numpy() for t in tables)
-    preset = Preset(luma, chroma, subsampling=task.subsampling, distortion=model)
+    preset = Preset(luma, chroma, subsampling=objective.subsampling, distortion=model)
     mode: Mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
-    losses, shares, size, images = [], [], 0, 0
-    for whole in task.judged:
-        if images >= _IMAGES:
+    losses: list[list[float]] = []
+    counts: list[int] = []
+    size = 0
+    for batch in objective.judged:
+        if sum(counts) >= _IMAGES:
             break
-        part = slice(whole.start, min(whole.stop, whole.start + _IMAGES - images))
-        files = [encode(image, preset, mode) for image in task.images[part]]
+        part = slice(batch.start, min(batch.stop, batch.start + _IMAGES - sum(counts)))
+        files = [encode(image, preset, mode) for image in objective.images[part]]
         shown = torch.stack([decode(data) for data in files])
-        losses.append(task.losses_of(part, shown))
-        shares.append(len(files))
+        losses.append(objective.file_losses(part, shown))
+        counts.append(len(files))
         size += sum(map(len, files))
-        images += len(files)
-    counts = torch.tensor(shares, dtype=torch.float64)
-    mean = counts @ torch.tensor(losses, dtype=torch.float64) / counts.sum()
-    loss = combined(mean, scales, worst_case=task.worst_case)
-    pixels = task.images.shape[-1] * task.images.shape[-2]
-    return float(loss), 8 * size / (images * pixels)
+    share = torch.tensor(counts, dtype=torch.float64)
+    mean = share @ torch.tensor(losses, dtype=torch.float64) / share.sum()
+    loss = combined(mean, scales, worst_case=objective.worst_case)
+    return float(loss), bits_per_pixel(size, objective.images[: sum(counts)])

@@ -23,8 +23,8 @@ def weights(scales: Sequence[float]) -> Tensor:
     >>> weights([0.5, 2.0]).tolist(), weights([0.0]).tolist()
     ([2.5, 0.625], [1.0])
     """
-    own = torch.tensor(scales, dtype=torch.float64)
-    return torch.where(own > 0, own.mean() / own.clamp_min(1e-12), 1.0)
+    scale = torch.tensor(scales, dtype=torch.float64)
+    return torch.where(scale > 0, scale.mean() / scale.clamp_min(1e-12), 1.0)
 
 
 def combined(losses: Tensor, scales: Sequence[float], *, worst_case: bool) -> Tensor:

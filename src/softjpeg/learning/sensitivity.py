@@ -1,4 +1,4 @@
-"""How much a network minds an error at each frequency: ``s_m = E (∂loss/∂z_m)²``.
+"""Sensitivity: how much an error at each frequency raises the loss, ``s_m = E (∂loss/∂z_m)²``.
 
 With ``loss = -log p(y|x)`` and y drawn from the network's own output, s is the diagonal of the
 Fisher information, and an error e raises the KL divergence by about ``½ Σ_m s_m e_m²``. It needs no
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from softjpeg.common.progress import track
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
-from softjpeg.models.inference import Loss, device_of
+from softjpeg.jpeg.subsampling import Subsampling
+from softjpeg.learning.losses import Loss
+from softjpeg.models.inference import device_of
 
 _ROUGHNESS = 0.25
 """How far a sensitivity is expected to be from the average of its neighbours, in log."""
@@ -25,7 +27,7 @@ def sensitivity(
     model: nn.Module,
     images: Tensor,
     tables: Sequence[Tensor] | None = None,
-    subsampling: str = "4:4:4",
+    subsampling: Subsampling = "4:4:4",
     *,
     loss: Loss | None = None,
     targets: Tensor | None = None,
@@ -76,7 +78,7 @@ def coefficient_gradients(
     model: nn.Module,
     images: Tensor,
     tables: Sequence[Tensor] | None,
-    subsampling: str,
+    subsampling: Subsampling,
     loss: Loss | None = None,
     targets: Tensor | None = None,
     *,
@@ -84,18 +86,25 @@ def coefficient_gradients(
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Coefficients (Y, Cb, Cr) of one batch, and the gradient of its summed loss behind `tables`.
 
-    Args: as of `sensitivity`.
+    Args:
+        model: from (B, 3, H, W) RGB in [0, 1] to logits.
+        images: (B, 3, H, W) uint8.
+        tables: (luma, chroma), each (8, 8), behind which the gradient is taken, or None.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        loss: from (outputs, targets) to the *sum* over the batch; None for the Fisher information.
+        targets: (B, ...) second argument of `loss`.
+        generator: draws the Fisher information's labels.
 
     Returns:
         The unquantized coefficients and the gradients, each (B, rows, columns, 8, 8).
     """
     device = device_of(model)
-    whole = image_to_coefficients(images.to(device), subsampling, rounding=True)
+    coefficients = image_to_coefficients(images.to(device), subsampling, rounding=True)
     steps = None
     if tables is not None:
-        luma, chroma = (t.to(whole[0]) for t in tables)
+        luma, chroma = (t.to(coefficients[0]) for t in tables)
         steps = (luma, chroma, chroma)
-    z = tuple(c.detach().requires_grad_() for c in whole)
+    z = tuple(c.detach().requires_grad_() for c in coefficients)
     size = (images.shape[-2], images.shape[-1])
     outputs = model(coefficients_to_image(z, size, subsampling, rounding=True, steps=steps))
     if loss is None:
@@ -105,7 +114,7 @@ def coefficient_gradients(
         raise ValueError("targets must be given with a loss, got None")
     else:
         value = loss(outputs, targets.to(device))
-    return whole, torch.autograd.grad(value, z)
+    return coefficients, torch.autograd.grad(value, z)
 
 
 def pooled(batches: Sequence[Tensor]) -> Tensor:

@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from softjpeg.codec.image import decode, encode
 from softjpeg.common.progress import track
 from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.learning.frozen_networks import FrozenNetworks
+from softjpeg.learning.losses import Loss
+from softjpeg.learning.objective import Objective
 from softjpeg.learning.relative_loss import weights
-from softjpeg.learning.task import Task
-from softjpeg.models.inference import Loss
 from softjpeg.presets.preset import Preset
 
 EXPONENTS = (1.0, 0.75, 0.5, 0.25)
+_LEAST_RUNGS = 3
 
 
 def measured_exponent(
@@ -38,26 +40,44 @@ def measured_exponent(
     """γ for a ladder of these presets.
 
     Args:
-        models, images, labels, loss, batch_size, seed: as in `softjpeg.learn`.
+        models: one or several networks, from (B, 3, H, W) RGB in [0, 1] to outputs (B, ...).
+        images: (N, 3, H, W) uint8; the second half is used.
         presets: the rungs, at least three to choose anything but 1.
+        labels: (N,) class indices: the loss is then cross-entropy instead of label-free.
+        loss: from (outputs, targets) to the mean over a batch; default: KL divergence.
+        batch_size: images a network reads at once.
+        seed: of nothing here; what `softjpeg.learn` takes may be passed on.
         progress: show a progress bar on a terminal.
 
     Returns:
         One of `EXPONENTS`.
     """
-    if len(presets) < 3:
+    if len(presets) < _LEAST_RUNGS:
         return 1.0
-    task = Task(models, images, labels, loss, presets[0].subsampling, batch_size, seed)
-    units = [(preset, part) for preset in presets for part in task.judged]
+    networks = FrozenNetworks(models, images, labels, loss, batch_size)
+    return exponent_on(Objective(networks, presets[0].subsampling, seed), presets, progress)
+
+
+def exponent_on(objective: Objective, presets: Sequence[Preset], progress: bool = False) -> float:
+    """The same for networks that have read their images already.
+
+    Args:
+        objective: of the presets' subsampling.
+        presets: the rungs, at least three to choose anything but 1.
+        progress: show a progress bar on a terminal.
+    """
+    if len(presets) < _LEAST_RUNGS:
+        return 1.0
+    units = [(preset, part) for preset in presets for part in objective.judged]
     bits: list[float] = []
     losses: list[Tensor] = []
     for preset, part in track(units, "size exponent", enabled=progress):
-        files = [encode(image, preset) for image in task.images[part]]
+        files = [encode(image, preset) for image in objective.images[part]]
         bits += [8.0 * scan_bytes(data) for data in files]
-        losses.append(task.image_losses(part, torch.stack([decode(data) for data in files])))
+        losses.append(objective.image_losses(part, torch.stack([decode(data) for data in files])))
     shape = (len(presets), -1)
     size = np.array(bits).reshape(shape)
-    of_each = torch.cat(losses).reshape(*shape, len(task.models))
+    of_each = torch.cat(losses).reshape(*shape, len(objective.networks))
     combined = (of_each * weights(of_each.mean((0, 1)).tolist())).mean(-1)
     order = size.mean(1).argsort()
     return size_exponent(np.maximum.accumulate(size[order]), combined.numpy()[order])

@@ -1,80 +1,129 @@
-"""Chroma subsampling, chosen by what a network makes of it at the rate that is wanted."""
+"""Chroma subsampling, chosen by what networks make of it at the rate that is wanted."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-from softjpeg.jpeg.subsampling import SUBSAMPLINGS, Subsampling
-from softjpeg.learning.checkpoint import State, Verdict
+from softjpeg.jpeg.subsampling import SUBSAMPLINGS
+from softjpeg.learning.image_rates import ImageRates
+from softjpeg.learning.objective import Objective
+from softjpeg.learning.passes.choice_passes import BlendPass, DefaultsPass
+from softjpeg.learning.passes.drop_search import QualitySearch
+from softjpeg.learning.passes.learning_pass import Pass
 from softjpeg.learning.rate_control import RateControl
-from softjpeg.learning.schedule import Run, Stage, run_stages
-from softjpeg.learning.task import Task
+from softjpeg.learning.run_options import RunOptions
+from softjpeg.learning.runner import run_passes
+from softjpeg.learning.state import State
 
-Chosen = tuple[Task, RateControl, Run, list[Stage], State, dict[Subsampling, float]]
+
+class SubsamplingChoice(NamedTuple):
+    """The subsampling that measured best, and what a run goes on with.
+
+    Attributes:
+        objective, control: of it.
+        options: with a checkpoint of its own.
+        passes: of the whole run, those already made before the others.
+        state: after those.
+        measured: loss at the target rate, or bits per pixel where answers are to be kept, by name.
+    """
+
+    objective: Objective
+    control: RateControl
+    options: RunOptions
+    passes: list[Pass]
+    state: State
+    measured: dict[str, float]
 
 
 def choose_subsampling(
-    task: Task, rate_weight: float | None, plan: Sequence[Stage], run: Run
-) -> Chosen:
+    objective: Objective,
+    passes: Sequence[Pass],
+    options: RunOptions,
+    rate_weight: float | None = None,
+) -> SubsamplingChoice:
     """The subsampling of least loss, or of least rate where answers are to be kept.
 
     Default tables are measured in all of them; in the better two tables are learned too, as far as
     the first blend.
 
     Args:
-        task: of any subsampling.
+        objective: of any subsampling.
+        passes: of the whole run.
+        options: its checkpoint's name is the beginning of each subsampling's own.
         rate_weight: λ, where that is the goal.
-        plan: of the whole run.
-        run: its checkpoint's name is the beginning of each subsampling's own.
-
-    Returns:
-        Task, rate control, run, plan and state to go on with, and what was found: loss (or bits per
-        pixel) by subsampling.
     """
-    choosing = replace(run, goal=(*run.goal, "choice of subsampling"))
-    tasks = {name: task.with_subsampling(name) for name in SUBSAMPLINGS}
-    controls = {name: RateControl(task.images, name, rate_weight) for name in SUBSAMPLINGS}
-    states: dict[Subsampling, State] = {}
+    trials = _Trials(objective, options, rate_weight)
+    if isinstance(passes[0], QualitySearch):
+        trials.run(SUBSAMPLINGS, passes[:1], "default")
+        measured = {name: state.default_bpp or 0.0 for name, state in trials.states.items()}
+        return trials.choose(measured, passes, "bpp")
+    target_bpp = passes[0].target_bpp
+    passes = [DefaultsPass(target_bpp=target_bpp), *passes]
+    trials.run(SUBSAMPLINGS, passes[:1], "default")
+    measured = {name: _cost(state, rate_weight or 0.0) for name, state in trials.states.items()}
+    better = sorted(measured, key=measured.__getitem__)[:2]
+    first_blend = [type(one) for one in passes].index(BlendPass)
+    trials.run(better, passes[: first_blend + 1], "learned")
+    for name in better:
+        state = trials.states[name]
+        measured[name] = _cost(state, state.current.rate_weight, target_bpp or 0.0)
+    return trials.choose(measured, passes, objective.networks.loss_kind)
 
-    def go_on(names: Sequence[Subsampling], stages: Sequence[Stage], step: str) -> None:
+
+class _Trials:
+    """Runs in several subsamplings beside each other."""
+
+    def __init__(
+        self, objective: Objective, options: RunOptions, rate_weight: float | None
+    ) -> None:
+        self.options = options
+        self.objectives: dict[str, Objective] = {
+            name: objective.with_subsampling(name) for name in SUBSAMPLINGS
+        }
+        self.controls: dict[str, RateControl] = {
+            name: RateControl(ImageRates(objective.images, name), rate_weight)
+            for name in SUBSAMPLINGS
+        }
+        self.states: dict[str, State] = {}
+
+    def run(self, names: Iterable[str], passes: Sequence[Pass], step: str) -> None:
+        """Go on as far as `passes`, each step in files of its own.
+
+        What was chosen by must not change as a run goes on.
+        """
         for name in names:
-            # Files of its own for each step: what was chosen by must not change as a run goes on.
-            own = replace(choosing, checkpoint=_beside(run.checkpoint, f"{step}.{name}"))
-            states[name] = run_stages(tasks[name], controls[name], stages, own, states.get(name))
+            options = self._options(f"{step}.{name}")
+            objective, control = self.objectives[name], self.controls[name]
+            state = self.states.get(name)
+            self.states[name] = run_passes(passes, objective, control, options, state)
 
-    searching = plan[0][0] == "quality"
-    plan = list(plan) if searching else [("defaults", plan[0][1]), *plan]
-    before = [stage for stage in plan if stage[0] in ("quality", "defaults")]
-    go_on(list(SUBSAMPLINGS), before, "default")
-    if searching:
-        found = {name: state.start or 0.0 for name, state in states.items()}
-        unit = "bpp"
-    else:
-        found = {name: _cost(states[name].verdict, rate_weight or 0.0) for name in SUBSAMPLINGS}
-        better = sorted(found, key=lambda name: found[name])[:2]
-        go_on(better, plan[: len(before) + 2], "learned")
-        for name in better:
-            weight = states[name].current.rate_weight
-            found[name] = _cost(states[name].verdict, weight, plan[0][1] or 0.0)
-        unit = task.kind
-    best = min(found, key=lambda name: found[name])
-    if run.say is not None:
-        listed = ", ".join(f"{name} {unit} {value:.4f}" for name, value in found.items())
-        run.say(f"subsampling {best} of {listed}")
-    chosen = replace(run, checkpoint=_beside(run.checkpoint, best))
-    return tasks[best], controls[best], chosen, plan, states[best], found
+    def choose(
+        self, measured: dict[str, float], passes: Sequence[Pass], unit: str
+    ) -> SubsamplingChoice:
+        """The least one."""
+        best = min(measured, key=measured.__getitem__)
+        if self.options.log is not None:
+            listed = ", ".join(f"{name} {unit} {value:.4f}" for name, value in measured.items())
+            self.options.log(f"subsampling {best} of {listed}")
+        return SubsamplingChoice(
+            self.objectives[best],
+            self.controls[best],
+            self._options(best),
+            list(passes),
+            self.states[best],
+            measured,
+        )
 
-
-def _cost(verdict: Verdict | None, weight: float, target: float = 0.0) -> float:
-    assert verdict is not None
-    return verdict.loss + weight * (verdict.bpp - target)
+    def _options(self, name: str) -> RunOptions:
+        if self.options.checkpoint is None:
+            return self.options
+        beginning = os.fspath(self.options.checkpoint)
+        return replace(self.options, checkpoint=f"{beginning}.{name.replace(':', '')}")
 
 
-def _beside(
-    checkpoint: str | os.PathLike[str] | None, subsampling: str
-) -> str | os.PathLike[str] | None:
-    if checkpoint is None:
-        return None
-    return f"{os.fspath(checkpoint)}.{subsampling.replace(':', '')}"
+def _cost(state: State, rate_weight: float, target_bpp: float = 0.0) -> float:
+    assert state.gain is not None
+    return state.gain.loss + rate_weight * (state.gain.bpp - target_bpp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,26 +10,14 @@ from torch import Tensor, nn
 from softjpeg.common.scratch import scratch_tensor
 from softjpeg.functional.cpmf import sample_index
 from softjpeg.functional.transform import coefficients_to_image
-from softjpeg.models.fidelity import kl_terms
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From (outputs, targets) of a batch to the mean over it."""
-
-
-def kl_loss(outputs: Tensor, original: Tensor) -> Tensor:
-    """KL divergence (nats) from the network's output on the uncompressed images, mean of a batch.
-
-    >>> kl_loss(torch.zeros(2, 5), torch.zeros(2, 5)).item()
-    0.0
-    """
-    return kl_terms(outputs, original).sum() / len(outputs)
+from softjpeg.jpeg.subsampling import Subsampling
 
 
 def recompressed(
     coefficients: Sequence[Tensor],
     tables: tuple[Tensor, Tensor],
     size: tuple[int, int],
-    subsampling: str,
+    subsampling: Subsampling,
     *,
     hardness: float | None = None,
     generator: torch.Generator | None = None,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from softjpeg.functional.dct import block_dct, block_idct
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.nn.wrapping import find_module
 
 
@@ -80,7 +81,7 @@ def random_tables(q_max: float, kinds: int, seed: int) -> tuple[Tensor, ...]:
 
 
 def image_statistics(
-    model: nn.Module, images: Tensor, labels: Tensor, subsampling: str = "4:4:4"
+    model: nn.Module, images: Tensor, labels: Tensor, subsampling: Subsampling = "4:4:4"
 ) -> tuple[Tensor, Tensor]:
     """E(∂loss/∂z)² and E|z| of the coefficients of a batch of images.
 

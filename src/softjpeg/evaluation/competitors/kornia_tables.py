@@ -12,7 +12,8 @@ from softjpeg.evaluation.competitors.scaling import at_bpp, scaled_preset
 from softjpeg.evaluation.encoders import Encoder, preset_encoder
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.tables import quality_tables
-from softjpeg.models.inference import device_of, kl_loss, outputs_of
+from softjpeg.learning.losses import kl_loss
+from softjpeg.models.inference import device_of, outputs_of
 
 _AS_GIVEN = 50.0
 """The quality at which kornia uses tables as they are, rounded."""

@@ -35,6 +35,7 @@ from softjpeg.functional.rate.size_distribution import (
     differenced,
 )
 from softjpeg.jpeg.entropy.layout import ScanLayout, sampling_factors, scan_layout, to_mcu_order
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.jpeg.tables import ZIGZAG
 
 _RUNS = 16
@@ -65,7 +66,7 @@ def expected_symbols(
     alphas: Sequence[Tensor],
     *,
     size: tuple[int, int],
-    subsampling: str = "4:4:4",
+    subsampling: Subsampling = "4:4:4",
     shift: float | None = None,
 ) -> ExpectedSymbols:
     """Expected Huffman symbols of every image's scan.
@@ -117,7 +118,7 @@ def _layout(
     tables: Sequence[Tensor],
     alphas: Sequence[Tensor],
     size: tuple[int, int],
-    subsampling: str,
+    subsampling: Subsampling,
 ) -> ScanLayout:
     if len(coefficients) not in (1, 3):
         raise ValueError(f"coefficients must have 1 or 3 components, got {len(coefficients)}")

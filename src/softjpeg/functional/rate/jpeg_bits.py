@@ -20,6 +20,7 @@ from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, code_le
 from softjpeg.jpeg.entropy.symbols import LUMA_CHROMA
 from softjpeg.jpeg.entropy.table_sharing import optimal_sharing, smallest_sharing
 from softjpeg.jpeg.markers import bytes_by_marker
+from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.jpeg.writer import HEADERS, Header, write_coefficients
 
 STUFFING = 0.003
@@ -49,7 +50,7 @@ def jpeg_bits(
     alphas: Sequence[Tensor],
     *,
     size: tuple[int, int],
-    subsampling: str = "4:4:4",
+    subsampling: Subsampling = "4:4:4",
     header: Header = "jfif",
     shift: float | None = None,
 ) -> JpegBits:

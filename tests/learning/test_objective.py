@@ -12,8 +12,10 @@ from softjpeg.common import image_set as images_module
 from softjpeg.common.image_set import load_images, to_image
 from softjpeg.common.scratch import scratch_tensor
 from softjpeg.learning.checkpoint import fingerprint
+from softjpeg.learning.frozen_networks import FrozenNetworks
+from softjpeg.learning.image_rates import ImageRates
+from softjpeg.learning.objective import Objective
 from softjpeg.learning.rate_control import RateControl
-from softjpeg.learning.task import Task
 
 
 def test_scratch_tensors_are_ordinary():
@@ -59,12 +61,13 @@ def test_loaded_images_may_lie_in_a_file(tmp_path, monkeypatch):
 
 def test_learning_reads_the_images_where_they_lie():
     pixels = images(80, 16)
-    task = Task(HighFrequencyReader(), pixels, None, None, "4:2:0", 8, 0)
-    control = RateControl(task.images, "4:2:0")
+    objective = Objective(FrozenNetworks(HighFrequencyReader(), pixels, batch_size=8), "4:2:0")
+    control = RateControl(ImageRates(objective.images, "4:2:0"))
     storage = pixels.untyped_storage().data_ptr()
-    for view in (task.images, task.with_subsampling("4:4:4").images, control.sample):
+    other = objective.with_subsampling("4:4:4")
+    for view in (objective.images, other.images, control.rates.sample):
         assert view.untyped_storage().data_ptr() == storage
-    assert control.at(9.0).sample.untyped_storage().data_ptr() == storage
+    assert control.at(9.0).rates.sample.untyped_storage().data_ptr() == storage
     many = torch.zeros(1 << 24, dtype=torch.uint8)
     tracemalloc.start()
     fingerprint(many)

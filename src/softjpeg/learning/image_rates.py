@@ -1,0 +1,92 @@
+"""What files of some images cost, measured once: in bytes, and per frequency by entropy."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from softjpeg.codec.file_sizes import bits_per_pixel, equal_size_quality, mean_bpp, rate_sample
+from softjpeg.codec.image import encode
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.subsampling import Subsampling
+from softjpeg.jpeg.tables import quality_tables
+from softjpeg.learning.bit_allocation import RateDistortion
+from softjpeg.presets.preset import Preset
+
+Tables = tuple[Tensor, Tensor]
+"""(luma, chroma), each (8, 8)."""
+
+QUALITIES = (
+    *(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 25, 30),
+    *(35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 98, 100),
+)
+"""Of default JPEG, where rates or losses are measured over all of them."""
+
+_CURVE_IMAGES = 256
+_GROUP = 4
+_BLOCKS = 10_000
+_SAMPLED_IMAGES = 16
+
+
+def default_tables(quality: int) -> Tables:
+    """Annex K at a libjpeg quality 1..100, as tensors."""
+    luma, chroma = quality_tables(quality)
+    return torch.from_numpy(luma), torch.from_numpy(chroma)
+
+
+class ImageRates:
+    """Rates of one set of images in one subsampling.
+
+    Args:
+        images: (N, 3, H, W) uint8.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+
+    Attributes:
+        size: (height, width) of an image; `pixels` is their product.
+        sample: up to 64 of the images, a view, whose files are counted.
+        curves: distortion and entropy over the step, on up to 256 of the images.
+
+    >>> images = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)
+    >>> rates = ImageRates(images, "4:2:0")
+    >>> rates.bpp(default_tables(90)) > rates.bpp(default_tables(10))
+    True
+    """
+
+    def __init__(self, images: Tensor, subsampling: Subsampling) -> None:
+        images = images.cpu()
+        self.subsampling = subsampling
+        self.size = (images.shape[-2], images.shape[-1])
+        self.pixels = self.size[0] * self.size[1]
+        self.sample = rate_sample(images)
+        self._bpp: dict[bytes, float] = {}
+        chosen = images[:: -(-len(images) // _CURVE_IMAGES)]
+        groups = [chosen[i : i + _GROUP] for i in range(0, len(chosen), _GROUP)]
+        coefficients = (
+            image_to_coefficients(group.float() / 255, subsampling, rounding=True)
+            for group in groups
+        )
+        self.curves = RateDistortion.measure_groups(coefficients, -(-_BLOCKS // len(groups)))
+
+    def bpp(self, tables: Tables) -> float:
+        """Bits per pixel of whole files with tables (8, 8), rounded, optimized Huffman."""
+        luma, chroma = (t.round().long().numpy() for t in tables)
+        # The same tables are asked about again and again, for several targets.
+        key = luma.tobytes() + chroma.tobytes()
+        if key not in self._bpp:
+            preset = Preset(luma, chroma, subsampling=self.subsampling)
+            self._bpp[key] = mean_bpp(self.sample, preset)
+        return self._bpp[key]
+
+    def sampled_bpp(self, tables: Tables, hardness: float) -> float:
+        """The same of up to 16 files whose coefficients are drawn from the CPMF of h = αq²."""
+        luma, chroma = (t.numpy() for t in tables)
+        preset = Preset(luma, chroma, np.full((2, 8, 8), hardness), self.subsampling)
+        sample = self.sample[:_SAMPLED_IMAGES]
+        files = [encode(image, preset, "probabilistic", seed=i) for i, image in enumerate(sample)]
+        return bits_per_pixel(sum(map(len, files)), sample)
+
+    def default_reaching(self, target_bpp: float) -> Tables:
+        """Default tables of the lowest quality that costs no less than a target."""
+        quality = equal_size_quality(target_bpp, lambda q: self.bpp(default_tables(q)))
+        return default_tables(quality)

@@ -1,0 +1,199 @@
+"""What learning minimizes: the networks' loss on compressed images, one half beside the other.
+
+What the first half of the images suggests, the second half judges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.subsampling import Subsampling
+from softjpeg.learning.frozen_networks import FrozenNetworks
+from softjpeg.learning.image_rates import Tables
+from softjpeg.learning.losses import curvature_draw
+from softjpeg.learning.sensitivity import coefficient_gradients, mean_squares
+from softjpeg.models.inference import recompressed
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """Losses of networks behind tables, batch by batch.
+
+    Attributes:
+        networks: with the images and the loss.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        seed: of everything random.
+        worst_case: of several networks, the one that gains least counts, not their average.
+    """
+
+    networks: FrozenNetworks
+    subsampling: Subsampling
+    seed: int = 0
+    worst_case: bool = False
+
+    @property
+    def images(self) -> Tensor:
+        """(N, 3, H, W) uint8."""
+        return self.networks.images
+
+    @property
+    def measured(self) -> list[slice]:
+        """The batches that tables are derived from."""
+        batches = self._batches()
+        return batches[: -(-len(batches) // 2)]
+
+    @property
+    def judged(self) -> list[slice]:
+        """The batches that candidates are compared on; the same where there is only one."""
+        batches = self._batches()
+        return batches[-(-len(batches) // 2) :] or batches
+
+    def with_subsampling(self, subsampling: Subsampling) -> Objective:
+        """The same on files of another subsampling; no network reads its images again."""
+        return replace(self, subsampling=subsampling)
+
+    def losses(
+        self,
+        part: slice,
+        candidates: Sequence[Tables],
+        *,
+        hardness: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> list[list[float]]:
+        """Mean loss of a batch behind each of the tables, for each network.
+
+        Args:
+            part: the batch.
+            candidates: (luma, chroma) each, (8, 8) > 0.
+            hardness: draw coefficients from the CPMF of this h = αq²; None rounds them.
+            generator: of the draws, on the CPU.
+        """
+
+        def loss(k: int, outputs: Tensor) -> float:
+            return self.networks.loss_of(k, outputs, part)
+
+        return self._measured(part, candidates, loss, hardness, generator)
+
+    @torch.no_grad()
+    def file_losses(self, part: slice, shown: Tensor) -> list[float]:
+        """Mean loss of each network on what a batch's files show, uint8 (B, 3, H, W)."""
+        outputs = self._outputs_on_files(part, shown)
+        return [self.networks.loss_of(k, output, part) for k, output in enumerate(outputs)]
+
+    @torch.no_grad()
+    def image_losses(self, part: slice, shown: Tensor) -> Tensor:
+        """The same of each single image: (B, networks) float64."""
+        columns = []
+        for k, outputs in enumerate(self._outputs_on_files(part, shown)):
+            targets = self.networks.targets(k, part).to(outputs.device)
+            ones = [slice(i, i + 1) for i in range(len(outputs))]
+            values = [float(self.networks.loss(outputs[i], targets[i])) for i in ones]
+            if not all(map(math.isfinite, values)):
+                raise self.networks.error(k, "the loss is not finite", part)
+            columns.append(values)
+        return torch.tensor(columns, dtype=torch.float64).T
+
+    def kept_answers(self, part: slice, tables: Tables) -> list[float]:
+        """How many answers of a batch stay behind tables, of each network.
+
+        Right ones with labels, else the network's own.
+        """
+
+        def count(k: int, outputs: Tensor) -> float:
+            return float((outputs.argmax(-1).cpu() == self.networks.answers(k)[part]).sum())
+
+        return self._measured(part, [tables], count, None, None)[0]
+
+    def kept_uncompressed(self) -> list[float]:
+        """The same on the uncompressed images of the judging half."""
+        part = slice(self.judged[0].start, len(self.images))
+        answers = [output[part].argmax(-1) for output in self.networks.outputs]
+        return [float((x == self.networks.answers(k)[part]).sum()) for k, x in enumerate(answers)]
+
+    def sensitivities(self, part: slice, tables: Tables, generator: torch.Generator) -> Tensor:
+        """Mean squared gradient of a batch at the images behind tables.
+
+        Args:
+            part: the batch.
+            tables: (luma, chroma).
+            generator: of the labels or signs that are drawn, on the CPU.
+
+        Returns:
+            (networks, 3, 8, 8) float64.
+        """
+        return torch.stack([mean_squares(g) for _, g in self.gradients(part, tables, generator)])
+
+    def gradients(
+        self, part: slice, tables: Tables, generator: torch.Generator
+    ) -> Iterator[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
+        """Coefficients of a batch, and the gradient of its summed loss behind tables.
+
+        Args:
+            part: the batch.
+            tables: (luma, chroma).
+            generator: of the labels or signs that are drawn, on the CPU.
+
+        Yields:
+            Of each network: (coefficients, gradients), each of Y, Cb, Cr (B, rows, columns, 8, 8).
+        """
+        custom = self.networks.custom_loss
+        for k in range(len(self.networks)):
+
+            def summed(outputs: Tensor, targets: Tensor) -> Tensor:
+                assert custom is not None
+                return (outputs * curvature_draw(custom, outputs, targets, generator)).sum()
+
+            z, gradients = coefficient_gradients(
+                self.networks.checked(k, part),
+                self.images[part],
+                tables,
+                self.subsampling,
+                summed if custom else None,
+                self.networks.targets(k, part),
+                generator=generator,
+            )
+            if not all(map(_is_finite, gradients)):
+                raise self.networks.error(k, "the gradient is not finite", part)
+            yield z, gradients
+
+    @torch.no_grad()
+    def _measured(
+        self,
+        part: slice,
+        candidates: Sequence[Tables],
+        measure: Callable[[int, Tensor], float],
+        hardness: float | None,
+        generator: torch.Generator | None,
+    ) -> list[list[float]]:
+        """For each of the tables and each network, a number of (network, its outputs)."""
+        batch = self.images[part].to(self.networks.device)
+        z = image_to_coefficients(batch, self.subsampling, rounding=True)
+        size = (batch.shape[-2], batch.shape[-1])
+        rows = []
+        for tables in candidates:
+            shown = recompressed(
+                z, tables, size, self.subsampling, hardness=hardness, generator=generator
+            )
+            networks = range(len(self.networks))
+            rows.append([measure(k, self.networks.checked(k, part)(shown)) for k in networks])
+        return rows
+
+    def _outputs_on_files(self, part: slice, shown: Tensor) -> Iterator[Tensor]:
+        batch = shown.to(self.networks.device).float() / 255
+        for k in range(len(self.networks)):
+            yield self.networks.checked(k, part)(batch)
+
+    def _batches(self) -> list[slice]:
+        size = self.networks.batch_size
+        return [slice(i, i + size) for i in range(0, len(self.images), size)]
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # NaN is passed on by minimum and maximum; nothing of the tensor's size is made.
+    return all(bool(torch.isfinite(bound)) for bound in tensor.aminmax())

@@ -1,0 +1,51 @@
+"""How a learning run is made, saved and shown; what it is to reach is `goal`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Mode = Literal["hard", "rdo"]
+"""Of the encoder to learn for: coefficients rounded, or decided by rate and distortion."""
+
+SubsamplingOption = Literal["4:4:4", "4:2:2", "4:2:0", "auto"]
+"""Resolution of chroma; "auto" for what measures best."""
+
+_MAX_SEED = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `learn` takes beside its inputs and its goal, checked.
+
+    Attributes:
+        mode: of the encoder to learn for.
+        rounds: of the four passes, at least 1.
+        seed: of everything random, from 0 to 2^31 - 1.
+        checkpoint: file that the run is saved in and resumed from.
+        progress: show a progress bar on a terminal.
+        log: takes sentences of what is measured on the way.
+
+    Raises:
+        ValueError: a value out of its range.
+
+    >>> RunOptions(rounds=2).seed
+    0
+    """
+
+    mode: Mode = "hard"
+    rounds: int = 1
+    seed: int = 0
+    checkpoint: str | os.PathLike[str] | None = None
+    progress: bool = False
+    log: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise ValueError(f"mode must be {' or '.join(get_args(Mode))}, got {self.mode!r}")
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be at least 1, got {self.rounds}")
+        if not 0 <= self.seed <= _MAX_SEED:
+            raise ValueError(f"seed must be from 0 to {_MAX_SEED}, got {self.seed}")

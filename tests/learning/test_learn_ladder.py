@@ -1,0 +1,59 @@
+"""Learning at several rates: presets in order, and a ladder from one reading of the images."""
+
+import pytest
+import torch
+
+import softjpeg
+from helpers.images import photos as images
+from helpers.networks import HighFrequencyReader
+from softjpeg.learning.learn_ladder import learn_ladder
+from softjpeg.learning.learned_presets import gain_sentences
+from softjpeg.learning.measured_ladder import measured_ladder
+from softjpeg.learning.size_exponent import measured_exponent
+
+
+def test_ladder_keeps_the_order_of_its_rates():
+    presets = learn_ladder(HighFrequencyReader(), images(8), [6.0, 4.0, 5.0], batch_size=4)
+    rates = [p.provenance["learned"]["bpp"] for p in presets]
+    for rate, target in zip(rates, (6.0, 4.0, 5.0), strict=True):
+        assert rate == pytest.approx(target, rel=0.05)
+
+
+class CountingReader(HighFrequencyReader):
+    """Counts how often it reads each of some images as they are."""
+
+    def __init__(self, originals):
+        super().__init__()
+        self.originals = originals.float() / 255
+        self.counts = torch.zeros(len(originals))
+
+    def forward(self, x):
+        for image in x:
+            self.counts += (image == self.originals).flatten(1).all(1)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("options", [{"subsampling": "4:4:4"}, {"subsampling": "auto"}])
+def test_a_ladder_is_learned_in_one_call_and_reads_every_image_once(options):
+    pixels = images(24, 16)
+    network, said = CountingReader(pixels), []
+    options = {**options, "qualities": [30, 80, 60], "batch_size": 2}
+    facts = {"network": "a tiny one"}
+    ladder = softjpeg.learned_ladder(network, pixels, provenance=facts, say=said.append, **options)
+    assert network.counts.tolist() == [1] * 24
+    presets = learn_ladder(HighFrequencyReader(), pixels, provenance=facts, **options)
+    exponent = measured_exponent(HighFrequencyReader(), pixels, presets, batch_size=2)
+    assert ladder == measured_ladder(presets, pixels, facts, size_exponent=exponent)
+    assert ladder.provenance == facts
+    for quality, preset, sentence in zip([30, 80, 60], presets, said[-3:], strict=True):
+        assert sentence == f"quality {quality}: {gain_sentences(preset)}"
+
+
+def test_rates_that_make_no_sense():
+    for rates, sentence in (
+        ({"targets_bpp": []}, "targets_bpp must name at least one rate, got none"),
+        ({"qualities": []}, "qualities must name at least one rate, got none"),
+        ({"qualities": [5], "mode": "soft"}, "mode must be hard or rdo, got 'soft'"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            softjpeg.learned_ladder(HighFrequencyReader(), images(2, 16), **rates)
