@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from softjpeg.functional.recompression import recompressed
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.image_rates import Tables
 from softjpeg.learning.losses import curvature_draw
 from softjpeg.learning.sensitivity import coefficient_gradients, mean_squares
-from softjpeg.models.inference import recompressed
 
 
 @dataclass(frozen=True, eq=False)
