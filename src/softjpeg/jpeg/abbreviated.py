@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from softjpeg.jpeg import markers
+from softjpeg.jpeg.component_tables import distinct_tables
 from softjpeg.jpeg.definitions import defined_tables
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, HuffmanTable, optimal_table
 from softjpeg.jpeg.entropy.symbols import Ints
@@ -22,7 +23,7 @@ from softjpeg.jpeg.frame import Frame
 from softjpeg.jpeg.markers import Segment, segments
 from softjpeg.jpeg.reader import read_frame
 from softjpeg.jpeg.tables import Table
-from softjpeg.jpeg.writer import distinct_tables, frame_tokens, write_scan
+from softjpeg.jpeg.writer import frame_tokens, write_scan
 
 _SOI, _EOI = bytes([0xFF, markers.SOI]), bytes([0xFF, markers.EOI])
 _DESTINATIONS = 4

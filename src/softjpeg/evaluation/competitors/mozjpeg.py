@@ -30,7 +30,7 @@ def table_set(context: Context, number: int) -> dict[str, Encoder]:
 
     Args:
         context: its subsampling and qualities are used.
-        number: of the set, 0..8, as in `builtin_tables`.
+        number: of the set, 0..8; `builtin_tables` lists them.
     """
     return {
         f"q {q}": preset_encoder(
