@@ -84,8 +84,8 @@ def load_images(
         known = " or ".join(_FILTERS)
         raise ValueError(f"interpolation must be {known}, got {interpolation!r}")
     crop = (size, size) if isinstance(size, int) else size
-    given = {"size": None if crop is None else min(crop), "resize": resize, "limit": limit}
-    for argument, value in given.items():
+    positive = {"size": None if crop is None else min(crop), "resize": resize, "limit": limit}
+    for argument, value in positive.items():
         if value is not None and value < 1:
             raise ValueError(f"{argument} must be at least 1, got {value}")
     paths = find_images(source)

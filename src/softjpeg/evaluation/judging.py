@@ -89,7 +89,7 @@ def judge(
         for reader, original in originals.items():
             point = _point(name, reader, files, torch.cat(answers[reader]), original, labels)
             points[reader].append(point)
-    return [point for own in points.values() for point in own]
+    return [point for of_reader in points.values() for point in of_reader]
 
 
 @dataclass

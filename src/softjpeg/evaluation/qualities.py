@@ -114,8 +114,8 @@ def sweep_qualities(
     check_inputs(images, labels, batch_size)
     wrong = [q for q in qualities if int(q) != q or not 1 <= q <= 100]
     if wrong or not len(qualities):
-        found = wrong[0] if wrong else "none"
-        raise ValueError(f"qualities must be integers from 1 to 100, got {found}")
+        shown = wrong[0] if wrong else "none"
+        raise ValueError(f"qualities must be integers from 1 to 100, got {shown}")
     luma_factors(subsampling)
     model.eval()
     labels = labels.cpu().long()
@@ -183,8 +183,8 @@ def save_json(
 
 
 def _rank(logits: Tensor, labels: Tensor) -> Tensor:
-    own = logits.gather(1, labels[:, None])
-    return 1 + (logits > own).sum(1)
+    of_label = logits.gather(1, labels[:, None])
+    return 1 + (logits > of_label).sum(1)
 
 
 def _probability(logits: Tensor, labels: Tensor) -> Tensor:

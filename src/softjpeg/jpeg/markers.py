@@ -77,10 +77,10 @@ def segments(data: bytes | str | os.PathLike[str]) -> list[Segment]:
 
 
 def _end_of_scan(data: bytes, start: int) -> int:
-    found = _END_OF_SCAN.search(data, start)
-    if found is None:
+    marker = _END_OF_SCAN.search(data, start)
+    if marker is None:
         raise ValueError(f"data is cut off: the scan at byte {start} has no end marker")
-    end = found.start()
+    end = marker.start()
     # Fill bytes before a marker belong to it.
     while end > start and data[end - 1] == 0xFF:
         end -= 1

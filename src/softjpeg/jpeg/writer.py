@@ -150,7 +150,7 @@ def _first_segments(
     compact: bool,
 ) -> bytes:
     """From SOI to SOF0; `steps`: per component its quantization table's int64."""
-    tables = [np.frombuffer(own, dtype=np.int64).reshape(8, 8) for own in steps]
+    tables = [np.frombuffer(table, dtype=np.int64).reshape(8, 8) for table in steps]
     dqt, table_of = distinct_tables(tables, compact)
     dqt_segments = [list(enumerate(dqt))] if compact else [[entry] for entry in enumerate(dqt)]
     return b"".join(

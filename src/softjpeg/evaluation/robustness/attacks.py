@@ -134,9 +134,9 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
     >>> margin(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([2])).item()
     -2.0
     """
-    own = logits.gather(1, y[:, None])
+    of_label = logits.gather(1, y[:, None])
     others = logits.scatter(1, y[:, None], -torch.inf)
-    return (own[:, 0] - others.amax(1)).detach()
+    return (of_label[:, 0] - others.amax(1)).detach()
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
@@ -148,8 +148,8 @@ def log_odds(logits: Tensor, y: Tensor) -> Tensor:
     >>> log_odds(torch.tensor([[50.0, 0.0]]), torch.tensor([0])).item()
     -50.0
     """
-    own = logits.gather(1, y[:, None])[:, 0]
-    return logits.scatter(1, y[:, None], -torch.inf).logsumexp(1) - own
+    of_label = logits.gather(1, y[:, None])[:, 0]
+    return logits.scatter(1, y[:, None], -torch.inf).logsumexp(1) - of_label
 
 
 @torch.no_grad()

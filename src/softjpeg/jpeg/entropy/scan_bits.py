@@ -90,7 +90,7 @@ def _bits(
     grouped = np.stack([counts[:, 0], counts[:, 1:].sum(axis=1)], axis=1).reshape(-1, 4, 256)
     bits: Ints = grouped.sum(axis=1) @ _EXTRA_BITS
     if optimize:
-        codes = [own for _, own in optimal_codes(grouped.reshape(-1, 256))]
+        codes = [bits_of_codes for _, bits_of_codes in optimal_codes(grouped.reshape(-1, 256))]
         bits += np.array(codes, dtype=np.int64).reshape(-1, 4).sum(axis=1)
     else:
         lengths = np.stack([code_lengths(table) for table in STANDARD_TABLES])

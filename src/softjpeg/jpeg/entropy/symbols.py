@@ -54,11 +54,11 @@ def scan_blocks(
         _fill_dummy_dc(dc, layout)
     start = 0
     for h, v in layout.factors:
-        own = dc[:, :, start : start + h * v].reshape(len(dc), -1)
-        difference = np.diff(own, axis=1, prepend=0)
+        component = dc[:, :, start : start + h * v].reshape(len(dc), -1)
+        difference = np.diff(component, axis=1, prepend=0)
         if restart_interval:
             interval = restart_interval * h * v
-            difference[:, ::interval] = own[:, ::interval]
+            difference[:, ::interval] = component[:, ::interval]
         blocks[:, :, start : start + h * v, 0] = difference.reshape(len(dc), -1, h * v)
         start += h * v
     return blocks
@@ -84,9 +84,9 @@ def scan_symbols(
         groups: per component the group whose Huffman tables it uses.
     """
     flat = blocks.reshape(-1)
-    kept = blocks != 0
-    kept[..., 0] = True  # DC is sent even when it is 0.
-    slots = np.flatnonzero(kept)
+    is_sent = blocks != 0
+    is_sent[..., 0] = True  # DC is sent even when it is 0.
+    slots = np.flatnonzero(is_sent)
     values = flat[slots]
     zigzag = slots & 63
     is_dc = zigzag == 0
@@ -101,14 +101,14 @@ def scan_symbols(
     tables = np.tile(_block_tables(layout, groups), flat.size // 64 // layout.blocks_per_mcu)[
         slots >> 6
     ]
-    own = tables + (runs & 15) * 16 + _SIZES[values + 2047] + ~is_dc * 256
+    run_size = tables + (runs & 15) * 16 + _SIZES[values + 2047] + ~is_dc * 256
 
     counts = 1 + zrl + eob
     ends = np.cumsum(counts)
     positions = ends - 1 - eob
     total = int(ends[-1]) if len(ends) else 0
     codes = np.repeat(tables + (256 + ZRL), counts)
-    codes[positions] = own
+    codes[positions] = run_size
     codes[ends[eob] - 1] = tables[eob] + (256 + EOB)
     sent = np.zeros(total, dtype=np.int64)
     sent[positions] = values
@@ -186,6 +186,6 @@ def numpy_counts(
         part = [plane[start : start + chunk] for plane in planes]
         blocks = scan_blocks(part, layout, restart_interval)
         symbols = scan_symbols(blocks, layout, range(components))
-        own = symbol_counts(symbols, len(part[0]), components)
-        counts.append(own.reshape(-1, components, 2, 256))
+        counted = symbol_counts(symbols, len(part[0]), components)
+        counts.append(counted.reshape(-1, components, 2, 256))
     return np.concatenate(counts)

@@ -44,8 +44,8 @@ def scan_tokens(
     """
     if kernel.available():
         planes = [np.ascontiguousarray(plane, dtype=np.int16) for plane in planes]
-        own = kernel.layout_of(*layout, restart_interval)
-        return kernel.make_tokens(planes, own, count, dc_range)
+        kernel_layout = kernel.layout_of(*layout, restart_interval)
+        return kernel.make_tokens(planes, kernel_layout, count, dc_range)
     if dc_range and any(
         plane.size and not MIN_DC <= plane[..., 0].min() <= plane[..., 0].max() <= MAX_DC
         for plane in planes
