@@ -19,7 +19,7 @@ from softjpeg.evaluation.competitors.opts import laplacian_error, water_filled_t
 from softjpeg.evaluation.competitors.scaling import at_bpp, scaled_preset
 from softjpeg.evaluation.competitors.soft_decisions import encode_soft
 from softjpeg.evaluation.competitors.sorted_random import random_table, sorted_random
-from softjpeg.jpeg.entropy.symbols import scan_bits
+from softjpeg.jpeg.entropy.scan_bits import scan_bits
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.presets.preset import Preset
 

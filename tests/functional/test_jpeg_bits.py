@@ -17,7 +17,7 @@ from softjpeg.functional.rate.jpeg_bits import jpeg_bits
 from softjpeg.functional.rate.size_distribution import ac_sizes, dc_sizes, differenced
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.entropy.layout import sampling_factors, scan_layout
-from softjpeg.jpeg.entropy.symbols import scan_bits_batch
+from softjpeg.jpeg.entropy.scan_bits import scan_bits_batch
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.tables import ZIGZAG

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from helpers.jpeg_files import jpeg
-from softjpeg.jpeg.entropy.symbols import scan_bits, scan_bits_batch
+from softjpeg.jpeg.entropy.scan_bits import scan_bits, scan_bits_batch
 from softjpeg.jpeg.markers import bytes_by_marker, scan_bytes, segments
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.subsampling import SUBSAMPLINGS

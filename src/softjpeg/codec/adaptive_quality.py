@@ -33,7 +33,7 @@ def adapted(ladder: Ladder, image: Any, quality: float) -> Preset:
 
     Args:
         ladder: its `size_exponent` is γ.
-        image: as `softjpeg.encode` takes it.
+        image: Pillow image, tensor (3 or 1, H, W) or array; uint8, or float in [0, 1].
         quality: 1..100.
 
     Returns:
@@ -96,7 +96,7 @@ def load_for_images(
     """`softjpeg.load_preset`, adapted to each image where the ladder says so.
 
     Raises:
-        ValueError: as `load_preset`.
+        ValueError: no such file or name, not a preset, or a quality too few or too many.
     """
     loaded = load(spec)
     if isinstance(loaded, Ladder) and quality is not None:

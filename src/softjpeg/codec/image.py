@@ -51,7 +51,7 @@ def encode(
         image: Pillow image (converted to RGB unless gray), tensor (3 or 1, H, W) or array
             (H, W, 3) or (H, W); uint8 0..255, or float in [0, 1].
         preset: tables, subsampling and, for "probabilistic", hardness; or a function that gives
-            them for the Pillow image, as `softjpeg.codec.adaptive_quality.AdaptiveQuality`.
+            them for the Pillow image: `AdaptiveQuality` is one.
         mode: "hard" rounds every coefficient (libjpeg-turbo through Pillow); "probabilistic" draws
             it from the CPMF (J4D); "rdo" decides all of a block together, least distortion for the
             network + λ·bits (needs `preset.distortion`); a function decides as it likes, see
@@ -114,10 +114,12 @@ def encode_coefficients(
             `write_coefficients` takes them.
         preset: tables and subsampling.
         size: (height, width) of the image in pixels.
-        optimize, header, progressive: as for `encode`.
+        optimize: Huffman tables made for this image instead of the standard ones.
+        header: "jfif" as libjpeg lays it out, or "compact", which is smaller.
+        progressive: progressive scans where these are smaller (needs softjpeg[progressive]).
 
     Raises:
-        ValueError: as `write_coefficients`.
+        ValueError: an argument out of its range, or a shape that does not fit `size`.
         ImportError: `progressive` without its package.
 
     >>> gray = np.zeros((1, 1, 8, 8), dtype=np.int16)

@@ -42,9 +42,9 @@ def run_size_bits(lengths: Tensor) -> Tensor:
     >>> run_size_bits(torch.full((256,), 4))[16, 1].item()  # ZRL, the symbol and its sign
     9.0
     """
-    own = lengths.numpy()
-    known = np.where(own > 0, own, _MISSING)
-    return torch.from_numpy(_RUN // 16 * known[ZRL] + known[_SYMBOL] + _SIZE)
+    code_bits = lengths.numpy()
+    costs = np.where(code_bits > 0, code_bits, _MISSING)
+    return torch.from_numpy(_RUN // 16 * costs[ZRL] + costs[_SYMBOL] + _SIZE)
 
 
 def decide_blocks(

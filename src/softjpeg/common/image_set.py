@@ -56,7 +56,8 @@ def load_images(
     """Load images of one size, with their labels where they have any.
 
     Args:
-        source: as for `find_images`.
+        source: a folder (searched with its subfolders), one image, or a text file with one path a
+            line.
         size: centre crop, (height, width) or one number for both; None when all images have one
             size.
         resize: length of the shorter side before the crop; None for no resizing.
@@ -83,8 +84,8 @@ def load_images(
         known = " or ".join(_FILTERS)
         raise ValueError(f"interpolation must be {known}, got {interpolation!r}")
     crop = (size, size) if isinstance(size, int) else size
-    given = {"size": None if crop is None else min(crop), "resize": resize, "limit": limit}
-    for argument, value in given.items():
+    positive = {"size": None if crop is None else min(crop), "resize": resize, "limit": limit}
+    for argument, value in positive.items():
         if value is not None and value < 1:
             raise ValueError(f"{argument} must be at least 1, got {value}")
     paths = find_images(source)
@@ -145,7 +146,18 @@ def resize_and_crop(
     crop: tuple[int, int] | None,
     interpolation: str,
 ) -> Image.Image:
-    """Rounding as torchvision's Resize and CenterCrop do it."""
+    """Rounding as torchvision's Resize and CenterCrop do it.
+
+    Args:
+        image: any size.
+        path: what an error calls the image.
+        resize: length of the shorter side before the crop; None for no resizing.
+        crop: (height, width) of the centre; None for all of it.
+        interpolation: "bicubic" or "bilinear".
+
+    Raises:
+        ValueError: smaller than the crop.
+    """
     if resize is not None:
         short = min(image.size)
         width, height = (resize * side // short for side in image.size)

@@ -66,7 +66,9 @@ def archive(
         family: the candidates of an image.
         judge: networks and fidelity.
         settings: what the family was made from, for the manifest.
-        effort, by_size: as for `smallest_files`.
+        effort: 0 halves an image's candidates; m > 0 then tries smaller ones until m in a row were
+            not kept; `EXHAUSTIVE` goes up from the smallest file.
+        by_size: order an image's candidates by their real files' sizes.
         passes: of a repair after it, see `repaired_choices`; 0 for none.
         seed: of encoders that draw; an image's own seed depends on it and on the image's name.
         jobs: images encoded at a time; the files do not depend on it.

@@ -81,13 +81,13 @@ def encode_files(
         source: a folder, an image, or a text file listing images.
         preset: tables, subsampling and hardness, for all images or for each.
         out: folder for the files, made when it is missing.
-        mode: as for `softjpeg.encode`.
+        mode: "hard", "probabilistic" or "rdo".
         seed: an image's draws depend on it and on the image's name alone, so a second run writes
             the same bytes.
         manifest: keep a manifest in `out`, and leave alone what it says is done already.
         jobs: images at a time; the files do not depend on it.
         progress: show a progress bar on a terminal.
-        options: as for `softjpeg.encode`.
+        options: of `softjpeg.encode`, passed on.
 
     Raises:
         ValueError: no images, or two that would be written to one file or over an input.
@@ -198,7 +198,7 @@ def read_upright(path: Path) -> Image.Image:
     """An image file as upright 8-bit RGB, or as gray ("L") where the file is gray.
 
     Raises:
-        ValueError: as for `softjpeg.common.image_files.read_image`.
+        ValueError: the file cannot be read as an image, or holds 32-bit samples.
     """
     image = read_image(path)
     with Image.open(path) as file:

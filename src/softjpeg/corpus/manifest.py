@@ -81,9 +81,9 @@ class Manifest:
         """Add what was written, through to the disk."""
         with self.path.open("ab") as file:
             for record in records:
-                whole = {**record, "run": self._run}
-                self._records[record["file"]] = whole
-                file.write(_line(whole).encode())
+                line = {**record, "run": self._run}
+                self._records[record["file"]] = line
+                file.write(_line(line).encode())
             file.flush()
             os.fsync(file.fileno())
 

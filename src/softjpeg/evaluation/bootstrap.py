@@ -66,10 +66,10 @@ def resample_means(
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), resamples) / n
     means = {}
     for field in FIELDS:
-        own = [_number(getattr(p, field)) for p in points]
+        measured = [_number(getattr(p, field)) for p in points]
         columns = [weights @ _each(p, field, n) for p in points]
         drawn = np.stack(columns, -1) if columns else np.empty((resamples, 0))
-        means[field] = np.concatenate([np.reshape(own, (1, len(points))), drawn])
+        means[field] = np.concatenate([np.reshape(measured, (1, len(points))), drawn])
     return means
 
 

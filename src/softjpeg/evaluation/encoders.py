@@ -38,8 +38,8 @@ def preset_encoder(
     """
 
     def encoder(image: Tensor) -> bytes:
-        own = zlib.crc32(image.contiguous().numpy().tobytes(), seed)
-        return encode(image, preset, mode, own, **options)
+        image_seed = zlib.crc32(image.contiguous().numpy().tobytes(), seed)
+        return encode(image, preset, mode, image_seed, **options)
 
     return encoder
 

@@ -91,21 +91,23 @@ def gains(
         curves = list(dict.fromkeys(p.curve for p in points if p.mode != "none"))
         curves = [curve for curve in curves if curve not in reference]
     means = resample_means(points, resamples, seed)
-    found = []
+    results = []
     for curve in curves:
         for reader in dict.fromkeys(p.reader for p in points):
-            own, other = (
+            columns, reference_columns = (
                 [i for i, p in enumerate(points) if p.reader == reader and p.curve in names]
                 for names in ([curve], reference)
             )
             for quality in QUALITIES:
                 for rate in RATES:
-                    if not _known(means, own, rate, quality):
+                    if not _known(means, columns, rate, quality):
                         continue
-                    if not _known(means, other, rate, quality):
+                    if not _known(means, reference_columns, rate, quality):
                         continue
-                    found.append(_gain(means, own, other, (curve, reader, rate, quality)))
-    return found
+                    results.append(
+                        _gain(means, columns, reference_columns, (curve, reader, rate, quality))
+                    )
+    return results
 
 
 def headline(gain: Gain) -> str:
@@ -131,12 +133,12 @@ def headline(gain: Gain) -> str:
     return f"{gain.curve}: " + (", ".join(parts) or "nothing in common with the reference")
 
 
-def gains_table(found: Sequence[Gain], title: str | None = None) -> Table:
+def gains_table(measured: Sequence[Gain], title: str | None = None) -> Table:
     """One row for each curve and network: BD-rates, then the two headline figures."""
     from rich.table import Table
 
-    readers = any(g.reader for g in found)
-    second = "top1" if any(g.quality == "top1" for g in found) else "agreement"
+    readers = any(g.reader for g in measured)
+    second = "top1" if any(g.quality == "top1" for g in measured) else "agreement"
     word = "top-1" if second == "top1" else "agreement"
     caption = "below each figure its 95 % interval over images; BD-rate: negative is fewer bytes"
     view = Table(title=title, caption=caption)
@@ -150,7 +152,7 @@ def gains_table(found: Sequence[Gain], title: str | None = None) -> Table:
     ]:
         view.add_column(head, justify="right")
     by_row: dict[tuple[str, str], dict[tuple[str, str], Gain]] = {}
-    for g in found:
+    for g in measured:
         by_row.setdefault((g.curve, g.reader), {})[g.quality, g.rate] = g
     for (curve, reader), row in by_row.items():
         rates = [row.get(key) for key in (("kl", "bpp"), ("kl", "scan_bpp"), (second, "bpp"))]
@@ -174,14 +176,15 @@ def _known(
 
 def _gain(
     means: Mapping[str, npt.NDArray[np.float64]],
-    own: list[int],
-    other: list[int],
+    curve_columns: list[int],
+    reference_columns: list[int],
     names: tuple[str, str, str, str],
 ) -> Gain:
     _, _, rate, quality = names
     values = bd.as_quality(means[quality], quality)
     curve, reference = (
-        bd.front(means[rate][:, columns], values[:, columns]) for columns in (own, other)
+        bd.front(means[rate][:, columns], values[:, columns])
+        for columns in (curve_columns, reference_columns)
     )
     gain, gain_at = bd.best_gain(curve, reference)
     saving, saving_at = bd.best_saving(curve, reference)

@@ -43,6 +43,11 @@ def mean_between(x: Array, y: Array, low: Array, high: Array) -> Array:
 
     Exact: two Gauss points integrate the cubic of each piece.
 
+    Args:
+        x: (..., M) knots, strictly rising, filled up with NaN at the end.
+        y: (..., M) values there, rising likewise.
+        low, high: ends of the interval.
+
     Returns:
         (...); NaN where the interval is empty or leaves the curve.
 

@@ -41,7 +41,8 @@ def judge(
         encoders: by name, from an image uint8 (3, H, W) to the bytes of a file.
         labels: (N,) class indices, -1 for an image without; without them `top1` is None.
         batch_size: images per forward pass; as many are decoded at a time.
-        failed: told of an encoder that fails, which is then left out; by default it raises.
+        failed: called with an encoder's name and error where it fails, which is then left out; by
+            default it raises.
         progress: show a progress bar on a terminal.
 
     Returns:
@@ -88,7 +89,7 @@ def judge(
         for reader, original in originals.items():
             point = _point(name, reader, files, torch.cat(answers[reader]), original, labels)
             points[reader].append(point)
-    return [point for own in points.values() for point in own]
+    return [point for of_reader in points.values() for point in of_reader]
 
 
 @dataclass

@@ -152,7 +152,13 @@ def versions_table(versions: Sequence[LayerVersion], title: str | None = None) -
 def save_versions(
     versions: Sequence[LayerVersion], path: str | os.PathLike[str], provenance: Mapping[str, Any]
 ) -> None:
-    """Write the versions and where they come from as JSON, all of it or none."""
+    """Write the versions as JSON, all of it or none.
+
+    Args:
+        versions: of `layer_versions`.
+        path: of the file.
+        provenance: where they come from, anything JSON can hold.
+    """
     measured = [
         {k: None if v.note and k in ("top1", "agreement") else x for k, x in asdict(v).items()}
         for v in versions

@@ -114,8 +114,8 @@ def sweep_qualities(
     check_inputs(images, labels, batch_size)
     wrong = [q for q in qualities if int(q) != q or not 1 <= q <= 100]
     if wrong or not len(qualities):
-        found = wrong[0] if wrong else "none"
-        raise ValueError(f"qualities must be integers from 1 to 100, got {found}")
+        shown = wrong[0] if wrong else "none"
+        raise ValueError(f"qualities must be integers from 1 to 100, got {shown}")
     luma_factors(subsampling)
     model.eval()
     labels = labels.cpu().long()
@@ -144,7 +144,15 @@ def sweep_qualities(
 
 
 def through_jpeg(image: Tensor, quality: int, subsampling: Subsampling) -> tuple[Tensor, int]:
-    """The pixels of a default JPEG file of an image (3, H, W) uint8, and the file's bytes.
+    """The pixels of a default JPEG file of an image, and the file's bytes.
+
+    Args:
+        image: (3, H, W) uint8.
+        quality: 1..100.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0".
+
+    Returns:
+        (3, H, W) uint8 as Pillow decodes them, and the size in bytes.
 
     >>> pixels, size = through_jpeg(torch.zeros(3, 8, 8, dtype=torch.uint8), 90, "4:2:0")
     >>> tuple(pixels.shape), 100 < size < 1000
@@ -159,7 +167,13 @@ def through_jpeg(image: Tensor, quality: int, subsampling: Subsampling) -> tuple
 def save_json(
     sweep: QualitySweep, path: str | os.PathLike[str], provenance: Mapping[str, Any]
 ) -> None:
-    """Write the sweep and where it comes from as JSON, all of it or none."""
+    """Write the sweep as JSON, all of it or none.
+
+    Args:
+        sweep: of `sweep_qualities`.
+        path: of the file.
+        provenance: where it comes from, anything JSON can hold.
+    """
     fields = {
         name: value.tolist() if isinstance(value, Tensor) else value
         for name, value in vars(sweep).items()
@@ -169,8 +183,8 @@ def save_json(
 
 
 def _rank(logits: Tensor, labels: Tensor) -> Tensor:
-    own = logits.gather(1, labels[:, None])
-    return 1 + (logits > own).sum(1)
+    of_label = logits.gather(1, labels[:, None])
+    return 1 + (logits > of_label).sum(1)
 
 
 def _probability(logits: Tensor, labels: Tensor) -> Tensor:

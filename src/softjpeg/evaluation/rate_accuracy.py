@@ -47,7 +47,8 @@ def evaluate(
         mode: of the presets' encoder: "hard", "probabilistic" or "rdo".
         encoders: of more curves: by the curve's name, then by their own.
         change: of all encoders, by name: `softjpeg.evaluation.encoders.each_recoded` for example.
-        failed: as for `judge`.
+        failed: called with an encoder's name and error where it fails, which is then left out; by
+            default it raises.
         seed: of "probabilistic"; an image's draws depend on it and on its pixels alone.
         batch_size: images per forward pass.
         progress: show a progress bar on a terminal.

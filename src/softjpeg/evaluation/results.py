@@ -39,7 +39,8 @@ def save_json(
         path: of the file.
         provenance: anything JSON can hold.
         gains: of the points.
-        resamples, seed: of the points' 95 % intervals, as for `gains`.
+        resamples: of the images, for the points' 95 % intervals.
+        seed: of the resamples.
 
     A point's "images" hold, in the images' order: "bytes", "scan_bytes", "kl" and "cosine" as
     lists (6 digits), "agree" and "correct" as one character 0 or 1 an image. Missing numbers are
@@ -82,7 +83,14 @@ def save_csv(
     resamples: int = 1000,
     seed: int = 0,
 ) -> None:
-    """Write a row for each point: its figures and, as NAME_low and NAME_high, their intervals."""
+    """Write a row for each point: its figures and, as NAME_low and NAME_high, their intervals.
+
+    Args:
+        points: with their per-image arrays, where they have them.
+        path: of the file.
+        resamples: of the images, for the 95 % intervals.
+        seed: of the resamples.
+    """
     intervals = point_intervals(points, resample_means(points, resamples, seed))
     buffer = io.StringIO()
     writer: csv.DictWriter[str] | None = None

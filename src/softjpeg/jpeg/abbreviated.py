@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from softjpeg.jpeg import markers
+from softjpeg.jpeg.component_tables import distinct_tables
 from softjpeg.jpeg.definitions import defined_tables
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, HuffmanTable, optimal_table
 from softjpeg.jpeg.entropy.symbols import Ints
@@ -22,7 +23,7 @@ from softjpeg.jpeg.frame import Frame
 from softjpeg.jpeg.markers import Segment, segments
 from softjpeg.jpeg.reader import read_frame
 from softjpeg.jpeg.tables import Table
-from softjpeg.jpeg.writer import distinct_tables, frame_tokens, write_scan
+from softjpeg.jpeg.writer import frame_tokens, write_scan
 
 _SOI, _EOI = bytes([0xFF, markers.SOI]), bytes([0xFF, markers.EOI])
 _DESTINATIONS = 4
@@ -101,23 +102,23 @@ def abbreviate(data: bytes, tables: bytes) -> bytes:
     """
     frame = _read_plain_frame(data)
     quantization, huffman = defined_tables(_segments_of_tables(tables))
-    own: dict[int, Table] = {}
+    added: dict[int, Table] = {}
     table_of = []
     for table in frame.tables:
-        known = [d for d, other in (quantization | own).items() if np.array_equal(other, table)]
+        known = [d for d, other in (quantization | added).items() if np.array_equal(other, table)]
         if not known:
             # Not over one of the stream's, which are for the images to come.
-            known = [d for d in range(_DESTINATIONS) if d not in quantization | own][:1]
+            known = [d for d in range(_DESTINATIONS) if d not in quantization | added][:1]
             if not known:
                 raise ValueError("data and tables together have more than 4 quantization tables")
-            own[known[0]] = table
+            added[known[0]] = table
         table_of.append(known[0])
     tokens, layout = frame_tokens(frame)
     dc, ac = (_sharing(huffman, bool(is_ac), tokens.counts[:, is_ac]) for is_ac in range(2))
     return b"".join(
         [
             _SOI,
-            markers.quantization_tables(own.items()) if own else b"",
+            markers.quantization_tables(added.items()) if added else b"",
             markers.frame_header(frame.size, frame.identifiers, layout.factors, table_of),
             write_scan(frame, tokens, dc, ac),
             _EOI,
@@ -154,8 +155,8 @@ def _sharing(
     if any(key not in huffman for key in wanted):
         raise ValueError("tables have Huffman codes for gray images alone, and data is in colour")
     sharing = TableSharing(tuple(huffman[key] for key in wanted), table_of)
-    for own, table in zip(counts, sharing.of_components, strict=True):
-        missing = set(np.flatnonzero(own).tolist()) - set(table.values)
+    for component, table in zip(counts, sharing.of_components, strict=True):
+        missing = set(np.flatnonzero(component).tolist()) - set(table.values)
         if missing:
             raise ValueError(f"tables have no Huffman code for the symbol {min(missing):02X}")
     return sharing

@@ -77,10 +77,10 @@ def segments(data: bytes | str | os.PathLike[str]) -> list[Segment]:
 
 
 def _end_of_scan(data: bytes, start: int) -> int:
-    found = _END_OF_SCAN.search(data, start)
-    if found is None:
+    marker = _END_OF_SCAN.search(data, start)
+    if marker is None:
         raise ValueError(f"data is cut off: the scan at byte {start} has no end marker")
-    end = found.start()
+    end = marker.start()
     # Fill bytes before a marker belong to it.
     while end > start and data[end - 1] == 0xFF:
         end -= 1
@@ -112,7 +112,7 @@ def bytes_by_marker(data: bytes | str | os.PathLike[str]) -> dict[str, int]:
     """How many bytes of a JPEG file each kind of piece takes; they add up to the file's length.
 
     Raises:
-        ValueError: as `segments`.
+        ValueError: not a JPEG file, or cut off, or garbage between two segments.
 
     >>> bytes_by_marker(bytes.fromhex("ffd8 fffe0003 41 fffe0002 ffd9"))
     {'SOI': 2, 'COM': 9, 'EOI': 2}
@@ -127,7 +127,7 @@ def scan_bytes(data: bytes | str | os.PathLike[str]) -> int:
     """Bytes of entropy-coded data in a JPEG file, stuffing and restart markers included.
 
     Raises:
-        ValueError: as `segments`.
+        ValueError: not a JPEG file, or cut off, or garbage between two segments.
 
     >>> scan_bytes(bytes.fromhex("ffd8 ffda0002 a1b2c3 ffd9"))
     3
@@ -171,7 +171,14 @@ def frame_header(
     factors: Iterable[tuple[int, int]],
     destinations: Iterable[int],
 ) -> bytes:
-    """SOF0 of an 8-bit frame: per component its identifier, (H, V) and destination of its DQT."""
+    """SOF0 of an 8-bit frame.
+
+    Args:
+        size: (height, width) in pixels, 1..65535.
+        identifiers: of each component, 0..255.
+        factors: sampling factors (H, V) of each component, 1..4.
+        destinations: of each component's quantization table, 0..3.
+    """
     components = [
         bytes([identifier, h << 4 | v, destination])
         for identifier, (h, v), destination in zip(identifiers, factors, destinations, strict=True)

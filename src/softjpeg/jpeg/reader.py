@@ -98,7 +98,7 @@ def read_frame(pieces: Sequence[Segment]) -> Frame:
     """What the segments of a sequential file with any components and sampling hold.
 
     Raises:
-        ValueError: as `read_coefficients`.
+        ValueError: a file of another kind (progressive, arithmetic, 12-bit), cut off or corrupt.
     """
     state = _Decoder()
     scan_header = b""

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from softjpeg.jpeg import markers
+from softjpeg.jpeg.component_tables import distinct_tables, tables_of_components
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES
 from softjpeg.jpeg.entropy.layout import ScanLayout, scan_layout
 from softjpeg.jpeg.entropy.limits import check_coefficients
@@ -17,7 +18,6 @@ from softjpeg.jpeg.entropy.table_sharing import TableSharing, optimal_sharings, 
 from softjpeg.jpeg.entropy.tokens import Tokens, scan_tokens, write_tokens
 from softjpeg.jpeg.frame import Frame
 from softjpeg.jpeg.subsampling import Subsampling
-from softjpeg.jpeg.tables import Table, validate_table
 from softjpeg.kernels.library import is_available
 
 Header = Literal["jfif", "compact"]
@@ -84,7 +84,7 @@ def write_coefficients(
         identifiers=(1, 2, 3)[: len(planes)],
         factors=layout.factors,
         planes=tuple(plane[0] for plane in planes),
-        tables=_tables_of_components(tables, len(planes)),
+        tables=tables_of_components(tables, len(planes)),
         restart_interval=restart_interval,
     )
     _check_header(header)
@@ -97,7 +97,12 @@ def write_coefficients(
 
 
 def write_frame(frame: Frame, *, optimize: bool = True, header: Header = "jfif") -> bytes:
-    """Write a frame of 1 to 4 components as a baseline file; arguments as `write_coefficients`.
+    """Write a frame of 1 to 4 components of any sampling as a baseline file.
+
+    Args:
+        frame: its coefficients DC -1024..1023, AC -1023..1023, and tables 1..255.
+        optimize: compute optimal Huffman tables for this image, else use those of Annex K.
+        header: "jfif" as libjpeg lays it out, or "compact", which is smaller.
 
     Raises:
         ValueError: unknown `header`, components too finely sampled for one interleaved scan, or
@@ -144,7 +149,7 @@ def _first_segments(
     compact: bool,
 ) -> bytes:
     """From SOI to SOF0; `steps`: per component its quantization table's int64."""
-    tables = [np.frombuffer(own, dtype=np.int64).reshape(8, 8) for own in steps]
+    tables = [np.frombuffer(table, dtype=np.int64).reshape(8, 8) for table in steps]
     dqt, table_of = distinct_tables(tables, compact)
     dqt_segments = [list(enumerate(dqt))] if compact else [[entry] for entry in enumerate(dqt)]
     return b"".join(
@@ -181,7 +186,16 @@ def _standard_tables(components: int, compact: bool) -> tuple[TableSharing, Tabl
 def frame_tokens(
     frame: Frame, *, count: bool = True, dc_range: bool = False
 ) -> tuple[Tokens, ScanLayout]:
-    """The symbols of a frame in one scan, each component with tables of its own; their layout."""
+    """The symbols of a frame in one scan, each component with tables of its own; their layout.
+
+    Args:
+        frame: of 1 to 4 components.
+        count: how often each symbol occurs, too.
+        dc_range: refuse DC coefficients beyond -1024..1023, not their differences alone.
+
+    Raises:
+        ValueError: components too finely sampled for one scan, or values beyond baseline.
+    """
     layout = scan_layout(frame.size, frame.factors)
     if layout.blocks_per_mcu > _MAX_BLOCKS_PER_MCU:
         raise ValueError(
@@ -194,7 +208,13 @@ def frame_tokens(
 
 
 def write_scan(frame: Frame, tokens: Tokens, dc: TableSharing, ac: TableSharing) -> bytes:
-    """SOS and the entropy-coded data of `frame_tokens` under given tables."""
+    """SOS and the entropy-coded data.
+
+    Args:
+        frame: whose symbols these are.
+        tokens: of `frame_tokens`.
+        dc, ac: the Huffman tables, and which of them each component uses.
+    """
     return markers.scan_header(
         frame.identifiers, zip(dc.table_of, ac.table_of, strict=True)
     ) + write_tokens(tokens, list(zip(dc.of_components, ac.of_components, strict=True)))
@@ -207,40 +227,3 @@ def _huffman_tables(counts: Ints, compact: bool) -> tuple[TableSharing, TableSha
         return smallest_sharing(counts[:, 0]), smallest_sharing(counts[:, 1])
     dc, ac = optimal_sharings(counts, way)
     return dc, ac
-
-
-def _tables_of_components(tables: Any, components: int) -> tuple[Table, ...]:
-    given = [tables] if len(tables) == 8 else list(tables)
-    wanted = "1 table for gray" if components == 1 else "2 or 3 tables for colour"
-    if len(given) not in ((1,) if components == 1 else (2, 3)):
-        raise ValueError(f"tables must hold {wanted}, got {len(given)}")
-    valid = [_valid_table(f"tables[{index}]", table) for index, table in enumerate(given)]
-    return tuple(valid[min(index, len(valid) - 1)] for index in range(components))
-
-
-def _valid_table(name: str, table: Any) -> Table:
-    if isinstance(table, np.ndarray) and table.dtype == np.int64 and table.shape == (8, 8):
-        return _known_table(name, table.tobytes())
-    return validate_table(name, table)
-
-
-@functools.lru_cache(maxsize=64)
-def _known_table(name: str, steps: bytes) -> Table:
-    table = validate_table(name, np.frombuffer(steps, dtype=np.int64).reshape(8, 8))
-    table.flags.writeable = False
-    return table
-
-
-def distinct_tables(tables: Sequence[Table], compact: bool) -> tuple[list[Table], list[int]]:
-    """The quantization tables to write and, per component, which of them it uses.
-
-    If not compact, the first component's table is apart even from an equal one, as libjpeg has it.
-    """
-    written, table_of = [tables[0]], [0]
-    for table in tables[1:]:
-        candidates = range(0 if compact else 1, len(written))
-        equal = [number for number in candidates if np.array_equal(written[number], table)]
-        table_of.append(equal[0] if equal else len(written))
-        if not equal:
-            written.append(table)
-    return written, table_of

@@ -82,6 +82,13 @@ def agree(outputs: Tensor, originals: Tensor) -> Tensor:
 def missing(outputs: Tensor, originals: Tensor, k: int = 1) -> Tensor:
     """How many of the k best classes of the originals are not among the outputs' k best.
 
+    Args:
+        outputs, originals: (B, classes) scores.
+        k: 1..classes.
+
+    Returns:
+        (B,) int64.
+
     >>> import torch
     >>> a = torch.tensor([[5.0, 4, 1, 0], [0, 1, 2, 3]])
     >>> missing(a.flip(0), a, k=2).tolist(), missing(a, a).tolist()

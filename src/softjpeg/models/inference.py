@@ -10,7 +10,15 @@ from softjpeg.common.scratch import scratch_tensor
 
 @torch.no_grad()
 def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor:
-    """The network's output (N, ...) on uint8 images (N, 3, H, W), batch by batch, on the CPU.
+    """The network's output on images, batch by batch.
+
+    Args:
+        model: from (B, 3, H, W) RGB in [0, 1], on its own device.
+        images: (N, 3, H, W) uint8.
+        batch_size: images per forward pass.
+
+    Returns:
+        (N, ...) on the CPU.
 
     Raises:
         ValueError: the network cannot read such images, or its output is no finite tensor (N, ...).
@@ -37,7 +45,16 @@ def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor
 
 
 def check_inputs(images: Tensor, labels: Tensor | None, batch_size: int) -> None:
-    """Raise ValueError unless images are uint8 (N, 3, H, W), N ≥ 1, and labels (N,)."""
+    """Refuse what no network can be asked about.
+
+    Args:
+        images: (N, 3, H, W) uint8, N ≥ 1.
+        labels: (N,), or None.
+        batch_size: at least 1.
+
+    Raises:
+        ValueError: one of them is of another shape, type or range; it is named.
+    """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
         found = f"{tuple(images.shape)} {images.dtype}"
         raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {found}")

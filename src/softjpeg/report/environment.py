@@ -18,17 +18,17 @@ def environment() -> dict[str, str]:
     """
     import torch
 
-    found = [f"Python {platform.python_version()}"]
+    versions = [f"Python {platform.python_version()}"]
     for package in _PACKAGES:
         try:
-            found.append(f"{package} {version(package)}")
+            versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
     return {
         "processor": f"{_processor()}, {_cores()} cores",
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": ", ".join(found),
+        "versions": ", ".join(versions),
     }
 
 

@@ -53,6 +53,10 @@ def heat_map(
 def log_share(values: Tensor, low: float, high: float) -> Tensor:
     """Where values lie between two others on a logarithmic scale: 0 at `low`, 1 at `high`.
 
+    Args:
+        values: any shape, ≥ 0; what is below `low` counts as `low`.
+        low, high: > 0.
+
     >>> import torch
     >>> log_share(torch.tensor([1.0, 10.0, 100.0]), 1, 100).tolist()
     [0.0, 0.5, 1.0]

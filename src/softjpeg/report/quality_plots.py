@@ -36,12 +36,12 @@ def rank_plot(sweep: QualitySweep, image: int) -> str:
 
     Dashed: the image as it was.
     """
-    ranks, own = sweep.ranks[image].tolist(), int(sweep.original_ranks[image])
+    ranks, original = sweep.ranks[image].tolist(), int(sweep.original_ranks[image])
 
     def draw(axes: Axes) -> None:
         _line(axes, sweep.qualities, ranks)
-        axes.axhline(own, color=MUTED, linewidth=1, linestyle=_DASHED)
-        lowest = max(10, own, *ranks)
+        axes.axhline(original, color=MUTED, linewidth=1, linestyle=_DASHED)
+        lowest = max(10, original, *ranks)
         axes.set_yscale("log")
         axes.set_ylim(1.4 * lowest, 0.8)
         ticks = [r for r in _RANKS if r <= 1.4 * lowest]
@@ -58,8 +58,8 @@ def probability_plot(sweep: QualitySweep, image: int) -> str:
 
     def draw(axes: Axes) -> None:
         _line(axes, sweep.qualities, (100 * sweep.probabilities[image]).tolist())
-        own = 100 * float(sweep.original_probabilities[image])
-        axes.axhline(own, color=MUTED, linewidth=1, linestyle=_DASHED)
+        original = 100 * float(sweep.original_probabilities[image])
+        axes.axhline(original, color=MUTED, linewidth=1, linestyle=_DASHED)
         axes.set_ylim(-2, 102)
 
     return _over_quality(draw, f"probability {image}", _SMALL)

@@ -159,6 +159,12 @@ def save_plot(
 ) -> None:
     """Write a page (.html) or a picture (.png, .svg) of the curves, by the name's ending.
 
+    Args:
+        path: of the file.
+        points: whose curves are drawn.
+        gains: of the points, for the page's table.
+        facts: how the points were measured, a line each, for the page.
+
     Raises:
         ValueError: another ending.
         ModuleNotFoundError: jinja2 or matplotlib is not installed.

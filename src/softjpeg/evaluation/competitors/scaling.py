@@ -25,7 +25,12 @@ def quality_scale(quality: int) -> float:
 
 
 def scaled_preset(tables: tuple[Tensor, Tensor], scale: float, subsampling: Subsampling) -> Preset:
-    """Tables (luma, chroma), each (8, 8), times a factor, as integers 1..255.
+    """Tables times a factor.
+
+    Args:
+        tables: (luma, chroma), each (8, 8) > 0.
+        scale: > 0; the products are rounded and clamped to 1..255.
+        subsampling: of the preset.
 
     >>> import torch
     >>> ones = torch.ones(8, 8)

@@ -97,7 +97,10 @@ def correct_under(
     """Which images a network gets right, as they are or under attack; bool (N,) on the CPU.
 
     Args:
-        model, images, labels, batch_size: as for `robustness`.
+        model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes); put in eval mode.
+        images: (N, 3, H, W) uint8.
+        labels: (N,) class indices.
+        batch_size: images per gradient.
         attack: None for the images as they are.
         source: the network the attack sees (a transfer attack); default `model` itself.
 

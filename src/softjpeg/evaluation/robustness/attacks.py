@@ -59,7 +59,9 @@ def pgd(
     """Projected gradient descent: ``x ← P(x + step·sign ∂loss/∂x)`` (Madry et al. 2018).
 
     Args:
-        model, x, y, eps: as for `fgsm`.
+        model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes).
+        x, y: images and labels, on the model's device.
+        eps: largest change of a pixel, 0..1.
         steps: gradients per start.
         step: length of one; default JPEG-DL's ``2.5·eps/steps``.
         random_start: begin at a uniform point of the ball instead of at x.
@@ -67,7 +69,8 @@ def pgd(
         generator: of the random starts, on the CPU.
 
     Raises:
-        ValueError: as `fgsm`, or steps or restarts below 1, or restarts without a random start.
+        ValueError: x, y or eps of the wrong shape, type or range, a network without a gradient,
+            steps or restarts below 1, or restarts without a random start.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
     >>> changed = pgd(network, torch.full((2, 3, 8, 8), 0.5), torch.tensor([0, 3]), 2 / 255)
@@ -103,8 +106,10 @@ def bpda(model: nn.Module, x: Tensor, y: Tensor, eps: float, **options: Any) -> 
     the edges. This attack takes the identity's instead and rounds hard meanwhile.
 
     Args:
-        model, x, y, eps: as for `fgsm`; without JPEG layers it is plain PGD.
-        options: as for `pgd`.
+        model: from (B, 3, H, W) RGB in [0, 1] to logits; without JPEG layers it is plain PGD.
+        x, y: images and labels, on the model's device.
+        eps: largest change of a pixel, 0..1.
+        options: of `pgd`.
     """
     layers = soft_layers(model)
     names = [layer.quantizer for layer in layers]
@@ -129,9 +134,9 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
     >>> margin(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([2])).item()
     -2.0
     """
-    own = logits.gather(1, y[:, None])
+    of_label = logits.gather(1, y[:, None])
     others = logits.scatter(1, y[:, None], -torch.inf)
-    return (own[:, 0] - others.amax(1)).detach()
+    return (of_label[:, 0] - others.amax(1)).detach()
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
@@ -143,23 +148,36 @@ def log_odds(logits: Tensor, y: Tensor) -> Tensor:
     >>> log_odds(torch.tensor([[50.0, 0.0]]), torch.tensor([0])).item()
     -50.0
     """
-    own = logits.gather(1, y[:, None])[:, 0]
-    return logits.scatter(1, y[:, None], -torch.inf).logsumexp(1) - own
+    of_label = logits.gather(1, y[:, None])[:, 0]
+    return logits.scatter(1, y[:, None], -torch.inf).logsumexp(1) - of_label
 
 
 @torch.no_grad()
 def closer(
     model: nn.Module, y: Tensor, best: Tensor, least: Tensor, moved: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Per image the candidate of the smaller margin, and that margin; NaN never wins."""
-    found = margin(model(moved), y)
-    better = found < least
-    return torch.where(better[:, None, None, None], moved, best), torch.where(better, found, least)
+    """Per image the candidate of the smaller margin, and that margin; NaN never wins.
+
+    Args:
+        model: whose margins these are.
+        y: (B,) labels.
+        best, least: (B, 3, H, W) the candidates so far, and their margins (B,).
+        moved: (B, 3, H, W) the new ones.
+    """
+    margins = margin(model(moved), y)
+    better = margins < least
+    images = torch.where(better[:, None, None, None], moved, best)
+    return images, torch.where(better, margins, least)
 
 
 @torch.enable_grad()
 def loss_gradient(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """∂ `log_odds`/∂x (B, 3, H, W): parallel to the cross-entropy's gradient, image by image.
+
+    Args:
+        model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes).
+        x: (B, 3, H, W).
+        y: (B,) labels.
 
     Raises:
         ValueError: no gradient passes through the network.
@@ -187,7 +205,16 @@ def frozen(model: nn.Module) -> Iterator[None]:
 
 
 def check_batch(x: Tensor, y: Tensor, eps: float) -> None:
-    """Raise ValueError unless x is (B, C, H, W) float in [0, 1], y (B,) int64, and eps in 0..1."""
+    """Refuse a batch that cannot be attacked.
+
+    Args:
+        x: (B, C, H, W) float in [0, 1], B ≥ 1.
+        y: (B,) int64.
+        eps: 0..1.
+
+    Raises:
+        ValueError: one of them is of another shape, type or range; it is named.
+    """
     if x.ndim != 4 or not len(x) or not x.is_floating_point():
         raise ValueError(f"x must be float of shape (B, C, H, W), got {tuple(x.shape)} {x.dtype}")
     low, high = x.min().item(), x.max().item()
@@ -200,5 +227,11 @@ def check_batch(x: Tensor, y: Tensor, eps: float) -> None:
 
 
 def project(moved: Tensor, x: Tensor, eps: float) -> Tensor:
-    """The nearest images that differ from x by at most eps and lie in [0, 1]."""
+    """The nearest images that differ from x by at most eps and lie in [0, 1].
+
+    Args:
+        moved: images of x's shape.
+        x: the images to stay near.
+        eps: largest change of a pixel, 0..1.
+    """
     return (x + (moved - x).clamp(-eps, eps)).clamp(0, 1)

@@ -32,7 +32,9 @@ def autopgd(
     iterate of a start, not the best.
 
     Args:
-        model, x, y, eps: as for `softjpeg.evaluation.robustness.attacks.fgsm`.
+        model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes).
+        x, y: images and labels, on the model's device.
+        eps: largest change of a pixel, 0..1.
         steps: gradients per start.
         restarts: how many random starts.
         seed: of the random starts.

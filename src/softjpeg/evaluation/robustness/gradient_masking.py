@@ -53,7 +53,8 @@ def masking_checks(
 
     Args:
         model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes); put in eval mode.
-        images, labels: as for `accuracy_under_attack.robustness`; a few hundred tell enough.
+        images: (N, 3, H, W) uint8; a few hundred are enough.
+        labels: (N,) class indices.
         baseline: a network without the layer, to transfer attacks from; None skips that check.
         eps: strength in levels of 255: one at which some images fall and some stand.
         steps: of PGD, ascending.

@@ -42,7 +42,9 @@ class RobustnessMean:
     """A network under one attack, over its runs.
 
     Attributes:
-        network, attack, eps: as in `RobustnessPoint`.
+        network: its name.
+        attack: "none" or one of `ATTACKS`.
+        eps: largest change of a pixel, in levels of 255; 0 without an attack.
         top1: mean over the runs.
         deviation: standard deviation over the runs (n - 1); None for one run.
         runs: how many.
@@ -117,7 +119,14 @@ def save_json(
     provenance: Mapping[str, Any],
     checks: Mapping[str, Sequence[Check]] | None = None,
 ) -> None:
-    """Write the points, the masking checks by network and where they come from, all or none."""
+    """Write the points as JSON, all of it or none.
+
+    Args:
+        points: of every network and attack.
+        path: of the file.
+        provenance: where they come from, anything JSON can hold.
+        checks: of gradient masking, by network.
+    """
     body = {
         "provenance": dict(provenance),
         "points": [asdict(p) for p in points],

@@ -25,7 +25,9 @@ def random_search(
     Vertical stripes first, then squares whose share of the image shrinks from 0.8.
 
     Args:
-        model, x, y, eps: as for `softjpeg.evaluation.robustness.attacks.fgsm`.
+        model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes).
+        x, y: images and labels, on the model's device.
+        eps: largest change of a pixel, 0..1.
         queries: how often it asks the network.
         generator: of its draws, on the CPU.
 

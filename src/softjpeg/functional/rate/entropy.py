@@ -15,7 +15,7 @@ from torch import Tensor
 
 from softjpeg.functional.rate.soft_histogram import SoftHistogram
 from softjpeg.functional.soft_quantizer import check_index_set, reach
-from softjpeg.jpeg.entropy.symbols import scan_bits, scan_bits_batch
+from softjpeg.jpeg.entropy.scan_bits import scan_bits, scan_bits_batch
 
 __all__ = ["entropy_bits", "frequency_entropy", "predict_dc", "scan_bits", "scan_bits_batch"]
 

@@ -73,7 +73,17 @@ def numpy_decode(
     tables: Sequence[tuple[HuffmanTable, HuffmanTable]],
     restart_interval: int = 0,
 ) -> tuple[Coefficients, ...]:
-    """What `decode_scan` is defined as."""
+    """What `decode_scan` is defined as, in NumPy.
+
+    Args:
+        data: from the end of the SOS segment to the next marker that is no restart marker.
+        layout: of the scan.
+        tables: per component of the scan its (DC, AC) Huffman tables.
+        restart_interval: in MCUs; 0 = off.
+
+    Returns:
+        Per component (rows, columns, 64) int16, raster order, without dummy blocks.
+    """
     mcus = layout.mcus[0] * layout.mcus[1]
     block_components = np.repeat(np.arange(len(tables)), [h * v for h, v in layout.factors])
     interval = restart_interval or mcus

@@ -36,6 +36,11 @@ def check_coefficients(
     """Refuse what a baseline scan cannot hold; crop planes padded to whole MCUs.
 
     Args:
+        coefficients: 1 (gray) or 3 (Y, Cb, Cr) integer arrays (rows, columns, 8, 8), raster order.
+        size: (height, width) of the image in pixels, 1..65535.
+        subsampling: "4:4:4", "4:2:2" or "4:2:0"; ignored for gray.
+        restart_interval: in MCUs, 0..65535; 0 = off.
+        batched: arrays are (batch, rows, columns, 8, 8).
         ranges: of int16 are checked too; other integers always are.
 
     Returns:
@@ -64,7 +69,17 @@ def check_planes(
     batched: bool = False,
     ranges: bool = True,
 ) -> tuple[Coefficients, ...]:
-    """The part of `check_coefficients` that a layout of any kind allows."""
+    """Planes of any number and sampling, refused or cropped as `check_coefficients` does it.
+
+    Args:
+        coefficients: per component an integer array (rows, columns, 8, 8), raster order.
+        layout: of the scan that is to hold them.
+        batched: arrays are (batch, rows, columns, 8, 8).
+        ranges: of int16 are checked too; other integers always are.
+
+    Returns:
+        Per component (batch, rows, columns, 64) int16.
+    """
     return tuple(
         _check_plane(f"coefficients[{index}]", coefficients[index], batched, ranges, *shapes)
         for index, shapes in enumerate(zip(layout.shapes, layout.padded_shapes, strict=True))

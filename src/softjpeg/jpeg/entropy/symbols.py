@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, code_lengths, optimal_codes
 from softjpeg.jpeg.entropy.layout import ScanLayout, to_mcu_order
-from softjpeg.jpeg.entropy.limits import BEYOND_BASELINE, Coefficients, check_coefficients
-from softjpeg.jpeg.subsampling import Subsampling
+from softjpeg.jpeg.entropy.limits import BEYOND_BASELINE, Coefficients
 from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.kernels.cpu import scan as kernel
 from softjpeg.kernels.library import is_available
@@ -25,7 +23,6 @@ EOB, ZRL = 0x00, 0xF0
 _CHUNK_BLOCKS = 1024  # As many blocks at a time as stay in the cache.
 
 _SIZES = np.array([abs(value).bit_length() for value in range(-2047, 2048)], dtype=np.int64)
-_EXTRA_BITS = np.arange(256) & 15  # The low half of a symbol: the bits that follow its code.
 
 
 class Symbols(NamedTuple):
@@ -58,11 +55,11 @@ def scan_blocks(
         _fill_dummy_dc(dc, layout)
     start = 0
     for h, v in layout.factors:
-        own = dc[:, :, start : start + h * v].reshape(len(dc), -1)
-        difference = np.diff(own, axis=1, prepend=0)
+        component = dc[:, :, start : start + h * v].reshape(len(dc), -1)
+        difference = np.diff(component, axis=1, prepend=0)
         if restart_interval:
             interval = restart_interval * h * v
-            difference[:, ::interval] = own[:, ::interval]
+            difference[:, ::interval] = component[:, ::interval]
         blocks[:, :, start : start + h * v, 0] = difference.reshape(len(dc), -1, h * v)
         start += h * v
     return blocks
@@ -80,11 +77,17 @@ def _fill_dummy_dc(dc: Coefficients, layout: ScanLayout) -> None:
 def scan_symbols(
     blocks: Coefficients, layout: ScanLayout, groups: Sequence[int] = LUMA_CHROMA
 ) -> Symbols:
-    """Run/size symbols of blocks as `scan_blocks` returns them, the components in `groups`."""
+    """Run/size symbols of blocks in scan order.
+
+    Args:
+        blocks: int16, zigzag, DC differenced, as `scan_blocks` returns them.
+        layout: of the scan.
+        groups: per component the group whose Huffman tables it uses.
+    """
     flat = blocks.reshape(-1)
-    kept = blocks != 0
-    kept[..., 0] = True  # DC is sent even when it is 0.
-    slots = np.flatnonzero(kept)
+    is_sent = blocks != 0
+    is_sent[..., 0] = True  # DC is sent even when it is 0.
+    slots = np.flatnonzero(is_sent)
     values = flat[slots]
     zigzag = slots & 63
     is_dc = zigzag == 0
@@ -99,14 +102,14 @@ def scan_symbols(
     tables = np.tile(_block_tables(layout, groups), flat.size // 64 // layout.blocks_per_mcu)[
         slots >> 6
     ]
-    own = tables + (runs & 15) * 16 + _SIZES[values + 2047] + ~is_dc * 256
+    run_size = tables + (runs & 15) * 16 + _SIZES[values + 2047] + ~is_dc * 256
 
     counts = 1 + zrl + eob
     ends = np.cumsum(counts)
     positions = ends - 1 - eob
     total = int(ends[-1]) if len(ends) else 0
     codes = np.repeat(tables + (256 + ZRL), counts)
-    codes[positions] = own
+    codes[positions] = run_size
     codes[ends[eob] - 1] = tables[eob] + (256 + EOB)
     sent = np.zeros(total, dtype=np.int64)
     sent[positions] = values
@@ -120,7 +123,16 @@ def _block_tables(layout: ScanLayout, groups: Sequence[int]) -> Ints:
 
 
 def symbol_counts(symbols: Symbols, batch: int = 1, groups: int = 2) -> Ints:
-    """How often each symbol occurs in each image of a batch: shape (batch, 2 × groups, 256)."""
+    """How often each symbol occurs in each image of a batch.
+
+    Args:
+        symbols: of all the images, one after the other.
+        batch: how many images there are.
+        groups: how many groups of components have Huffman tables of their own.
+
+    Returns:
+        (batch, 2 × groups, 256): of each group DC, then AC.
+    """
     bins = 2 * groups * 256
     per_image = len(symbols.starts) // max(batch, 1)
     ends = np.append(symbols.starts, len(symbols.codes))
@@ -161,7 +173,16 @@ def component_counts(
 def numpy_counts(
     planes: Sequence[Coefficients], layout: ScanLayout, restart_interval: int = 0
 ) -> Ints:
-    """What `component_counts` is defined as."""
+    """What `component_counts` is defined as, in NumPy.
+
+    Args:
+        planes: per component (batch, rows, columns, 64) int16, raster order.
+        layout: of each image's scan.
+        restart_interval: in MCUs; 0 = off.
+
+    Returns:
+        Shape (batch, components, 2: DC and AC, 256).
+    """
     components = len(planes)
     chunk = max(1, _CHUNK_BLOCKS // sum(rows * columns for rows, columns in layout.shapes))
     counts = [np.zeros((0, components, 2, 256), dtype=np.int64)]
@@ -169,80 +190,6 @@ def numpy_counts(
         part = [plane[start : start + chunk] for plane in planes]
         blocks = scan_blocks(part, layout, restart_interval)
         symbols = scan_symbols(blocks, layout, range(components))
-        own = symbol_counts(symbols, len(part[0]), components)
-        counts.append(own.reshape(-1, components, 2, 256))
+        counted = symbol_counts(symbols, len(part[0]), components)
+        counts.append(counted.reshape(-1, components, 2, 256))
     return np.concatenate(counts)
-
-
-def scan_bits(
-    coefficients: Sequence[Any],
-    *,
-    size: tuple[int, int],
-    subsampling: Subsampling = "4:4:4",
-    optimize: bool = True,
-    restart_interval: int = 0,
-) -> int:
-    """Exact number of entropy-coded bits of a scan, before byte stuffing and padding.
-
-    Args:
-        coefficients: 1 (gray) or 3 (Y, Cb, Cr) integer arrays (rows, columns, 8, 8) of quantized
-            indices in raster order: DC -1024..1023, AC -1023..1023.
-        size: (height, width) of the image in pixels, 1..65535.
-        subsampling: "4:4:4", "4:2:2" or "4:2:0"; ignored for gray.
-        optimize: count with the optimal Huffman tables for this image, else with Annex K's.
-        restart_interval: in MCUs; 0 = off.
-
-    Raises:
-        ValueError: an argument out of its range or a shape that does not fit `size`.
-
-    >>> scan_bits([np.zeros((2, 2, 8, 8), dtype=np.int16)], size=(16, 16))
-    8
-    """
-    planes, layout = check_coefficients(
-        coefficients, size=size, subsampling=subsampling, restart_interval=restart_interval
-    )
-    return int(_bits(planes, layout, optimize, restart_interval)[0])
-
-
-def scan_bits_batch(
-    coefficients: Sequence[Any],
-    *,
-    size: tuple[int, int],
-    subsampling: Subsampling = "4:4:4",
-    optimize: bool = True,
-    restart_interval: int = 0,
-) -> Ints:
-    """`scan_bits` of every image of a batch: arrays (batch, rows, columns, 8, 8) to (batch,) int64.
-
-    Huffman tables are optimized for each image by itself.
-
-    Raises:
-        ValueError: as `scan_bits`.
-
-    >>> zeros = np.zeros((3, 2, 2, 8, 8), dtype=np.int16)
-    >>> scan_bits_batch([zeros], size=(16, 16)).tolist()
-    [8, 8, 8]
-    """
-    planes, layout = check_coefficients(
-        coefficients,
-        size=size,
-        subsampling=subsampling,
-        restart_interval=restart_interval,
-        batched=True,
-    )
-    return _bits(planes, layout, optimize, restart_interval)
-
-
-def _bits(
-    planes: Sequence[Coefficients], layout: ScanLayout, optimize: bool, restart_interval: int
-) -> Ints:
-    counts = component_counts(planes, layout, restart_interval)
-    grouped = np.stack([counts[:, 0], counts[:, 1:].sum(axis=1)], axis=1).reshape(-1, 4, 256)
-    bits: Ints = grouped.sum(axis=1) @ _EXTRA_BITS
-    if optimize:
-        codes = [own for _, own in optimal_codes(grouped.reshape(-1, 256))]
-        bits += np.array(codes, dtype=np.int64).reshape(-1, 4).sum(axis=1)
-    else:
-        lengths = np.stack([code_lengths(table) for table in STANDARD_TABLES])
-        bits += (grouped * lengths).sum(axis=(1, 2))
-    return bits

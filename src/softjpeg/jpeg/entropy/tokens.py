@@ -74,7 +74,16 @@ def scan_tokens(
 def numpy_tokens(
     planes: Sequence[Coefficients], layout: ScanLayout, restart_interval: int = 0
 ) -> Tokens:
-    """What `scan_tokens` is defined as."""
+    """What `scan_tokens` is defined as, in NumPy.
+
+    Args:
+        planes: per component (rows, columns, 64) int16, raster order.
+        layout: of the scan.
+        restart_interval: in MCUs; 0 = off.
+
+    Raises:
+        ValueError: a value that baseline JPEG has no symbol for.
+    """
     blocks = scan_blocks([plane[None] for plane in planes], layout, restart_interval)
     if np.abs(blocks[..., 1:]).max() > MAX_AC or np.abs(blocks[..., 0]).max() > MAX_DC - MIN_DC:
         raise ValueError(BEYOND_BASELINE)
