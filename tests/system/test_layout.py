@@ -22,7 +22,6 @@ LONG_FILES: dict[str, str] = {
         "common/image_set.py",
         "jpeg/reader.py",
         "learning/learn.py",
-        "models/network.py",
         "presets/ladder.py",
         "report/inspection.py",
     )

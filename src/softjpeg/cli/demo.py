@@ -57,7 +57,7 @@ def run(output: Path, *, seed: int = 0) -> None:
         from softjpeg.evaluation.rate_accuracy import evaluate
         from softjpeg.evaluation.results import save_json
         from softjpeg.learning.learn import learn_ladder
-        from softjpeg.models.network import load_efficientnet_lite0
+        from softjpeg.models.network import load_network
         from softjpeg.presets.preset import Preset
         from softjpeg.report import comparison
         from softjpeg.report.comparison import compare, headline
@@ -65,7 +65,7 @@ def run(output: Path, *, seed: int = 0) -> None:
         from softjpeg.report.html import Report, render
 
         output.mkdir(parents=True, exist_ok=True)
-        network = load_efficientnet_lite0()
+        network = load_network("efficientnet-lite0")
         # The layout in which CPUs convolve twice as fast.
         model = network.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         to_learn, to_judge = photos.split(photos.find_photos())
