@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from softjpeg.common.extras import remedy
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -160,9 +162,7 @@ def equal_bytes_quality(images: Tensor, preset: Preset) -> int:
 def _require_packages() -> None:
     missing = [name for module, name in _PACKAGES.items() if find_spec(module) is None]
     if missing:
-        raise ModuleNotFoundError(
-            f'the demo needs {", ".join(missing)}: run pip install "softjpeg[demo]"'
-        )
+        raise ModuleNotFoundError(f"the demo needs {', '.join(missing)}: {remedy('demo')}")
 
 
 @contextmanager
