@@ -92,7 +92,7 @@ def test_qualities_of_a_run(experiment, tmp_path):
 
 def test_export_agrees_in_onnxruntime(experiment, tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="softjpeg[export] is not installed")
-    from softjpeg.training.runs import load_run
+    from softjpeg.training.trained_network import load_run
 
     done = call("export", run_of(experiment), "--out", tmp_path / "net.onnx")
     assert done.exit_code == 0, done.output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from softjpeg.common.image_set import ImageSet
     from softjpeg.models.network import Network
-    from softjpeg.training.runs import TrainedNetwork
+    from softjpeg.training.trained_network import TrainedNetwork
 
 
 def load_inputs(
@@ -83,13 +83,17 @@ def images_for(
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether a path is what training writes, a folder or a checkpoint, and no name or preset."""
+    """Whether a path is what training writes, a folder or a checkpoint, and no name or preset.
+
+    >>> is_run("timm:resnet18")
+    False
+    """
     return Path(path).suffix == ".safetensors" or any(Path(path).glob("*.safetensors"))
 
 
 def load_trained(path: str) -> TrainedNetwork:
     """The training run at a path; ValueError where there is none."""
-    from softjpeg.training.runs import load_run
+    from softjpeg.training.trained_network import load_run
 
     return load_run(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from softjpeg.training.distributed import Group
 from softjpeg.training.recipe import Recipe
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
     """What a run consists of.
 
@@ -21,7 +22,7 @@ class Run:
         folder: where `last.safetensors`, `best.safetensors` and `log.jsonl` go.
         train, test: the images.
         group: the processes it runs in.
-        facts: what its checkpoints say of it.
+        facts: what its checkpoints say of it, in JSON's types.
         progress: show progress bars.
     """
 
@@ -31,7 +32,7 @@ class Run:
     train: Split
     test: Split
     group: Group
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     progress: bool = False
 
     @property
@@ -55,5 +56,5 @@ class Run:
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
         settings = self.recipe.train
-        whole = settings.epochs * self.steps_per_epoch
-        return min(whole, settings.max_steps) if settings.max_steps else whole
+        steps = settings.epochs * self.steps_per_epoch
+        return min(steps, settings.max_steps) if settings.max_steps else steps

@@ -222,3 +222,9 @@ class Recipe(_Section):
     schedule: Schedule = Schedule()
     train: Train
     expected: dict[str, Expected] = {}
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether the tables start from a baseline of the same seed, to be trained before."""
+        starts_from_network = self.jpeg.quantizer != "none" and self.jpeg.init == "sensitivity"
+        return starts_from_network and not (self.jpeg.init_from or self.model.pretrained)
