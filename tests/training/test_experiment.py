@@ -13,7 +13,7 @@ from softjpeg.training.checkpoint import load_checkpoint, load_facts
 from softjpeg.training.experiment import load_experiment, parse_experiment
 from softjpeg.training.log import read_log
 from softjpeg.training.recipe import Recipe
-from softjpeg.training.sweep import sweep
+from softjpeg.training.runs import sweep
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from softjpeg.cli import app
 from softjpeg.cli.load import is_run
 from softjpeg.training.experiment import parse_experiment
 from softjpeg.training.log import Log, read_log
-from softjpeg.training.sweep import sweep
+from softjpeg.training.runs import sweep
 from softjpeg.training.trained_network import load_run
 
 

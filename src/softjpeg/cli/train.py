@@ -36,8 +36,8 @@ def train(
     from softjpeg.training.distributed import joined
     from softjpeg.training.experiment import load_experiment
     from softjpeg.training.interrupt import StoppedBySignalError
+    from softjpeg.training.runs import sweep
     from softjpeg.training.summary import save_summary, table
-    from softjpeg.training.sweep import sweep
 
     experiment = load_experiment(
         recipe,

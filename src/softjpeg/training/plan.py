@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Run:
         """The checkpoint to go on from."""
         return self.folder / "last.safetensors"
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """Optimizer steps."""
         settings = self.recipe.train
@@ -52,7 +53,7 @@ class Run:
             )
         return count // settings.accumulate
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
         settings = self.recipe.train

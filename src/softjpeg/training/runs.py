@@ -1,7 +1,8 @@
-"""A run of an experiment: one variant, trained with one seed, or gone on with."""
+"""The runs of an experiment: all of them, or one; each is begun, or gone on with."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from softjpeg.nn.wrapping import JPEGNetwork
@@ -16,10 +17,47 @@ from softjpeg.training.recipe import Recipe
 from softjpeg.training.resuming import facts_of_last
 from softjpeg.training.seeding import seed_everything
 from softjpeg.training.state import new_state
+from softjpeg.training.summary import VariantResult
 from softjpeg.training.trained_network import load_run
 
 _INITIAL = 2**32 - 1
 """Stands for the step before the first in the key of the seeds."""
+
+
+def sweep(
+    experiment: Experiment,
+    seeds: Sequence[int],
+    *,
+    group: Group | None = None,
+    progress: bool = False,
+) -> list[VariantResult]:
+    """Train every variant with every seed; runs that have ended are not trained again.
+
+    Args:
+        experiment: its variants, and where they go.
+        seeds: at least 0, each once.
+        group: the processes; default this one.
+        progress: show progress bars.
+
+    Raises:
+        ValueError: repeated seeds, or what `train` raises.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must be given once each, got {', '.join(map(str, seeds))}")
+    tests: dict[str, list[dict[str, Any]]] = {variant: [] for variant in experiment.variants}
+    # Seed by seed: the first complete comparison comes early.
+    for seed in seeds:
+        for variant, results in tests.items():
+            results.append(train(experiment, variant, seed, group=group, progress=progress))
+    return [
+        VariantResult(
+            variant,
+            tuple(seeds),
+            tuple(test["top1"] for test in results),
+            tuple(test["best_top1"] for test in results),
+        )
+        for variant, results in tests.items()
+    ]
 
 
 def train(
