@@ -4,8 +4,8 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from softjpeg.cli import demo
 from softjpeg.cli import demo_photos as photos
+from softjpeg.cli import demo_steps as demo
 from softjpeg.codec.image import encode
 from softjpeg.presets.preset import Preset
 

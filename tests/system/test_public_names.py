@@ -146,6 +146,11 @@ def test_commands_and_options():
     assert names == [*COMMANDS]
 
 
+@pytest.mark.parametrize("info", commands.registered_commands, ids=lambda i: i.callback.__name__)
+def test_a_command_is_a_file_of_its_name(info):
+    assert info.callback.__module__ == f"softjpeg.cli.{info.callback.__name__}"
+
+
 @pytest.mark.parametrize("module", MOVED)
 def test_a_module_that_moved_says_where_to(module):
     """What earlier documentation and examples imported."""

@@ -19,15 +19,27 @@ def load_inputs(
     resize: int | None,
     limit: int | None,
     seed: int,
+    *,
+    trained: TrainedNetwork | None = None,
 ) -> tuple[Network, ImageSet]:
-    """A network by name or training run, on its device, and images; by default a run's own.
+    """A network by name or training run, on its device, and images.
+
+    Args:
+        network: as for `load_network`, or a training run.
+        images: a folder, an image or a list; None for those the run is tested on.
+        labels: a CSV, "folders", or None for none; a run's test images have theirs.
+        size, resize: sides of the crop and before it, in pixels; None for what the network wants.
+        limit: a random subset of so many images; None for all.
+        seed: which subset.
+        trained: that run, where it is loaded already.
 
     Raises:
         ValueError: no such network or images.
     """
     if images is None and not is_run(network):
         raise ValueError(f"images must be given: {network} is not a training run with its own")
-    trained = load_trained(network) if is_run(network) else None
+    if trained is None and is_run(network):
+        trained = load_trained(network)
     net = network_on_device(network, trained)
     if images is None:
         assert trained is not None
@@ -67,7 +79,19 @@ def images_for(
     limit: int | None = None,
     seed: int = 0,
 ) -> ImageSet:
-    """Images cropped to what a network wants, or to the size that is asked for."""
+    """Images cropped to what a network wants, or to the size that is asked for.
+
+    Args:
+        net: whose input size, resizing and interpolation are the default.
+        images: a folder, an image or a list.
+        labels: a CSV, "folders", or None for none.
+        size, resize: sides of the crop and before it, in pixels; None for what the network wants.
+        limit: a random subset of so many images; None for all.
+        seed: which subset.
+
+    Raises:
+        ValueError: no images, or one that cannot be read or is too small.
+    """
     from softjpeg.common.image_set import load_images
 
     return load_images(
@@ -113,7 +137,14 @@ def as_network(trained: TrainedNetwork, name: str) -> Network:
 
 
 def provenance(net: Network, images: Path | None, loaded: ImageSet, seed: int) -> dict[str, Any]:
-    """Where numbers come from."""
+    """Where numbers come from, in JSON's types.
+
+    Args:
+        net: that was asked.
+        images: as the command got them; None for the run's test images.
+        loaded: those images.
+        seed: of everything random.
+    """
     import torch
 
     import softjpeg
