@@ -46,7 +46,7 @@ def attack(
     from softjpeg.evaluation.robustness.accuracy_under_attack import robustness
     from softjpeg.evaluation.robustness.points import save_json, table
 
-    net, loaded = load_inputs(run[0], None, None, None, None, limit, seed)
+    net, loaded = load_inputs(run[0], limit=limit, seed=seed)
     assert loaded.labels is not None
     groups = {"network": [net.module, *_networks(run[1:])]}
     if baseline:

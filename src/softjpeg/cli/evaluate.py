@@ -147,7 +147,7 @@ def _evaluate_layer(
     run: str, limit: int | None, batch_size: int, seed: int, json: Path | None
 ) -> None:
     """Show a run's layer as trained, rounding, as real files, and left out."""
-    net, loaded = load_inputs(run, None, None, None, None, limit, seed)
+    net, loaded = load_inputs(run, limit=limit, seed=seed)
     from softjpeg.evaluation.layer_versions import layer_versions, save_versions, versions_table
     from softjpeg.nn.wrapping import JPEGNetwork
 

@@ -49,7 +49,7 @@ def _write_page(run: Path, out: Path | None, images: Path | None, limit: int, se
     from softjpeg.report.run_page import run_page
 
     trained = load_trained(str(run))
-    network, shown = load_inputs(str(run), images, None, None, None, limit, seed, trained=trained)
+    network, shown = load_inputs(str(run), images, limit=limit, seed=seed, trained=trained)
     test = trained.facts["result"]
     page = run_page(
         network.module,

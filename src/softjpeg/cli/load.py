@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 def load_inputs(
     network: str,
-    images: Path | None,
-    labels: str | None,
-    size: int | None,
-    resize: int | None,
-    limit: int | None,
-    seed: int,
+    images: Path | None = None,
+    labels: str | None = None,
+    size: int | None = None,
+    resize: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
     *,
     trained: TrainedNetwork | None = None,
 ) -> tuple[Network, ImageSet]:
@@ -62,7 +62,7 @@ def network_on_device(name: str, trained: TrainedNetwork | None = None) -> Netwo
 
     if trained is None and is_run(name):
         trained = load_trained(name)
-    net = load_network(name) if trained is None else as_network(trained, name)
+    net = load_network(name) if trained is None else _as_network(trained, name)
     # In this layout CPUs and GPUs convolve faster.
     layout: Any = {"memory_format": torch.channels_last}
     net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
@@ -122,20 +122,6 @@ def load_trained(path: str) -> TrainedNetwork:
     return load_run(path)
 
 
-def as_network(trained: TrainedNetwork, name: str) -> Network:
-    """A training run as other commands take networks."""
-    from softjpeg.models.network import Network
-
-    data = trained.recipe.data
-    return Network(
-        trained.network,
-        name,
-        size=(data.size, data.size),
-        resize=data.test_resize or None,
-        interpolation=data.interpolation,
-    )
-
-
 def provenance(net: Network, images: Path | None, loaded: ImageSet, seed: int) -> dict[str, Any]:
     """Where numbers come from, in JSON's types.
 
@@ -158,3 +144,17 @@ def provenance(net: Network, images: Path | None, loaded: ImageSet, seed: int) -
         "softjpeg": softjpeg.__version__,
         "torch": str(torch.__version__),
     }
+
+
+def _as_network(trained: TrainedNetwork, name: str) -> Network:
+    """A training run as other commands take networks."""
+    from softjpeg.models.network import Network
+
+    data = trained.recipe.data
+    return Network(
+        trained.network,
+        name,
+        size=(data.size, data.size),
+        resize=data.test_resize or None,
+        interpolation=data.interpolation,
+    )
