@@ -74,9 +74,10 @@ def rivals(chosen: Sequence[Competitor], context: Context, samplings: Sequence[s
     Args:
         chosen: of `choose`.
         context: what they are given; its `subsampling` is replaced.
-        samplings: of the JPEG ones, "4:4:4", "4:2:2" or "4:2:0"; whoever cannot write one fails.
+        samplings: of the JPEG ones, "4:4:4", "4:2:2" or "4:2:0", whoever cannot write one fails;
+            "gray" is left out.
     """
-    run = Rivals()
+    run, samplings = Rivals(), [sampling for sampling in samplings if sampling != "gray"]
     if context.images is not None and chosen:
         context = replace(context, targets_bpp=_targets(context.images, context.qualities))
     for competitor in chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ from softjpeg.cli.load import network_on_device
 from softjpeg.cli.presets import load_tables
 
 if TYPE_CHECKING:
+    from softjpeg.codec.closed_loop.judge import Judge
     from softjpeg.corpus.folders import EncodeSummary
     from softjpeg.models.network import Network
 
@@ -103,26 +105,17 @@ def encode(
     samplings = [] if subsampling is None else subsampling.split(",")
     networks = [network_on_device(n) for n in dict.fromkeys([*(network or []), *(reader or [])])]
     if network:
-        from softjpeg.codec.closed_loop.candidates import named_presets
         from softjpeg.codec.closed_loop.judge import Judge
-        from softjpeg.codec.closed_loop.search import parse_effort
-        from softjpeg.corpus.archive import archive_presets
         from softjpeg.models.fidelity import parse_fidelity
 
-        specs, qualities = preset or ["default"], numbers("--quality", quality or _LADDER)
-        steps, passes = parse_effort(effort)
-        if passes and progressive:
-            raise ValueError("--effort repair writes sequential files: leave --progressive out")
-        summary = archive_presets(
+        summary = _encode_for_networks(
             images,
             out,
-            named_presets(specs, sorted(qualities)),
             Judge(tuple(networks[: len(set(network))]), parse_fidelity(keep), average),
-            subsamplings=samplings,
-            effort=steps,
-            passes=passes,
-            # The sizes of different families' files are in another order for every image.
-            by_size=len(specs) > 1 or len(samplings) > 1,
+            specs=preset or ["default"],
+            qualities=numbers("--quality", quality or _LADDER),
+            samplings=samplings,
+            effort=effort,
             batch_size=batch_size,
             **options,
             **driver,
@@ -140,6 +133,39 @@ def encode(
         total = summary.written + summary.done + failed
         typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
         raise typer.Exit(1)
+
+
+def _encode_for_networks(
+    images: Path,
+    out: Path,
+    judge: Judge,
+    *,
+    specs: Sequence[str],
+    qualities: Sequence[int],
+    samplings: Sequence[str],
+    effort: str,
+    **options: Any,
+) -> EncodeSummary:
+    """For each image the smallest file found that keeps the networks' answers."""
+    from softjpeg.codec.closed_loop.candidates import named_presets
+    from softjpeg.codec.closed_loop.search import parse_effort
+    from softjpeg.corpus.archive import archive_presets
+
+    steps, passes = parse_effort(effort)
+    if passes and "progressive" in options:
+        raise ValueError("--effort repair writes sequential files: leave --progressive out")
+    return archive_presets(
+        images,
+        out,
+        named_presets(specs, sorted(qualities)),
+        judge,
+        subsamplings=samplings,
+        effort=steps,
+        passes=passes,
+        # The sizes of different families' files are in another order for every image.
+        by_size=len(specs) > 1 or len(samplings) > 1,
+        **options,
+    )
 
 
 def _report(summary: EncodeSummary, keep: str) -> None:

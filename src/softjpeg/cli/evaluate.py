@@ -113,7 +113,7 @@ def evaluate(
     if competitors and learn_from is not None:
         learning = images_for(net, learn_from, labels, size, resize)
         context = replace(context, images=learning.pixels, labels=learning.labels)
-    others = rivals(competitors, context, [s for s in samplings if s != "gray"])
+    others = rivals(competitors, context, samplings)
     points = evaluate(
         {net.name: net.module, **readers} if readers else net.module,
         loaded.pixels,
