@@ -25,9 +25,10 @@ TITLES = {GRADIENT: "Learning from a batch", FORWARD: "Measuring a candidate"}
 
 def steps(options: Options) -> dict[str, Step]:
     """The network's own work and ours."""
-    from softjpeg.models.network import load_efficientnet_lite0
+    from softjpeg.models.network import load_network
 
-    network = load_efficientnet_lite0().module.to(memory_format=torch.channels_last)
+    network = load_network("efficientnet-lite0").module
+    network = network.to(memory_format=torch.channels_last)
     batch, size = (2, 64) if options.quick else (16, 224)
     images = (smooth_images(8 * batch, size) * 255).round().to(torch.uint8)
     objective = Objective(FrozenNetworks(network, images, batch_size=batch), "4:2:0")

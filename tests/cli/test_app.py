@@ -78,7 +78,7 @@ def test_interrupt(monkeypatch):
     def interrupted(output, *, seed):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo", SimpleNamespace(run=interrupted))
+    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo_steps", SimpleNamespace(run=interrupted))
     result = call("demo")
     assert (result.exit_code, result.output) == (130, "")
 
@@ -95,7 +95,7 @@ def test_errors_are_one_sentence(monkeypatch, error, sentence):
     def failing(output, *, seed):
         raise error
 
-    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo", SimpleNamespace(run=failing))
+    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo_steps", SimpleNamespace(run=failing))
     assert refusal("demo") == sentence
 
 
@@ -103,14 +103,14 @@ def test_other_errors_keep_their_traceback(monkeypatch):
     def failing(output, *, seed):
         raise ZeroDivisionError
 
-    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo", SimpleNamespace(run=failing))
+    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo_steps", SimpleNamespace(run=failing))
     assert isinstance(call("demo").exception, ZeroDivisionError)
 
 
 def test_demo(monkeypatch, tmp_path):
     seen = []
     run = SimpleNamespace(run=lambda output, *, seed: seen.append((output, seed)))
-    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo", run)
+    monkeypatch.setitem(sys.modules, "softjpeg.cli.demo_steps", run)
     assert call("demo", "--out", tmp_path, "--seed", 4).exit_code == 0
     assert seen == [(tmp_path, 4)]
 

@@ -4,8 +4,8 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from softjpeg.cli import demo
 from softjpeg.cli import demo_photos as photos
+from softjpeg.cli import demo_steps as demo
 
 _HERE = find_spec("foolbox") is not None and find_spec("skimage") is not None
 needs_photos = pytest.mark.skipif(not _HERE, reason="the demo's photos need softjpeg[demo]")

@@ -89,3 +89,12 @@ def write_recipe(path, tree):
         lines += [f"[{section}]", *(f"{key} = {json.dumps(v)}" for key, v in values.items())]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def train_variant(tree, folder, variant="jpeg-dl", seed=0, *, jpeg_at=None, group=None):
+    """The final test of one run of a recipe's keys."""
+    from softjpeg.training.experiment import parse_experiment
+    from softjpeg.training.runs import train
+
+    experiment = parse_experiment(tree, folder, variants=[variant], jpeg_at=jpeg_at)
+    return train(experiment, variant, seed, group=group)

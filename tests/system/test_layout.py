@@ -15,13 +15,7 @@ SOURCE = ROOT / "src" / "softjpeg"
 ROOMS = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-LONG_FILES: dict[str, str] = {
-    name: "to be split"
-    for name in (
-        "cli/encode.py",
-        "models/network.py",
-    )
-}
+LONG_FILES: dict[str, str] = {name: "to be split" for name in ()}
 """Over 250 lines, and why."""
 LONG_FUNCTIONS: dict[str, str] = {}
 """Over 60 statements, and why."""

@@ -15,9 +15,9 @@ pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
 from safetensors.torch import load_file
 
-from helpers.tiny_training import tiny_recipe, write_images, write_recipe
+from helpers.tiny_training import tiny_recipe, train_variant, write_images, write_recipe
 from softjpeg.training.log import read_log
-from softjpeg.training.runs import load_run, train
+from softjpeg.training.trained_network import load_run
 
 LIMIT = 1200
 """Seconds that nothing here takes; only a failure does."""
@@ -93,7 +93,7 @@ def test_killed_and_stopped_runs_end_like_an_uninterrupted_one(images, tmp_path,
         train__checkpoint_every=1,
         train__label_smoothing=0.1,
     )
-    train(tree, tmp_path / "whole")
+    train_variant(tree, tmp_path / "whole")
     words = ("softjpeg", "train", write_recipe(tmp_path / "r.toml", tree), "--out", tmp_path / "o")
     paused = tmp_path / "paused"
 
@@ -116,7 +116,7 @@ def test_killed_and_stopped_runs_end_like_an_uninterrupted_one(images, tmp_path,
         f"softjpeg: interrupted at step 5; {last} is saved, and the same command goes on from it\n"
     )
 
-    train(tree, tmp_path / "o")
+    train_variant(tree, tmp_path / "o")
     assert steps_of(tmp_path / "o") == steps_of(tmp_path / "whole")
     starts = [r for r in read_log(last.with_name("log.jsonl")) if r["event"] == "start"]
     assert [r["step"] for r in starts] == [0, 2, 5]
@@ -140,7 +140,7 @@ app(sys.argv[2:])
 
 def test_a_full_disk_leaves_the_old_checkpoint(images, tmp_path):
     tree = tiny_recipe(images, "plain", train__max_steps=2)
-    train(tree, tmp_path / "o")
+    train_variant(tree, tmp_path / "o")
     last = run_of(tmp_path / "o") / "last.safetensors"
     before = last.read_bytes()
     (tmp_path / "full.py").write_text(FULL_DISK)
@@ -158,7 +158,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(images, tmp_path):
     assert not [p.name for p in last.parent.iterdir() if p.suffix == ".tmp"]
     # With room again it goes on.
     tree["train"]["max_steps"] = 4
-    assert train(tree, tmp_path / "o")["step"] == 4
+    assert train_variant(tree, tmp_path / "o")["step"] == 4
 
 
 BOTH = """
@@ -167,6 +167,7 @@ import torch
 from softjpeg.training.data.sources import open_split
 from softjpeg.training.build import build_network
 from softjpeg.training.distributed import joined
+from softjpeg.training.experiment import load_experiment
 from softjpeg.training.fit import fit
 from softjpeg.training.plan import Run
 from softjpeg.training.recipe_file import load_recipe, parse_recipe
@@ -175,7 +176,8 @@ from softjpeg.training.state import new_state
 
 out = pathlib.Path(sys.argv[1])
 with joined() as group:
-    train(load_recipe(out / "plain.toml"), out / "two", group=group)
+    plain = load_experiment(out / "plain.toml", out / "two", variants=["jpeg-dl"])
+    train(plain, group=group)
     # The loop once more, where each process's own state can be looked at.
     recipe = parse_recipe(load_recipe(out / "skipping.toml"), "test")
     torch.manual_seed(group.rank)
@@ -204,7 +206,7 @@ def test_two_processes_are_one_with_the_same_global_batch(images, tmp_path, star
     skipping = tiny_recipe(tmp_path / "bad", "small", data__skip_bad=True, train__max_steps=3)
     write_recipe(tmp_path / "skipping.toml", skipping)
     alone = {**tree, "train": {**tree["train"], "batch_size": 4}}
-    train(alone, tmp_path / "one")
+    train_variant(alone, tmp_path / "one")
     (tmp_path / "both.py").write_text(BOTH)
     process = start(
         "torch.distributed.run",

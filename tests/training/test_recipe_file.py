@@ -12,12 +12,12 @@ pytest.importorskip("timm", reason="softjpeg[train] is not installed")
 pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
 from helpers.stand_ins import write
+from helpers.tiny_training import train_variant
 from softjpeg.nn.table_quantizer import TableQuantizer
 from softjpeg.training.build import build_network
 from softjpeg.training.checkpoint import load_checkpoint
 from softjpeg.training.data.sources import SOURCES
 from softjpeg.training.recipe_file import load_recipe, override, parse_recipe
-from softjpeg.training.runs import train
 from softjpeg.training.variants import VARIANTS, with_variant
 
 PROJECT = Path(__file__).parents[2]
@@ -139,7 +139,7 @@ def shrunk(name, root, **more):
 
 def train_two_steps(tree, out, variant="jpeg-dl"):
     """Train; the tables before and after, None where there is no layer."""
-    result = train(tree, out, variant=variant)
+    result = train_variant(tree, out, variant)
     assert (result["step"], result["images"]) == (2, 4)
     run = out / variant / "seed-0"
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]

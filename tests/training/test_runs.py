@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 from torchvision.transforms.functional import to_tensor
 from typer.testing import CliRunner
 
-from helpers.tiny_training import tiny_recipe, write_images, write_recipe
+from helpers.tiny_training import tiny_recipe, train_variant, write_images, write_recipe
 from softjpeg.cli import app
+from softjpeg.cli.load import is_run
+from softjpeg.training.experiment import parse_experiment
 from softjpeg.training.log import Log, read_log
-from softjpeg.training.runs import is_run, load_run, train
-from softjpeg.training.sweep import sweep
+from softjpeg.training.runs import sweep
+from softjpeg.training.trained_network import load_run
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def accuracy_by_hand(trained, root):
 def test_tested_weights_are_those_of_the_checkpoints(images, tmp_path):
     """With a moving average, which starts near the first weights and must not be mixed up."""
     tree = tiny_recipe(images, train__ema=0.9, train__epochs=3, optimizer__lr=0.5)
-    result = train(tree, tmp_path, seed=4)
+    result = train_variant(tree, tmp_path, seed=4)
     run = tmp_path / "jpeg-dl" / "seed-4"
     last = load_run(run / "last.safetensors")
     top1, loss = accuracy_by_hand(last, images)
@@ -115,7 +117,8 @@ def test_seeds_and_variants_in_one_command(images, tmp_path):
     assert not torch.equal(tables[0], tables[1])
     # The largest luma step is q_max, before training moved it.
     assert tables[0][0, 0].max().item() == pytest.approx(10.0)
-    done = sweep(tree, out, variants=["baseline"], seeds=[0], jpeg_at="0")
+    again = parse_experiment(tree, out, variants=["baseline"], jpeg_at="0")
+    done = sweep(again, [0])
     assert done[0].top1 == (read_log(out / "baseline" / "seed-0" / "log.jsonl")[-1]["top1"],)
     assert {path: path.read_bytes() for path in logs} == logs
 
@@ -125,7 +128,7 @@ def test_variants_begin_with_the_same_weights(images, tmp_path):
     for name in names:
         tree = tiny_recipe(images, train__max_steps=1, optimizer__lr=1e-30)
         tree["jpeg"]["init"] = "ones"
-        train(tree, tmp_path, variant=name, jpeg_at="0" if name == "conv1" else None)
+        train_variant(tree, tmp_path, variant=name, jpeg_at="0" if name == "conv1" else None)
     weights = [
         load_file(tmp_path / name / "seed-0" / "last.safetensors")["network.8.weight"]
         for name in names
@@ -136,17 +139,17 @@ def test_variants_begin_with_the_same_weights(images, tmp_path):
 
 def test_another_recipe_in_the_same_folder_is_refused(images, tmp_path):
     tree = tiny_recipe(images, train__max_steps=1)
-    train(tree, tmp_path)
+    train_variant(tree, tmp_path)
     for key, value, shown in (
         ("optimizer__lr", 0.06, "optimizer.lr = 0.05, not 0.06"),
         ("jpeg__quality", 60, "jpeg.quality = 50, not 60"),
         ("data__flip", False, "data.flip = true, not false"),
     ):
         with pytest.raises(ValueError, match=f"seed-0 holds a run with {shown}: give another"):
-            train(tiny_recipe(images, **{key: value}), tmp_path)
+            train_variant(tiny_recipe(images, **{key: value}), tmp_path)
     # What does not change a step may change.
     more = {"train__max_steps": 2, "data__workers": 1, "train__checkpoint_every": 1}
-    assert train(tiny_recipe(images, **more, data__skip_bad=True), tmp_path)["step"] == 2
+    assert train_variant(tiny_recipe(images, **more, data__skip_bad=True), tmp_path)["step"] == 2
 
 
 def test_a_corrupt_image_is_named_or_left_out(tmp_path):
@@ -156,7 +159,7 @@ def test_a_corrupt_image_is_named_or_left_out(tmp_path):
     also = root / "val" / "class0" / "03.png"
     also.write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"class1/04\.png"):
-        train(tiny_recipe(root), tmp_path / "a")
+        train_variant(tiny_recipe(root), tmp_path / "a")
     # The run that stopped goes on, without the image.
     for out in ("a", "b"):
         recipe = write_recipe(tmp_path / "r.toml", tiny_recipe(root, train__log_every=4))
@@ -189,7 +192,7 @@ def test_a_corrupt_image_is_named_or_left_out(tmp_path):
 )
 def test_bad_input_is_named(images, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
-        train(tiny_recipe(images, data__crop="center", **changes), tmp_path / "out")
+        train_variant(tiny_recipe(images, data__crop="center", **changes), tmp_path / "out")
     # No checkpoint pretends that something was trained.
     assert not list(tmp_path.rglob("*.safetensors"))
 
@@ -207,7 +210,7 @@ def test_divergence_keeps_the_last_good_checkpoint(images, tmp_path, network, ra
     tree["schedule"] = {"name": "step", "milestones": [1], "gamma": rate / 0.05}
     last = tmp_path / "jpeg-dl" / "seed-0" / "last.safetensors"
     with pytest.raises(ValueError, match=f"{sentence}the last good checkpoint is {last}; "):
-        train(tree, tmp_path)
+        train_variant(tree, tmp_path)
     # Written after the step whose loss was still good, if its weights were.
     assert load_run(last).facts["step"] == (7 if network == "plain" else 6)
     assert all(bool(v.isfinite().all()) for v in load_file(last).values())
@@ -238,7 +241,7 @@ def test_tensorboard_holds_what_the_log_holds(images, tmp_path):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(tiny_recipe(images, train__tensorboard=True, train__epochs=1), tmp_path)
+    train_variant(tiny_recipe(images, train__tensorboard=True, train__epochs=1), tmp_path)
     run = tmp_path / "jpeg-dl" / "seed-0"
     events = EventAccumulator(str(run / "tensorboard"))
     events.Reload()

@@ -3,8 +3,11 @@
 Torch is imported by the commands that need it, not by ``--help``.
 """
 
-# In the order of --help.
-from softjpeg.cli import inspect, learn, encode, evaluate, attack, train  # noqa: I001
+# isort: off
 from softjpeg.cli.app import app
 
-__all__ = ["app", "attack", "encode", "evaluate", "inspect", "learn", "train"]
+# A command is a file of its name; --help shows them in this order.
+from softjpeg.cli import demo, inspect, learn, encode, evaluate, plot  # noqa: F401
+from softjpeg.cli import attack, qualities, export, train  # noqa: F401
+
+__all__ = ["app"]

@@ -155,8 +155,10 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         raise ValueError(f"{option} must be integers with commas between, got {text!r}") from None
 
 
-def check_folder(option: str, file: Path) -> None:
-    """Before hours of work, not after."""
+def check_folder(option: str, file: Path | None) -> None:
+    """Before hours of work, not after; None where no file is to be written."""
+    if file is None:
+        return
     if not file.parent.is_dir():
         raise ValueError(f"{option} {file}: the folder {file.parent} does not exist")
     if file.is_dir():

@@ -1,35 +1,20 @@
-"""The commands that question networks: attack, qualities, export."""
+"""``softjpeg attack``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softjpeg.cli.app import (
-    BatchSize,
-    Chroma,
-    Labels,
-    Limit,
-    NetworkName,
-    Resize,
-    Seed,
-    Size,
-    Subsampling,
-    check_folder,
-    commands,
-    numbers,
-    show,
-)
-from softjpeg.cli.load import load_inputs, provenance
+from softjpeg.cli.app import BatchSize, Limit, Seed, check_folder, commands, numbers, show
+from softjpeg.cli.load import load_inputs, load_trained, provenance
 
 if TYPE_CHECKING:
     from torch import nn
 
-OwnImages = Annotated[
-    Path | None, typer.Argument(help="Labelled images; default: a run's own test images.")
-]
+    from softjpeg.evaluation.robustness.points import Check, RobustnessPoint
 
 
 @commands.command()
@@ -56,138 +41,75 @@ def attack(
     plot: Annotated[Path | None, typer.Option(help="File for the curves (HTML).")] = None,
 ) -> None:
     """Attack trained networks through their JPEG layer: accuracy against strength."""
-    for option, file in (("--json", json), ("--plot", plot)):
-        if file is not None:
-            check_folder(option, file)
+    check_folder("--json", json)
+    check_folder("--plot", plot)
     from softjpeg.evaluation.robustness.accuracy_under_attack import robustness
-    from softjpeg.evaluation.robustness.gradient_masking import masking_checks
-    from softjpeg.evaluation.robustness.gradient_masking import table as checks_table
     from softjpeg.evaluation.robustness.points import save_json, table
 
-    net, loaded = load_inputs(run[0], None, None, None, None, limit, seed)
+    net, loaded = load_inputs(run[0], limit=limit, seed=seed)
     assert loaded.labels is not None
-    groups = {"network": [net.module, *_others(run[1:])]}
+    groups = {"network": [net.module, *_networks(run[1:])]}
     if baseline:
-        groups = {"baseline": _others(baseline), **groups}
+        groups = {"baseline": _networks(baseline), **groups}
+    strengths = numbers("--eps", eps)
+    shared: dict[str, Any] = {
+        "images": loaded.pixels,
+        "labels": loaded.labels,
+        "batch_size": batch_size,
+        "seed": seed,
+        "progress": True,
+    }
     points = robustness(
         groups,
-        loaded.pixels,
-        loaded.labels,
-        eps=numbers("--eps", eps),
+        eps=strengths,
         attacks=[word.strip() for word in attacks.split(",")],
         steps=steps,
         restarts=restarts,
-        batch_size=batch_size,
-        seed=seed,
-        progress=True,
+        **shared,
     )
     title = f"top-1 % of {len(loaded)} images under white-box attack through the layer"
     show(table(points, title))
-    found = {}
-    if checks:
-        for name, models in groups.items():
-            reference = groups["baseline"][0] if baseline and name == "network" else None
-            found[name] = masking_checks(
-                models[0],
-                loaded.pixels,
-                loaded.labels,
-                baseline=reference,
-                eps=numbers("--eps", eps)[0],
-                batch_size=batch_size,
-                seed=seed,
-                progress=True,
-            )
-            show(checks_table(found[name], f"{name}: do gradients show the way?"))
+    answers = _checks(groups, eps=strengths[0], **shared) if checks else {}
     facts = {**provenance(net, None, loaded, seed), "runs": run, "baselines": baseline or []}
     facts |= {"steps": steps, "restarts": restarts}
     if json is not None:
-        save_json(points, json, facts, found)
+        save_json(points, json, facts, answers)
     if plot is not None:
-        from softjpeg.common.files import write_atomically
-        from softjpeg.report.robustness_plot import robustness_page
-
-        lines = {
-            name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            for name, value in facts.items()
-        }
-        write_atomically(plot, robustness_page(points, found, title=title, facts=lines).encode())
-        typer.echo(f"wrote {plot}")
+        _write_page(plot, points, answers, title, facts)
 
 
-@commands.command()
-def qualities(
-    network: NetworkName,
-    out: Annotated[Path, typer.Option(help="The page to write (HTML).")],
-    images: OwnImages = None,
-    labels: Labels = None,
-    quality: Annotated[
-        str | None, typer.Option(help="Qualities, as 10,20,50; default: all from 1 to 100.")
-    ] = None,
-    subsampling: Chroma = Subsampling.s420,
-    size: Size = None,
-    resize: Resize = None,
-    limit: Limit = None,
-    batch_size: BatchSize = 32,
-    seed: Seed = 0,
-    json: Annotated[Path | None, typer.Option(help="File for the numbers.")] = None,
-) -> None:
-    """One JPEG quality for all images, and all qualities for one image (JPEG-DL's opening)."""
-    for option, file in (("--out", out), ("--json", json)):
-        if file is not None:
-            check_folder(option, file)
-    from softjpeg.common.files import write_atomically
-    from softjpeg.evaluation.qualities import save_json, sweep_qualities
-    from softjpeg.report.quality_page import quality_page
-
-    net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
-    if loaded.labels is None:
-        raise ValueError("labels must be given (--labels): a CSV, or folders for class folders")
-    sweep = sweep_qualities(
-        net.module,
-        loaded.pixels,
-        loaded.labels,
-        qualities=range(1, 101) if quality is None else numbers("--quality", quality),
-        subsampling=subsampling.value,
-        batch_size=batch_size,
-        progress=True,
-    )
-    facts = provenance(net, images, loaded, seed)
-    lines = {name: str(value) for name, value in facts.items()}
-    page = quality_page(
-        sweep, loaded.pixels, loaded.names, title=f"{network} and JPEG's quality", facts=lines
-    )
-    write_atomically(out, page.encode())
-    if json is not None:
-        save_json(sweep, json, facts)
-    share = sweep.better().double().mean().item()
-    typer.echo(
-        f"top-1 {100 * sweep.original_top1():.1f} % on the images as given; best quality of each "
-        f"image {100 * sweep.best_top1():.1f} %; some quality ranks the true label higher for "
-        f"{100 * share:.1f} % of {len(loaded)} images"
-    )
-    typer.echo(f"wrote {out}")
-
-
-@commands.command()
-def export(
-    run: Annotated[str, typer.Argument(help="A training run.")],
-    out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
-) -> None:
-    """Write a trained network, its JPEG layer and normalization inside, as ONNX."""
-    check_folder("--out", out)
-    from softjpeg.cli.load import load_trained
-    from softjpeg.nn.export import export_onnx
-
-    trained = load_trained(run)
-    size = trained.recipe.data.size
-    export_onnx(trained.network, out, (size, size))
-    typer.echo(f"wrote {out}: input RGB (batch, 3, {size}, {size}) in [0, 1], output logits")
-
-
-def _others(paths: list[str]) -> list[nn.Module]:
+def _networks(runs: Sequence[str]) -> list[nn.Module]:
     import torch
 
-    from softjpeg.cli.load import load_trained
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return [load_trained(path).network.to(device) for path in paths]
+    return [load_trained(run).network.to(device) for run in runs]
+
+
+def _checks(groups: Mapping[str, Sequence[nn.Module]], **shared: Any) -> dict[str, list[Check]]:
+    """Whether gradients show the way, asked of the first network of each group."""
+    from softjpeg.evaluation.robustness.gradient_masking import masking_checks, table
+
+    answers = {}
+    for name, networks in groups.items():
+        baseline = groups["baseline"][0] if "baseline" in groups and name == "network" else None
+        answers[name] = masking_checks(networks[0], baseline=baseline, **shared)
+        show(table(answers[name], f"{name}: do gradients show the way?"))
+    return answers
+
+
+def _write_page(
+    file: Path,
+    points: Sequence[RobustnessPoint],
+    answers: Mapping[str, Sequence[Check]],
+    title: str,
+    facts: Mapping[str, Any],
+) -> None:
+    from softjpeg.common.files import write_atomically
+    from softjpeg.report.robustness_plot import robustness_page
+
+    lines = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in facts.items()
+    }
+    write_atomically(file, robustness_page(points, answers, title=title, facts=lines).encode())
+    typer.echo(f"wrote {file}")

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import typer
+
+from softjpeg.cli.app import sentence
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from softjpeg.evaluation.competitors import Competitor, Context
     from softjpeg.evaluation.encoders import Encoder
-    from softjpeg.jpeg.subsampling import Subsampling
+    from softjpeg.jpeg.subsampling import SubsamplingOrGray
 
 
-def choose(text: str) -> list[Competitor]:
-    """Competitors by the names in "mozjpeg,webp", or "all" but default JPEG itself.
+def choose(text: str | None) -> list[Competitor]:
+    """Competitors by the names in "mozjpeg,webp", or "all" but default JPEG itself; None for none.
 
     Raises:
         ValueError: no such name.
     """
     from softjpeg.evaluation.competitors import COMPETITORS
 
+    if text is None:
+        return []
     if text == "all":
         return [each for name, each in COMPETITORS.items() if name != "default"]
     for name in text.split(","):
@@ -31,37 +37,66 @@ def choose(text: str) -> list[Competitor]:
     return [COMPETITORS[name] for name in dict.fromkeys(text.split(","))]
 
 
-def curves_of(
-    chosen: Sequence[Competitor],
-    context: Context,
-    samplings: Sequence[Subsampling],
-    report: Callable[[str, Exception], None],
-) -> dict[str, dict[str, Encoder]]:
-    """Every competitor's encoders at every subsampling, by the curve's name, then by their own.
+@dataclass
+class Rivals:
+    """Competitors' encoders, and why others could not run.
+
+    Attributes:
+        curves: encoders by the curve's name, then by their own.
+        failures: what kept competitors from running, each with the first that it kept.
+    """
+
+    curves: dict[str, dict[str, Encoder]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Note why an encoder failed, as `softjpeg.evaluate` says it: only competitors may.
+
+        Raises:
+            ValueError: `name` is no competitor's.
+        """
+        if not any(name in curve for curve in self.curves.values()):
+            raise ValueError(f"{name}: {error}") from error
+        self.note(name, error)
+
+    def note(self, name: str, error: Exception) -> None:
+        """Note why a competitor cannot run."""
+        self.failures.setdefault(sentence(error), name)
+
+    def show_failures(self) -> None:
+        """A line for each."""
+        for reason, name in self.failures.items():
+            typer.echo(f"softjpeg: {reason if name in reason else f'{name}: {reason}'}", err=True)
+
+
+def rivals(
+    chosen: Sequence[Competitor], context: Context, samplings: Sequence[SubsamplingOrGray]
+) -> Rivals:
+    """Every competitor's encoders at every subsampling.
 
     Args:
-        chosen: as `choose` finds them.
+        chosen: of `choose`.
         context: what they are given; its `subsampling` is replaced.
-        samplings: of the JPEG ones; those that cannot write one are reported.
-        report: told of a competitor that cannot run.
+        samplings: of the JPEG ones, "4:4:4", "4:2:2" or "4:2:0", whoever cannot write one fails;
+            "gray" is left out.
     """
-    found: dict[str, dict[str, Encoder]] = {}
+    run, coloured = Rivals(), [sampling for sampling in samplings if sampling != "gray"]
     if context.images is not None and chosen:
         context = replace(context, targets_bpp=_targets(context.images, context.qualities))
     for competitor in chosen:
         # Other formats sample chroma as they please.
-        own = samplings[:1] if not competitor.jpeg else samplings
-        for sampling in own:
-            suffix = f" {sampling}" if len(own) > 1 else ""
+        written = coloured if competitor.jpeg else coloured[:1]
+        for sampling in written:
+            suffix = f" {sampling}" if len(written) > 1 else ""
+            curve = f"{competitor.name}{suffix}"
             try:
                 encoders = competitor.curve(replace(context, subsampling=sampling))
             # Whatever somebody else's method raises, the others go on.
             except Exception as error:
-                report(f"{competitor.name}{suffix}", error)
+                run.note(curve, error)
                 continue
-            named = {f"{label}{suffix}": encoder for label, encoder in encoders.items()}
-            found[f"{competitor.name}{suffix}"] = named
-    return found
+            run.curves[curve] = {f"{label}{suffix}": each for label, each in encoders.items()}
+    return run
 
 
 def _targets(images: Tensor, qualities: Sequence[int]) -> list[float]:

@@ -64,7 +64,13 @@ def split(photos: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
 
 
 def learning_crops(photos: Sequence[Photo], each: int, seed: int) -> Crops:
-    """`each` random crops of every photo, half of them mirrored."""
+    """Random crops, half of them mirrored.
+
+    Args:
+        photos: none smaller than a crop.
+        each: crops of every photo.
+        seed: of the crops.
+    """
     rng = random.Random(f"learning {seed}")
 
     def cut(image: Image.Image) -> list[Image.Image]:
@@ -75,7 +81,13 @@ def learning_crops(photos: Sequence[Photo], each: int, seed: int) -> Crops:
 
 
 def held_out_crops(photos: Sequence[Photo], each: int, seed: int) -> Crops:
-    """The centre crop of every photo, with its label, and random crops without."""
+    """The centre crop of every photo, with its label, and random crops without.
+
+    Args:
+        photos: none smaller than a crop.
+        each: crops of every photo, the centre one among them.
+        seed: of the others.
+    """
     rng = random.Random(f"held out {seed}")
 
     def cut(image: Image.Image) -> list[Image.Image]:

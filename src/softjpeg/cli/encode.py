@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,15 +21,15 @@ from softjpeg.cli.app import (
     show,
 )
 from softjpeg.cli.load import network_on_device
-from softjpeg.jpeg.subsampling import parse_subsampling
+from softjpeg.cli.presets import load_tables
 
 if TYPE_CHECKING:
+    from softjpeg.codec.closed_loop.judge import Judge
     from softjpeg.corpus.folders import EncodeSummary
     from softjpeg.jpeg.subsampling import SubsamplingOrGray
     from softjpeg.models.network import Network
 
 _LADDER = "5,8,12,16,20,25,30,40,50,60,75,85,95"
-_PASSES = 8
 _NETWORKS = "timm:NAME, FILE.py:FACTORY, a run, ...; may be repeated."
 
 
@@ -95,19 +95,40 @@ def encode(
 
     With --network: for each image the smallest file found that keeps the network's answer.
     """
-    options: dict[str, Any] = {"mode": mode.value, "seed": seed, "jobs": jobs, "progress": True}
     # Only what is asked for: the manifest of a plain run names nothing else.
-    options |= {} if header == "jfif" else {"header": header}
-    options |= {"progressive": True} if progressive else {}
-    options |= {} if metadata else {"metadata": False}
+    options: dict[str, Any] = {
+        "mode": mode.value,
+        **({} if header == "jfif" else {"header": header}),
+        **({"progressive": True} if progressive else {}),
+        **({} if metadata else {"metadata": False}),
+    }
+    driver: dict[str, Any] = {"seed": seed, "jobs": jobs, "progress": True}
+    from softjpeg.jpeg.subsampling import parse_subsampling
+
     samplings = [] if subsampling is None else list(map(parse_subsampling, subsampling.split(",")))
     networks = [network_on_device(n) for n in dict.fromkeys([*(network or []), *(reader or [])])]
     if network:
-        specs, qualities = preset or ["default"], numbers("--quality", quality or _LADDER)
-        judging = (networks[: len(set(network))], keep, average, effort, batch_size)
-        summary = _archive(images, out, specs, qualities, samplings, judging, options)
+        from softjpeg.codec.closed_loop.judge import Judge
+        from softjpeg.models.fidelity import parse_fidelity
+
+        summary = _encode_for_networks(
+            images,
+            out,
+            Judge(tuple(networks[: len(set(network))]), parse_fidelity(keep), average),
+            specs=preset or ["default"],
+            qualities=numbers("--quality", quality or _LADDER),
+            samplings=samplings,
+            effort=effort,
+            batch_size=batch_size,
+            **options,
+            **driver,
+        )
     else:
-        summary = _plain(images, out, preset or [], quality, samplings, manifest, options)
+        from softjpeg.corpus.folders import encode_files
+
+        tables = load_tables(preset or [], quality, samplings)
+        options |= {"gray": True} if samplings == ["gray"] else {}
+        summary = encode_files(images, tables, out, manifest=manifest, **options, **driver)
     _report(summary, keep)
     if networks and summary.written + summary.done:
         _report_readers(images, out, summary, networks, jobs)
@@ -117,109 +138,37 @@ def encode(
         raise typer.Exit(1)
 
 
-def _plain(
+def _encode_for_networks(
     images: Path,
     out: Path,
-    specs: list[str],
-    quality: str | None,
-    samplings: list[SubsamplingOrGray],
-    manifest: bool,
-    options: dict[str, Any],
-) -> EncodeSummary:
-    """One preset for all images."""
-    from softjpeg.codec.adaptive_quality import AdaptiveQuality, load_for_images
-    from softjpeg.corpus.folders import encode_files
-    from softjpeg.presets.preset import Preset
-
-    for option, given in (("--preset", specs), ("--subsampling", samplings)):
-        if len(given) > 1 or (option == "--preset" and not given):
-            raise ValueError(f"{option} takes one value without --network, got {len(given)}")
-    number = None if quality is None else _one_quality(quality)
-    if specs[0] == "default":
-        if number is None:
-            raise ValueError("default is libjpeg's tables: choose a --quality from 1 to 100")
-        tables: Preset | AdaptiveQuality = Preset.from_quality(number)
-    else:
-        tables = load_for_images(specs[0], number)
-    sampling = samplings[0] if samplings else tables.subsampling
-    if sampling == "gray":
-        options = {**options, "gray": True}
-    elif sampling != tables.subsampling:
-        if isinstance(tables, AdaptiveQuality):
-            what = f"is learned for {tables.subsampling}, got --subsampling {sampling}"
-            raise ValueError(f"{specs[0]} {what}")
-        tables = replace(tables, subsampling=sampling)
-    return encode_files(images, tables, out, manifest=manifest, **options)
-
-
-def _archive(
-    images: Path,
-    out: Path,
-    specs: list[str],
-    qualities: tuple[int, ...],
-    samplings: list[SubsamplingOrGray],
-    judging: tuple[list[Network], str, bool, str, int],
-    options: dict[str, Any],
+    judge: Judge,
+    *,
+    specs: Sequence[str],
+    qualities: Sequence[int],
+    samplings: Sequence[SubsamplingOrGray],
+    effort: str,
+    **options: Any,
 ) -> EncodeSummary:
     """For each image the smallest file found that keeps the networks' answers."""
-    from PIL import Image
+    from softjpeg.codec.closed_loop.candidates import named_presets
+    from softjpeg.codec.closed_loop.search import parse_effort
+    from softjpeg.corpus.archive import archive_presets
 
-    from softjpeg.codec.closed_loop.candidates import named_presets, preset_candidates
-    from softjpeg.codec.closed_loop.judge import Judge
-    from softjpeg.corpus.archive import archive
-    from softjpeg.corpus.folders import preset_sha256
-    from softjpeg.models.fidelity import parse_fidelity
-
-    networks, keep, average, effort, batch_size = judging
-    steps, passes = _efforts(effort)
-    if passes and options.get("progressive"):
+    steps, passes = parse_effort(effort)
+    if passes and "progressive" in options:
         raise ValueError("--effort repair writes sequential files: leave --progressive out")
-    presets = named_presets(specs, sorted(qualities))
-    driver = {name: options.pop(name) for name in ("jobs", "progress")}
-    seed = options.pop("seed")
-    for candidate in preset_candidates(presets, samplings, seed=seed, **options):
-        # Options that no image can be encoded with are refused before anything is written.
-        candidate.encode(Image.new("L", (8, 8)))
-    return archive(
+    return archive_presets(
         images,
         out,
-        lambda image, own: preset_candidates(presets, samplings, seed=own, **options),
-        Judge(tuple(networks), parse_fidelity(keep), average),
-        settings={
-            "presets": {name: preset_sha256(tables) for name, tables in presets.items()},
-            "subsamplings": samplings,
-            **options,
-        },
+        named_presets(specs, sorted(qualities)),
+        judge,
+        subsamplings=samplings,
         effort=steps,
         passes=passes,
         # The sizes of different families' files are in another order for every image.
         by_size=len(specs) > 1 or len(samplings) > 1,
-        seed=seed,
-        batch_size=batch_size,
-        **driver,
+        **options,
     )
-
-
-def _efforts(text: str) -> tuple[int, int]:
-    """The search's effort, and the passes of a repair after it."""
-    from softjpeg.codec.closed_loop.search import EXHAUSTIVE
-
-    word, _, passes = text.partition(":")
-    if text == "all":
-        return EXHAUSTIVE, 0
-    if text.isdecimal():
-        return int(text), 0
-    if word != "repair" or (passes and not passes.isdecimal()) or passes == "0":
-        wanted = "a number of at least 0, all, repair or repair:PASSES"
-        raise ValueError(f"--effort must be {wanted}, got {text!r}")
-    return EXHAUSTIVE, int(passes or _PASSES)
-
-
-def _one_quality(text: str) -> int:
-    qualities = numbers("--quality", text)
-    if len(qualities) != 1:
-        raise ValueError(f"--quality takes one value without --network, got {text!r}")
-    return qualities[0]
 
 
 def _report(summary: EncodeSummary, keep: str) -> None:
@@ -234,9 +183,9 @@ def _report(summary: EncodeSummary, keep: str) -> None:
     )
     if searched := [facts for facts in summary.facts if "runs" in facts]:
         runs = sum(facts["runs"] for facts in searched) / len(searched)
-        kept = sum(facts["kept"] for facts in searched)
+        keeping = sum(facts["kept"] for facts in searched)
         typer.echo(
-            f"{kept} of {len(searched)} keep {keep}, the others are their best candidate's; "
+            f"{keeping} of {len(searched)} keep {keep}, the others are their best candidate's; "
             f"each network read {runs:.1f} files of an image"
         )
 

@@ -1,13 +1,13 @@
-"""``softjpeg evaluate``, and ``softjpeg plot`` for what it wrote."""
+"""``softjpeg evaluate``."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,18 +24,16 @@ from softjpeg.cli.app import (
     check_folder,
     commands,
     numbers,
-    sentence,
     show,
 )
+from softjpeg.cli.competitors import choose, rivals
 from softjpeg.cli.load import images_for, load_inputs, network_on_device, provenance
-from softjpeg.cli.trained_runs import evaluate_layer
+from softjpeg.cli.presets import load_curves
 
 if TYPE_CHECKING:
-    from softjpeg.codec.adaptive_quality import AdaptiveQuality
     from softjpeg.evaluation.encoders import Encoder
     from softjpeg.evaluation.gain import Gain
     from softjpeg.evaluation.points import RatePoint
-    from softjpeg.presets.preset import Preset
 
 
 class Recode(str, Enum):
@@ -92,53 +90,31 @@ def evaluate(
     For a training run without images: its layer as trained, rounding, as real files, and without.
     """
     for option, file in (("--json", json), ("--csv", csv), ("--plot", plot_file)):
-        if file is not None:
-            check_folder(option, file)
+        check_folder(option, file)
     if images is None and not preset and quality is None and against is None:
-        evaluate_layer(network, limit, batch_size, seed, json)
+        _evaluate_layer(network, limit, batch_size, seed, json)
         return
-    if plot_file is not None:
-        from softjpeg.report.rate_curves import check_format
-
-        check_format(plot_file)
-    from softjpeg.cli.competitors import choose, curves_of
     from softjpeg.evaluation.competitors import Context
     from softjpeg.evaluation.encoders import QUALITIES
     from softjpeg.evaluation.gain import gains
     from softjpeg.evaluation.rate_accuracy import evaluate
     from softjpeg.evaluation.results import save_csv, save_json
     from softjpeg.jpeg.subsampling import parse_subsampling
+    from softjpeg.report.rate_curves import check_format, save_plot
 
-    rivals = [] if against is None else choose(against)
+    if plot_file is not None:
+        check_format(plot_file)
+    competitors = choose(against)
     qualities = QUALITIES if quality is None else numbers("--quality", quality)
     samplings = [parse_subsampling(text) for text in dict.fromkeys(subsampling.split(","))]
-    presets = _presets(preset or [], qualities)
+    presets = load_curves(preset or [], qualities)
     net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
     readers = {name: network_on_device(name).module for name in reader or []}
-    failures: dict[str, str] = {}
-
-    def note(name: str, error: Exception) -> None:
-        failures.setdefault(sentence(error), name)
-
-    learning = None
-    if rivals and learn_from is not None:
+    context = Context(qualities=qualities, model=net.module, seed=seed, progress=True)
+    if competitors and learn_from is not None:
         learning = images_for(net, learn_from, labels, size, resize)
-    context = Context(
-        qualities=qualities,
-        images=None if learning is None else learning.pixels,
-        labels=None if learning is None else learning.labels,
-        model=net.module,
-        seed=seed,
-        progress=True,
-    )
-    curves = curves_of(rivals, context, [s for s in samplings if s != "gray"], note)
-    others = {label for curve in curves.values() for label in curve}
-
-    def failed(name: str, error: Exception) -> None:
-        if name not in others:
-            raise ValueError(f"{name}: {error}") from error
-        note(name, error)
-
+        context = replace(context, images=learning.pixels, labels=learning.labels)
+    others = rivals(competitors, context, samplings)
     points = evaluate(
         {net.name: net.module, **readers} if readers else net.module,
         loaded.pixels,
@@ -147,62 +123,43 @@ def evaluate(
         qualities=qualities,
         subsampling=samplings,
         mode=mode.value,
-        encoders=curves,
+        encoders=others.curves,
         change=None if recode is None else _recoded(recode),
-        failed=failed,
+        failed=others.failed,
         seed=seed,
         batch_size=batch_size,
         progress=True,
     )
-    found = gains(points, seed=seed)
-    _show(points, found)
-    for reason, name in failures.items():
-        typer.echo(f"softjpeg: {reason if name in reason else f'{name}: {reason}'}", err=True)
+    against_default = gains(points, seed=seed)
+    _show(points, against_default)
+    others.show_failures()
     facts = provenance(net, images, loaded, seed)
     facts["recode"] = "none" if recode is None else recode.value
     if json is not None:
-        save_json(points, json, facts, found, seed=seed)
+        save_json(points, json, facts, against_default, seed=seed)
     if csv is not None:
         save_csv(points, csv, seed=seed)
     if plot_file is not None:
-        _plot(plot_file, points, found, facts)
+        save_plot(plot_file, points, against_default, facts)
+        typer.echo(f"wrote {plot_file}")
 
 
-@commands.command()
-def plot(
-    points: Annotated[Path, typer.Argument(help="What evaluate --json wrote.")],
-    out: Annotated[Path, typer.Option(help="File for the curves: .html, .png or .svg.")],
+def _evaluate_layer(
+    run: str, limit: int | None, batch_size: int, seed: int, json: Path | None
 ) -> None:
-    """Draw the curves that evaluate measured."""
-    check_folder("--out", out)
-    from softjpeg.evaluation.gain import gains
-    from softjpeg.evaluation.results import load_json
+    """Show a run's layer as trained, rounding, as real files, and left out."""
+    net, loaded = load_inputs(run, limit=limit, seed=seed)
+    from softjpeg.evaluation.layer_versions import layer_versions, save_versions, versions_table
+    from softjpeg.nn.wrapping import JPEGNetwork
 
-    loaded, facts = load_json(points)
-    # A picture has no room for a table.
-    found = gains(loaded, seed=facts.get("seed", 0)) if out.suffix == ".html" else []
-    _plot(out, loaded, found, facts)
-
-
-def _presets(
-    specs: list[str], qualities: Sequence[int]
-) -> dict[str, Preset | dict[str, Preset | AdaptiveQuality]]:
-    """Presets by their files' stems, or by their paths where stems coincide; ladders by quality."""
-    from softjpeg.codec.adaptive_quality import at_quality
-    from softjpeg.presets.loading import load
-    from softjpeg.presets.preset import Preset
-
-    stems = Counter(Path(spec).stem for spec in specs)
-    found: dict[str, Preset | dict[str, Preset | AdaptiveQuality]] = {}
-    for spec in specs:
-        name = Path(spec).stem if stems[Path(spec).stem] == 1 else spec
-        loaded = load(spec)
-        found[name] = (
-            loaded
-            if isinstance(loaded, Preset)
-            else {f"{name} q {q}": at_quality(loaded, q) for q in qualities}
-        )
-    return found
+    assert isinstance(net.module, JPEGNetwork)
+    assert loaded.labels is not None
+    versions = layer_versions(
+        net.module, loaded.pixels, loaded.labels, batch_size=batch_size, progress=True
+    )
+    show(versions_table(versions, f"{run}: {len(loaded)} test images"))
+    if json is not None:
+        save_versions(versions, json, provenance(net, None, loaded, seed))
 
 
 def _recoded(how: Recode) -> Callable[[Mapping[str, Encoder]], Mapping[str, Encoder]]:
@@ -213,25 +170,16 @@ def _recoded(how: Recode) -> Callable[[Mapping[str, Encoder]], Mapping[str, Enco
     return partial(each_recoded, recode=step)
 
 
-def _show(points: Sequence[RatePoint], found: Sequence[Gain]) -> None:
+def _show(points: Sequence[RatePoint], against_default: Sequence[Gain]) -> None:
     from softjpeg.evaluation.gain import gains_table, headline
     from softjpeg.evaluation.points import table
 
     show(table(points))
-    if not found:
+    if not against_default:
         return
-    show(gains_table(found, "Against the better of default JPEG at every rate"))
-    measure = "top1" if any(g.quality == "top1" for g in found) else "agreement"
-    for gain in found:
+    show(gains_table(against_default, "Against the better of default JPEG at every rate"))
+    measure = "top1" if any(g.quality == "top1" for g in against_default) else "agreement"
+    for gain in against_default:
         if (gain.quality, gain.rate) == (measure, "bpp"):
             reader = f" (read by {gain.reader})" if gain.reader else ""
             typer.echo(headline(gain) + reader)
-
-
-def _plot(
-    path: Path, points: Sequence[RatePoint], found: Sequence[Gain], facts: Mapping[str, Any]
-) -> None:
-    from softjpeg.report.rate_curves import save_plot
-
-    save_plot(path, points, found, facts)
-    typer.echo(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""The commands that show: demo, inspect."""
+"""``softjpeg inspect``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,8 @@ from typing import Annotated
 
 import typer
 
-from softjpeg.cli.app import Form, Seed, commands, show
-from softjpeg.cli.load import is_run
-from softjpeg.cli.trained_runs import inspect_run
-
-
-@commands.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for what it writes.")] = Path("softjpeg-demo"),
-    seed: Seed = 0,
-) -> None:
-    """Learn, encode and evaluate on a few photos, offline, in minutes."""
-    from softjpeg.cli.demo import run
-
-    run(out, seed=seed)
+from softjpeg.cli.app import Form, Seed, check_folder, commands, show
+from softjpeg.cli.load import is_run, load_inputs, load_trained
 
 
 @commands.command()
@@ -43,7 +31,7 @@ def inspect(
     Of a training run: a page on what its layer learned, what it removes and what the network sees.
     """
     if is_run(file):
-        inspect_run(file, out, images, limit, seed)
+        _write_page(file, out, images, limit, seed)
         return
     from softjpeg.report.inspection import describe, export_tables
 
@@ -51,3 +39,34 @@ def inspect(
         typer.echo(export_tables(file, export.value), nl=False)
         return
     show(describe(file))
+
+
+def _write_page(run: Path, out: Path | None, images: Path | None, limit: int, seed: int) -> None:
+    if out is None:
+        raise ValueError(f"{run} is a training run: say where its page goes with --out PAGE.html")
+    check_folder("--out", out)
+    from softjpeg.common.files import write_atomically
+    from softjpeg.report.run_page import run_page
+
+    trained = load_trained(str(run))
+    network, shown = load_inputs(str(run), images, limit=limit, seed=seed, trained=trained)
+    test = trained.facts["result"]
+    page = run_page(
+        network.module,
+        trained.network.layer,
+        shown.pixels,
+        shown.names,
+        title=trained.recipe.name or str(run),
+        labels=shown.labels,
+        initial=trained.initial_tables,
+        class_name=lambda i: trained.classes[i],
+        facts={
+            "network": trained.recipe.model.name,
+            "variant": trained.variant,
+            "seed": str(trained.seed),
+            "step": str(trained.facts["step"]),
+            **({"top-1 on the test images": f"{100 * test['top1']:.2f} %"} if test else {}),
+        },
+    )
+    write_atomically(out, page.encode())
+    typer.echo(f"wrote {out}")

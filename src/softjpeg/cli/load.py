@@ -8,26 +8,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from softjpeg.common.image_set import ImageSet
     from softjpeg.models.network import Network
-    from softjpeg.training.runs import TrainedNetwork
+    from softjpeg.training.trained_network import TrainedNetwork
 
 
 def load_inputs(
     network: str,
-    images: Path | None,
-    labels: str | None,
-    size: int | None,
-    resize: int | None,
-    limit: int | None,
-    seed: int,
+    images: Path | None = None,
+    labels: str | None = None,
+    size: int | None = None,
+    resize: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    *,
+    trained: TrainedNetwork | None = None,
 ) -> tuple[Network, ImageSet]:
-    """A network by name or training run, on its device, and images; by default a run's own.
+    """A network by name or training run, on its device, and images.
+
+    Args:
+        network: as for `load_network`, or a training run.
+        images: a folder, an image or a list; None for those the run is tested on.
+        labels: a CSV, "folders", or None for none; a run's test images have theirs.
+        size, resize: sides of the crop and before it, in pixels; None for what the network wants.
+        limit: a random subset of so many images; None for all.
+        seed: which subset.
+        trained: that run, where it is loaded already.
 
     Raises:
         ValueError: no such network or images.
     """
     if images is None and not is_run(network):
         raise ValueError(f"images must be given: {network} is not a training run with its own")
-    trained = load_trained(network) if is_run(network) else None
+    if trained is None and is_run(network):
+        trained = load_trained(network)
     net = network_on_device(network, trained)
     if images is None:
         assert trained is not None
@@ -50,7 +62,7 @@ def network_on_device(name: str, trained: TrainedNetwork | None = None) -> Netwo
 
     if trained is None and is_run(name):
         trained = load_trained(name)
-    net = load_network(name) if trained is None else as_network(trained, name)
+    net = load_network(name) if trained is None else _as_network(trained, name)
     # In this layout CPUs and GPUs convolve faster.
     layout: Any = {"memory_format": torch.channels_last}
     net.module.to("cuda" if torch.cuda.is_available() else "cpu", **layout)
@@ -67,7 +79,19 @@ def images_for(
     limit: int | None = None,
     seed: int = 0,
 ) -> ImageSet:
-    """Images cropped to what a network wants, or to the size that is asked for."""
+    """Images cropped to what a network wants, or to the size that is asked for.
+
+    Args:
+        net: whose input size, resizing and interpolation are the default.
+        images: a folder, an image or a list.
+        labels: a CSV, "folders", or None for none.
+        size, resize: sides of the crop and before it, in pixels; None for what the network wants.
+        limit: a random subset of so many images; None for all.
+        seed: which subset.
+
+    Raises:
+        ValueError: no images, or one that cannot be read or is too small.
+    """
     from softjpeg.common.image_set import load_images
 
     return load_images(
@@ -83,33 +107,30 @@ def images_for(
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether a path is what training writes, a folder or a checkpoint, and no name or preset."""
+    """Whether a path is what training writes, a folder or a checkpoint, and no name or preset.
+
+    >>> is_run("timm:resnet18")
+    False
+    """
     return Path(path).suffix == ".safetensors" or any(Path(path).glob("*.safetensors"))
 
 
 def load_trained(path: str) -> TrainedNetwork:
     """The training run at a path; ValueError where there is none."""
-    from softjpeg.training.runs import load_run
+    from softjpeg.training.trained_network import load_run
 
     return load_run(path)
 
 
-def as_network(trained: TrainedNetwork, name: str) -> Network:
-    """A training run as other commands take networks."""
-    from softjpeg.models.network import Network
-
-    data = trained.recipe.data
-    return Network(
-        trained.network,
-        name,
-        size=(data.size, data.size),
-        resize=data.test_resize or None,
-        interpolation=data.interpolation,
-    )
-
-
 def provenance(net: Network, images: Path | None, loaded: ImageSet, seed: int) -> dict[str, Any]:
-    """Where numbers come from."""
+    """Where numbers come from, in JSON's types.
+
+    Args:
+        net: that was asked.
+        images: as the command got them; None for the run's test images.
+        loaded: those images.
+        seed: of everything random.
+    """
     import torch
 
     import softjpeg
@@ -123,3 +144,17 @@ def provenance(net: Network, images: Path | None, loaded: ImageSet, seed: int) -
         "softjpeg": softjpeg.__version__,
         "torch": str(torch.__version__),
     }
+
+
+def _as_network(trained: TrainedNetwork, name: str) -> Network:
+    """A training run as other commands take networks."""
+    from softjpeg.models.network import Network
+
+    data = trained.recipe.data
+    return Network(
+        trained.network,
+        name,
+        size=(data.size, data.size),
+        resize=data.test_resize or None,
+        interpolation=data.interpolation,
+    )

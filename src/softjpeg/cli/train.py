@@ -1,4 +1,4 @@
-"""The commands about networks with a JPEG layer: train."""
+"""``softjpeg train``."""
 
 from __future__ import annotations
 
@@ -34,37 +34,26 @@ def train(
 ) -> None:
     """Train a network with a JPEG layer, or its baseline, as a recipe says."""
     from softjpeg.training.distributed import joined
+    from softjpeg.training.experiment import load_experiment
     from softjpeg.training.interrupt import StoppedBySignalError
-    from softjpeg.training.recipe_file import load_recipe, override, parse_recipe
+    from softjpeg.training.runs import sweep
     from softjpeg.training.summary import save_summary, table
-    from softjpeg.training.sweep import sweep
-    from softjpeg.training.variants import check_settings, with_variant
 
-    tree = load_recipe(recipe, set_ or ())
-    if skip_bad:
-        override(tree, {"data.skip_bad": True})
-    variants = [word.strip() for word in variant.split(",")]
-    check_settings(set_ or (), variants)
-    checked = [
-        parse_recipe(with_variant(tree, name, jpeg_at=jpeg_at), str(recipe)) for name in variants
-    ]
+    experiment = load_experiment(
+        recipe,
+        out,
+        variants=[word.strip() for word in variant.split(",")],
+        settings=[*(set_ or ()), *["data.skip_bad=true"] * skip_bad],
+        jpeg_at=jpeg_at,
+    )
     with joined() as group:
         try:
-            results = sweep(
-                tree,
-                out,
-                variants=variants,
-                seeds=numbers("--seeds", seeds),
-                jpeg_at=jpeg_at,
-                group=group,
-                source=str(recipe),
-                progress=True,
-            )
+            results = sweep(experiment, numbers("--seeds", seeds), group=group, progress=True)
         except StoppedBySignalError as stopped:
             if group.leads:
                 typer.echo(f"softjpeg: {stopped}", err=True)
             raise typer.Exit(stopped.code) from None
         if group.leads:
-            show(table(results, checked[0].expected))
+            show(table(results, experiment.expected))
             save_summary(results, out / "summary.json", {"recipe": str(recipe)})
             typer.echo(f"wrote {out / 'summary.json'} and a folder for each run in {out}")

@@ -1,4 +1,4 @@
-"""Modules that an extra of softjpeg brings."""
+"""Modules that an extra of softjpeg brings: imported, or named with what to do."""
 
 from __future__ import annotations
 
@@ -18,5 +18,13 @@ def import_extra(name: str, extra: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        wanted = f'pip install "softjpeg[{extra}]"'
-        raise ImportError(f"{name} cannot be imported ({error}): run {wanted}") from error
+        raise ImportError(f"{name} cannot be imported ({error}): {remedy(extra)}") from error
+
+
+def remedy(extra: str) -> str:
+    """What to do where an extra of softjpeg is not installed: the end of a sentence.
+
+    >>> remedy("report")
+    'run pip install "softjpeg[report]"'
+    """
+    return f'run pip install "softjpeg[{extra}]"'

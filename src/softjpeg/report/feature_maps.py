@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from softjpeg.common.extras import import_extra
 from softjpeg.models.inference import device_of
 from softjpeg.nn.wrapping import find_module
-from softjpeg.report.page import report_extra
 
 
 @contextmanager
@@ -154,11 +154,9 @@ def overlay(image: Tensor, cam: Tensor, largest: float | None = None) -> Tensor:
         (3, H, W) uint8.
 
     Raises:
-        ModuleNotFoundError: matplotlib is not installed.
+        ImportError: matplotlib is not installed.
     """
-    with report_extra():
-        from matplotlib import colormaps
-
+    colormaps = import_extra("matplotlib", extra="report").colormaps
     top = cam.max().item() if largest is None else largest
     size = (image.shape[1], image.shape[2])
     up = F.interpolate(cam[None, None].float(), size, mode="bilinear", align_corners=False)[0, 0]

@@ -13,7 +13,7 @@ from softjpeg.evaluation.points import RatePoint
 from softjpeg.jpeg.tables import quality_tables
 from softjpeg.presets.preset import Preset
 from softjpeg.report.heatmap import HeatMap, heat_map, log_share
-from softjpeg.report.page import render_template, report_extra
+from softjpeg.report.page import as_markup, render_template
 from softjpeg.report.pictures import Picture
 from softjpeg.report.plots import curve
 
@@ -50,12 +50,9 @@ def render(report: Report) -> str:
     """The report as HTML, self-contained; save it with `softjpeg.common.files.write_atomically`.
 
     Raises:
-        ModuleNotFoundError: jinja2 or matplotlib is not installed.
+        ImportError: jinja2 or matplotlib is not installed.
     """
-    with report_extra():
-        from markupsafe import Markup
-
-        curves = {name: Markup(curve(report.points, name)) for name in _measures(report.points)}
+    curves = {name: as_markup(curve(report.points, name)) for name in _measures(report.points)}
     comparisons = compare(report.points)
     return render_template(
         "template.html",

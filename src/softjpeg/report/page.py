@@ -4,46 +4,39 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
+from softjpeg.common.extras import import_extra
 from softjpeg.evaluation.comparison import signed
-
-
-@contextmanager
-def report_extra() -> Iterator[None]:
-    """Tell whoever lacks jinja2 or matplotlib how to install them.
-
-    Raises:
-        ModuleNotFoundError: a package that the block imports is missing.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        wanted = 'pip install "softjpeg[report]"'
-        raise ModuleNotFoundError(f"the report needs {error.name}: run {wanted}") from error
 
 
 def render_template(name: str, **values: Any) -> str:
     """The template called `name`, filled in; what is not Markup is escaped.
 
     Raises:
-        ModuleNotFoundError: jinja2 is not installed.
+        ImportError: jinja2 is not installed.
     """
-    with report_extra():
-        from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    jinja = Environment(
-        loader=FunctionLoader(_source),
+    jinja2 = import_extra("jinja2", extra="report")
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    jinja.filters.update(percent=_percent, number=_number, signed=signed, data_url=data_url)
-    return jinja.get_template(name).render(**values)
+    environment.filters.update(percent=_percent, number=_number, signed=signed, data_url=data_url)
+    page: str = environment.get_template(name).render(**values)
+    return page
+
+
+def as_markup(drawing: str) -> Any:
+    """A drawing (an ``<svg>`` element) that a template puts into its page as it is.
+
+    Raises:
+        ImportError: jinja2 is not installed.
+    """
+    return import_extra("markupsafe", extra="report").Markup(drawing)
 
 
 def data_url(data: bytes, media_type: str = "image/png") -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.evaluation.qualities import QualitySweep, through_jpeg
-from softjpeg.report.page import render_template, report_extra
+from softjpeg.report.page import as_markup, render_template
 from softjpeg.report.pictures import png
 from softjpeg.report.quality_plots import accuracy_plot, probability_plot, rank_plot
 
@@ -36,7 +36,7 @@ def quality_page(
         shown: how many images to show: those whose true label gains most, then the first ones.
 
     Raises:
-        ModuleNotFoundError: jinja2 or matplotlib is not installed.
+        ImportError: jinja2 or matplotlib is not installed.
         ValueError: not as many images or names as the sweep has.
     """
     count = len(sweep.ranks)
@@ -44,13 +44,9 @@ def quality_page(
         if given != count:
             raise ValueError(f"{what} must be as many as the sweep's, {count}, got {given}")
     order = sweep.gain().argsort(descending=True, stable=True)
-    with report_extra():
-        from markupsafe import Markup
-
-        examples = [_example(sweep, images, names, int(i)) for i in order[:shown]]
-        accuracy = Markup(accuracy_plot(sweep))
+    examples = [_example(sweep, images, names, int(i)) for i in order[:shown]]
     for example in examples:
-        example["plots"] = {what: Markup(svg) for what, svg in example["plots"].items()}
+        example["plots"] = {what: as_markup(svg) for what, svg in example["plots"].items()}
     return render_template(
         "quality_page.html",
         title=title,
@@ -58,7 +54,7 @@ def quality_page(
         count=count,
         better=sweep.better().double().mean().item(),
         worse=sweep.worse().double().mean().item(),
-        accuracy=accuracy,
+        accuracy=as_markup(accuracy_plot(sweep)),
         rows=_rows(sweep, images),
         examples=examples,
         facts=facts or {},

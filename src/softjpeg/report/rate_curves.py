@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from softjpeg.common.extras import import_extra
 from softjpeg.common.files import write_atomically
 from softjpeg.evaluation.bootstrap import resample_means
 from softjpeg.evaluation.gain import Gain
 from softjpeg.evaluation.points import RatePoint
-from softjpeg.report.page import render_template, report_extra
+from softjpeg.report.page import as_markup, render_template
 from softjpeg.report.svg import MUTED, to_svg
 
 if TYPE_CHECKING:
@@ -123,20 +124,17 @@ def curves_page(
         resamples, seed: of the bands.
 
     Raises:
-        ModuleNotFoundError: jinja2 or matplotlib is not installed.
+        ImportError: jinja2 or matplotlib is not installed.
     """
     means = resample_means(points, resamples, seed)
     panels: dict[str, dict[str, Any]] = {}
-    with report_extra():
-        from markupsafe import Markup
-
-        for reader, columns in _by_reader(points).items():
-            own = [points[i] for i in columns]
-            for rate in ("bpp", "scan_bpp"):
-                drawings = panels.setdefault(reader, {}).setdefault(rate, {})
-                for field in _fields(points):
-                    ours = {name: values[:, columns] for name, values in means.items()}
-                    drawings[field] = Markup(_svg(own, ours, field, rate))
+    for reader, columns in _by_reader(points).items():
+        read = [points[i] for i in columns]
+        for rate in ("bpp", "scan_bpp"):
+            drawings = panels.setdefault(reader, {}).setdefault(rate, {})
+            for field in _fields(points):
+                ours = {name: values[:, columns] for name, values in means.items()}
+                drawings[field] = as_markup(_svg(read, ours, field, rate))
     quality = "top1" if "top1" in _fields(points) else "agreement"
     rows: dict[tuple[str, str], dict[str, Gain]] = {}
     for gain in gains:
@@ -167,7 +165,7 @@ def save_plot(
 
     Raises:
         ValueError: another ending.
-        ModuleNotFoundError: jinja2 or matplotlib is not installed.
+        ImportError: jinja2 or matplotlib is not installed.
     """
     check_format(path)
     if path.suffix.lower() == ".html":
@@ -185,10 +183,11 @@ def check_format(path: Path) -> None:
 
 def _picture(points: Sequence[RatePoint], form: str) -> bytes:
     """A row for each network and kind of rate, a column for each measure."""
-    with report_extra():
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-        from matplotlib.lines import Line2D
+    import_extra("matplotlib", extra="report")
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
     means, fields = resample_means(points), _fields(points)
     rows = [(reader, rate) for reader in _by_reader(points) for rate in ("bpp", "scan_bpp")]
     width, height = 4.2 * len(fields), 3.1 * len(rows) + 0.5

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from softjpeg.evaluation.robustness.points import Check, RobustnessMean, RobustnessPoint, over_runs
-from softjpeg.report.page import render_template, report_extra
+from softjpeg.report.page import as_markup, render_template
 from softjpeg.report.svg import ACCENT, INK, MUTED, to_svg
 
 if TYPE_CHECKING:
@@ -58,13 +58,10 @@ def robustness_page(
         facts: how it was made, a line each.
 
     Raises:
-        ModuleNotFoundError: jinja2 or matplotlib is not installed.
+        ImportError: jinja2 or matplotlib is not installed.
     """
     attacks = dict.fromkeys(p.attack for p in points if p.attack != "none")
-    with report_extra():
-        from markupsafe import Markup
-
-        curves = {attack: Markup(robustness_curve(points, attack)) for attack in attacks}
+    curves = {attack: as_markup(robustness_curve(points, attack)) for attack in attacks}
     return render_template(
         "robustness_page.html",
         title=title,

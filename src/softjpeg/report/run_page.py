@@ -64,7 +64,7 @@ def run_page(
         batch_size: images at a time.
 
     Raises:
-        ModuleNotFoundError: jinja2 or matplotlib is not installed.
+        ImportError: jinja2 or matplotlib is not installed.
         ValueError: images of the wrong shape or type, or no module of a given path.
     """
     check_inputs(images, labels, batch_size)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from softjpeg.common.extras import import_extra
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -41,7 +43,11 @@ def to_svg(
 
     Returns:
         An ``<svg>`` element; its colours are the variables --ink, --muted, --line and --accent.
+
+    Raises:
+        ImportError: matplotlib is not installed.
     """
+    import_extra("matplotlib", extra="report")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,17 @@ _KEY = "softjpeg"
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and facts that JSON can hold.
+    """Write tensors and facts.
+
+    Args:
+        path: the file, replaced as one.
+        tensors: by name.
+        facts: in JSON's types.
 
     Raises:
         OSError: the disk is full, ...; the file that was there is then as it was.
     """
-    # safetensors wants every tensor dense and with memory of its own.
+    # safetensors wants every tensor dense and sharing no memory.
     dense = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
     write_atomically(path, save(dense, {_KEY: json.dumps(facts)}))
 
@@ -42,17 +48,19 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     ...     load_checkpoint(file)
     ({'a': tensor([1., 1.])}, {'step': 3})
     """
-    if not path.is_file():
-        raise ValueError(f"checkpoint {path} does not exist")
-    try:
-        with safe_open(path, "pt") as file:
-            facts = (file.metadata() or {}).get(_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"checkpoint {path} cannot be read: {error}") from error
-    if facts is None:
-        raise ValueError(f"checkpoint {path} was not written by softjpeg train")
-    return tensors, json.loads(facts)
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, _facts(file, path)
+
+
+def load_facts(path: Path) -> dict[str, Any]:
+    """The facts alone, without reading the tensors.
+
+    Raises:
+        ValueError: as `load_checkpoint`.
+    """
+    with _opened(path) as file:
+        return _facts(file, path)
 
 
 def optimizer_tensors(name: str, optimizer: Optimizer) -> dict[str, Tensor]:
@@ -66,7 +74,13 @@ def optimizer_tensors(name: str, optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(name: str, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Inverse of `optimizer_tensors`."""
+    """Inverse of `optimizer_tensors`.
+
+    Args:
+        name: as it was saved.
+        optimizer: of the same parameters; changed in place.
+        tensors: of the checkpoint; those with other names are left out.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for full, value in tensors.items():
@@ -82,3 +96,22 @@ def restore_optimizer(name: str, optimizer: Optimizer, tensors: Mapping[str, Ten
         state.setdefault(int(index), {})[key] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise ValueError(f"checkpoint {path} does not exist")
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"checkpoint {path} cannot be read: {error}") from error
+
+
+def _facts(file: Any, path: Path) -> dict[str, Any]:
+    text = (file.metadata() or {}).get(_KEY)
+    if text is None:
+        raise ValueError(f"checkpoint {path} was not written by softjpeg train")
+    facts: dict[str, Any] = json.loads(text)
+    return facts

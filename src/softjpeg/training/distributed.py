@@ -45,9 +45,9 @@ class Group:
         """The names of all processes, in the order of their ranks."""
         if self.world == 1:
             return names
-        found: list[list[str]] = [[] for _ in range(self.world)]
-        dist.all_gather_object(found, names)
-        return [name for part in found for name in part]
+        of_ranks: list[list[str]] = [[] for _ in range(self.world)]
+        dist.all_gather_object(of_ranks, names)
+        return [name for part in of_ranks for name in part]
 
     def share_buffers(self, model: nn.Module) -> None:
         """Give every process the first one's buffers: each has seen other images."""

@@ -191,21 +191,21 @@ def _end_epoch(run: Run, state: State, log: Log | None) -> dict[str, Any]:
     improved = False
     if due:
         bar = run.progress and run.group.leads
-        found = accuracy(state.tested_model, run.test, run.recipe, run.group, progress=bar)
-        improved = found.top1 > state.best[0]
+        test = accuracy(state.tested_model, run.test, run.recipe, run.group, progress=bar)
+        improved = test.top1 > state.best[0]
         if improved:
-            state.best = (found.top1, state.step)
+            state.best = (test.top1, state.step)
         result = {
             "step": state.step,
             "epoch": epochs,
-            "top1": found.top1,
-            "top5": found.top5,
-            "loss": found.loss,
-            "images": found.images,
+            "top1": test.top1,
+            "top5": test.top5,
+            "loss": test.loss,
+            "images": test.images,
             "best_top1": state.best[0],
             "best_step": state.best[1],
             "skipped": state.skipped,
-            "skipped_tests": list(found.skipped),
+            "skipped_tests": list(test.skipped),
         }
     state.tested = state.step
     # Before the checkpoint: a run killed in between tests again, and its log forgets this line.
@@ -221,7 +221,7 @@ def _save(
     if run.group.any(not is_finite(state)):
         _diverged(run, f"a weight is not finite after step {state.step}")
     if run.group.leads:
-        facts = run.facts | {"result": result or {}}
+        facts = {**run.facts, "result": result or {}}
         if improved:
             save_best(state, run.folder / "best.safetensors", facts)
         save_last(state, run.last, facts)

@@ -12,7 +12,7 @@ from softjpeg.common.progress import track
 from softjpeg.training.data.sources import open_split
 from softjpeg.training.data.split import Split
 from softjpeg.training.data.transforms import test_transform
-from softjpeg.training.runs import TrainedNetwork
+from softjpeg.training.trained_network import TrainedNetwork
 
 
 def held_out_images(

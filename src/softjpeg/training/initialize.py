@@ -26,11 +26,6 @@ from softjpeg.training.recipe import Recipe
 _BATCH = 50
 
 
-def needs_network(recipe: Recipe) -> bool:
-    """Whether the tables start from a trained network's sensitivity."""
-    return recipe.jpeg.quantizer != "none" and recipe.jpeg.init == "sensitivity"
-
-
 def initial_tables(
     recipe: Recipe, split: Split, reference: JPEGNetwork, seed: int
 ) -> Sequence[Tensor] | None:

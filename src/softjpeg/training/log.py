@@ -32,8 +32,8 @@ class Log:
         self.path = path
         if path.is_file():
             until = {"test": tested}
-            kept = [r for r in read_log(path) if r["step"] <= until.get(r["event"], step)]
-            lines = "".join(json.dumps(record) + "\n" for record in kept)
+            past = [r for r in read_log(path) if r["step"] <= until.get(r["event"], step)]
+            lines = "".join(json.dumps(record) + "\n" for record in past)
             write_atomically(path, lines.encode())
         self._writer: Any = None
         if tensorboard is not None:

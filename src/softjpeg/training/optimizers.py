@@ -43,7 +43,13 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> dict[str, TorchOptimize
 def set_learning_rates(
     optimizers: dict[str, TorchOptimizer], recipe: Recipe, factor: float
 ) -> None:
-    """Scale each scheduled optimizer's learning rate."""
+    """Scale each scheduled optimizer's learning rate.
+
+    Args:
+        optimizers: of `make_optimizers`; changed in place.
+        recipe: with the learning rates, and whether they are scheduled.
+        factor: of `learning_rate_factor`.
+    """
     for name, optimizer in optimizers.items():
         settings = recipe.optimizer if name == "network" else recipe.jpeg_optimizer
         for group in optimizer.param_groups:

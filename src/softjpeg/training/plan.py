@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from softjpeg.training.distributed import Group
 from softjpeg.training.recipe import Recipe
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
     """What a run consists of.
 
@@ -21,7 +23,7 @@ class Run:
         folder: where `last.safetensors`, `best.safetensors` and `log.jsonl` go.
         train, test: the images.
         group: the processes it runs in.
-        facts: what its checkpoints say of it.
+        facts: what its checkpoints say of it, in JSON's types.
         progress: show progress bars.
     """
 
@@ -31,7 +33,7 @@ class Run:
     train: Split
     test: Split
     group: Group
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     progress: bool = False
 
     @property
@@ -39,7 +41,7 @@ class Run:
         """The checkpoint to go on from."""
         return self.folder / "last.safetensors"
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """Optimizer steps."""
         settings = self.recipe.train
@@ -51,9 +53,9 @@ class Run:
             )
         return count // settings.accumulate
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
         settings = self.recipe.train
-        whole = settings.epochs * self.steps_per_epoch
-        return min(whole, settings.max_steps) if settings.max_steps else whole
+        steps = settings.epochs * self.steps_per_epoch
+        return min(steps, settings.max_steps) if settings.max_steps else steps

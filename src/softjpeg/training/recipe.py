@@ -22,9 +22,16 @@ class Data(_Section):
     """Which images, and how they are augmented.
 
     Attributes:
-        name, root: as for `softjpeg.training.data.sources.open_split`.
-        size: the crop the network reads.
-        crop, resize, interpolation, flip, randaugment, jpeg_quality: as for `train_transform`.
+        name: one of `softjpeg.training.data.sources.SOURCES`.
+        root: the folder that holds the data set.
+        size: height and width of the crop that the network reads.
+        crop: "pad" (random, with ``size // 8`` black pixels around the image), "resized" (a random
+            part, 8 to 100 % of the area, scaled to the crop) or "center".
+        resize: shorter side before the crop; 0 for no resizing.
+        interpolation: of all resizing.
+        flip: mirror every second training image.
+        randaugment: (number of operations, magnitude 0..30).
+        jpeg_quality: (lowest, highest) of libjpeg's random quality for each training image.
         test_resize: shorter side before the centre crop of a test image; 0 for no resizing.
         mean, std: normalization; default: the data set's usual ones.
         workers: processes that read images.
@@ -48,7 +55,14 @@ class Data(_Section):
 
 
 class Model(_Section):
-    """Which network: `name` as for `softjpeg.models.create_model`."""
+    """The network.
+
+    Attributes:
+        name: cifar:NAME, torchvision:NAME, timm:NAME or FILE.py:FACTORY.
+        pretrained: start from the library's weights.
+        channels_last: the layout in which convolutions are fast.
+        compile: by `torch.compile`.
+    """
 
     name: str
     pretrained: bool = False
@@ -63,9 +77,13 @@ class Jpeg(_Section):
         quantizer: soft, hard, noise, cubic, lsq, clip (bound only) or none.
         at: dotted path of the module that the layer follows; empty: in front of the network.
         per_channel: after a module, a table for each channel.
-        rounds, levels, window, alpha, hardness, train_tables, train_hardness, zero_dc,
-            subsampling: as for `softjpeg.JPEGLayer`; levels and window 0 for None. Give alpha
-            (fixed sharpness, default 5) or hardness (tied to the table, α = h/q²).
+        rounds: quantizers in a row, each with its own tables.
+        levels: L of the index set {-L..L}; 0 for all integers.
+        window: odd number of indices the soft sum runs over; 0 for all.
+        alpha, hardness: a fixed sharpness, default 5, or a hardness h that α = h/q² follows.
+        train_tables, train_hardness: which parameters train.
+        zero_dc: set every block's DC coefficient to 0 first.
+        subsampling: of chroma, in front of the network.
         init: where the tables start. "sensitivity": of the run `init_from`, largest step q_max;
             "magnitude": 2·E|z|/√(2^{bits-1}); "quality": Annex K at `quality`; "ones"; "random":
             log-uniform in [q_max/1000, q_max].
@@ -222,3 +240,9 @@ class Recipe(_Section):
     schedule: Schedule = Schedule()
     train: Train
     expected: dict[str, Expected] = {}
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether the tables start from a baseline of the same seed, to be trained before."""
+        starts_from_network = self.jpeg.quantizer != "none" and self.jpeg.init == "sensitivity"
+        return starts_from_network and not (self.jpeg.init_from or self.model.pretrained)

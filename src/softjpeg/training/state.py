@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -71,8 +72,14 @@ def is_finite(state: State) -> bool:
     return all(bool(torch.isfinite(t).all()) for t in (*state.model.parameters(), *running))
 
 
-def save_last(state: State, path: Path, facts: dict[str, Any]) -> None:
-    """Write everything that `restore` needs; `facts` says which run it is."""
+def save_last(state: State, path: Path, facts: Mapping[str, Any]) -> None:
+    """Write everything that `restore` needs.
+
+    Args:
+        state: to go on from.
+        path: the file, replaced as one.
+        facts: which run it is, in JSON's types.
+    """
     tensors: dict[str, Tensor] = dict(state.model.state_dict())
     for name, optimizer in state.optimizers.items():
         tensors |= optimizer_tensors(name, optimizer)
@@ -85,14 +92,19 @@ def save_last(state: State, path: Path, facts: dict[str, Any]) -> None:
         "losses": state.losses,
         "skipped": state.skipped,
     }
-    save_checkpoint(path, tensors, facts | progress)
+    save_checkpoint(path, tensors, {**facts, **progress})
 
 
-def save_best(state: State, path: Path, facts: dict[str, Any]) -> None:
-    """Write the weights that were tested, and nothing else."""
-    save_checkpoint(
-        path, state.tested_model.state_dict(), facts | {"step": state.step, "best": state.best}
-    )
+def save_best(state: State, path: Path, facts: Mapping[str, Any]) -> None:
+    """Write the weights that were tested, and nothing else.
+
+    Args:
+        state: whose `tested_model` is written.
+        path: the file, replaced as one.
+        facts: which run it is, in JSON's types.
+    """
+    progress = {"step": state.step, "best": state.best}
+    save_checkpoint(path, state.tested_model.state_dict(), {**facts, **progress})
 
 
 def restore(state: State, path: Path) -> dict[str, Any]:
@@ -121,6 +133,11 @@ def restore(state: State, path: Path) -> dict[str, Any]:
 
 def load_weights(model: JPEGNetwork, tensors: dict[str, Tensor], path: Path) -> None:
     """Load a checkpoint's weights of the network.
+
+    Args:
+        model: changed in place.
+        tensors: the network's, and those of optimizers and averages, which are left out.
+        path: what an error calls the checkpoint.
 
     Raises:
         ValueError: they do not fit.

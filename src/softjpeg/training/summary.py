@@ -62,7 +62,13 @@ def table(results: Sequence[VariantResult], expected: Mapping[str, Expected]) ->
 
 
 def save_summary(results: Sequence[VariantResult], path: Path, facts: Mapping[str, Any]) -> None:
-    """Write results and facts as JSON; `std` is null for a single seed."""
+    """Write results and facts as JSON; `std` is null for a single seed.
+
+    Args:
+        results: a row each.
+        path: the file, replaced as one.
+        facts: where they come from, in JSON's types.
+    """
     rows = [
         asdict(r) | {"mean": mean(r.top1), "std": stdev(r.top1) if len(r.top1) > 1 else None}
         for r in results

@@ -35,7 +35,12 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def with_variant(tree: Mapping[str, Any], name: str, jpeg_at: str | None = None) -> dict[str, Any]:
-    """A recipe's keys with a variant's settings on top, and the layer after the module `jpeg_at`.
+    """A recipe's keys with a variant's settings on top.
+
+    Args:
+        tree: nested dictionaries; they stay as they are.
+        name: one of `VARIANTS`.
+        jpeg_at: put the layer after this module, by dotted path, whatever the recipe says.
 
     Raises:
         ValueError: an unknown variant, with the nearest known one.

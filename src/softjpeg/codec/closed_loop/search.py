@@ -18,6 +18,8 @@ from softjpeg.codec.image import decode
 EXHAUSTIVE = 1 << 30
 """The effort that goes up from the smallest file until one is kept."""
 
+_PASSES = 8
+
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
@@ -113,6 +115,33 @@ def smallest_files(
             if search.update(measures, judge.keeps(measures))
         ]
     return [search.choice() for search in searches]
+
+
+def parse_effort(text: str) -> tuple[int, int]:
+    """The effort of a search, and the passes of a repair after it, that a text names.
+
+    Args:
+        text: one of
+
+            * ``all``: `EXHAUSTIVE`;
+            * ``N``: a number of at least 0;
+            * ``repair``, ``repair:PASSES``: `EXHAUSTIVE`, then 8 or so many passes.
+
+    Raises:
+        ValueError: another text.
+
+    >>> parse_effort("3"), parse_effort("repair:2") == (EXHAUSTIVE, 2)
+    ((3, 0), True)
+    """
+    word, _, passes = text.partition(":")
+    if text == "all":
+        return EXHAUSTIVE, 0
+    if text.isdecimal():
+        return int(text), 0
+    if word != "repair" or (passes and not passes.isdecimal()) or passes == "0":
+        wanted = "a number of at least 0, all, repair or repair:PASSES"
+        raise ValueError(f"--effort must be {wanted}, got {text!r}")
+    return EXHAUSTIVE, int(passes or _PASSES)
 
 
 def plan(count: int, effort: int) -> Generator[int, bool, None]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from softjpeg.common.extras import remedy
 from softjpeg.jpeg.subsampling import SUBSAMPLINGS, Subsampling
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Competitor:
                 if getattr(context, need) is None:
                     return f"{self.name} needs {_PARTS[need]}"
             elif importlib.util.find_spec(need) is None:
-                return f'{self.name} needs {need}: run pip install "softjpeg[competitors]"'
+                return f"{self.name} needs {need}: {remedy('competitors')}"
         return None
 
     def curve(self, context: Context) -> dict[str, Encoder]:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from softjpeg.common.extras import import_extra
 from softjpeg.evaluation.robustness.attacks import check_batch, frozen
 
 
@@ -50,12 +51,8 @@ def autopgd(
     for name, value in (("steps", steps), ("restarts", restarts)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    try:
-        from art.attacks.evasion import AutoProjectedGradientDescent
-        from art.estimators.classification import PyTorchClassifier
-    except ImportError as error:
-        wanted = 'pip install "softjpeg[attack]"'
-        raise ImportError(f"art cannot be imported ({error}): run {wanted}") from error
+    attacks = import_extra("art.attacks.evasion", extra="attack")
+    classifiers = import_extra("art.estimators.classification", extra="attack")
     if eps == 0:
         return x.clone()
     # The toolbox draws from numpy's global generator.
@@ -64,7 +61,7 @@ def autopgd(
     try:
         with frozen(model), torch.enable_grad():
             classes = model(x[:1]).shape[-1]
-            classifier = PyTorchClassifier(
+            classifier = classifiers.PyTorchClassifier(
                 model,
                 loss=_DoubleCrossEntropy(),
                 input_shape=tuple(x.shape[1:]),
@@ -72,7 +69,7 @@ def autopgd(
                 clip_values=(0.0, 1.0),
                 device_type="cpu" if x.device.type == "cpu" else "gpu",
             )
-            attack = AutoProjectedGradientDescent(
+            attack = attacks.AutoProjectedGradientDescent(
                 classifier,
                 eps=float(eps),
                 eps_step=2.0 * eps,

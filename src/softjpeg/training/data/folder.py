@@ -51,7 +51,7 @@ def _images(folder: Path, present: tuple[str, ...], classes: tuple[str, ...]) ->
     files: list[str] = []
     labels: list[int] = []
     for name in present:
-        found = find_images(folder / name)
-        files += [path.relative_to(folder).as_posix() for path in found]
-        labels += [classes.index(name)] * len(found)
+        paths = find_images(folder / name)
+        files += [path.relative_to(folder).as_posix() for path in paths]
+        labels += [classes.index(name)] * len(paths)
     return FileSplit(classes, folder, tuple(files), tuple(labels))

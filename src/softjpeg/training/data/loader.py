@@ -88,10 +88,10 @@ def batches(
     if not 0 <= start <= count:
         raise ValueError(f"start must be 0..{count}, the epoch's batches, got {start}")
     order = _order(split, seed, epoch) if train else np.arange(len(split))
-    whole = batch_size * world
+    together = batch_size * world
     chosen = [
-        order[first : first + whole][rank::world].tolist()
-        for first in range(start * whole, count * whole, whole)
+        order[first : first + together][rank::world].tolist()
+        for first in range(start * together, count * together, together)
     ]
     samples = _Samples(split, transform, seed, epoch, skip_bad)
     return _load(samples, chosen, workers)
@@ -99,6 +99,12 @@ def batches(
 
 def batch_count(split: Split, batch_size: int, world: int, train: bool) -> int:
     """How many batches an epoch has, on every rank.
+
+    Args:
+        split: the images.
+        batch_size: images per process.
+        world: how many processes there are.
+        train: without the last incomplete global batch; otherwise with it.
 
     Raises:
         ValueError: batch_size or world below 1, or fewer images than one batch to train on.
@@ -112,16 +118,16 @@ def batch_count(split: Split, batch_size: int, world: int, train: bool) -> int:
     for argument, value in (("batch_size", batch_size), ("world", world)):
         if value < 1:
             raise ValueError(f"{argument} must be at least 1, got {value}")
-    images, whole = len(split), batch_size * world
+    images, together = len(split), batch_size * world
     if not train:
-        return -(-images // whole)
-    if images < whole:
+        return -(-images // together)
+    if images < together:
         processes = f" in each of {world} processes" if world > 1 else ""
         raise ValueError(
             f"batch_size must be at most what {images} training images allow, "
             f"got {batch_size}{processes}"
         )
-    return images // whole
+    return images // together
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +197,8 @@ def _collate(samples: Sequence[_Sample]) -> Batch | ValueError:
 
 def _order(split: Split, seed: int, epoch: int) -> NDArray[np.int64]:
     rng = np.random.default_rng([seed, epoch])
-    own = getattr(split, "order", None)
-    order: NDArray[np.int64] = rng.permutation(len(split)) if own is None else own(rng)
+    permutation = getattr(split, "order", lambda rng: rng.permutation(len(split)))
+    order: NDArray[np.int64] = permutation(rng)
     return order
 
 

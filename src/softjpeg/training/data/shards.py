@@ -121,9 +121,9 @@ def _index(root: Path, prefix: str) -> dict[str, Any]:
             "members KEY.jpg and KEY.cls, for example with webdataset.ShardWriter"
         )
     state = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in shards]
-    kept = root / f".{prefix}-index.json"
+    saved = root / f".{prefix}-index.json"
     with contextlib.suppress(OSError, ValueError):
-        index: dict[str, Any] = json.loads(kept.read_bytes())
+        index: dict[str, Any] = json.loads(saved.read_bytes())
         if index["state"] == state:
             return index
     index = {"state": state, "shards": [p.name for p in shards]}
@@ -134,7 +134,7 @@ def _index(root: Path, prefix: str) -> dict[str, Any]:
         raise ValueError(f"{root} has shards {prefix}-*.tar, but no images in them")
     # Shards may lie where one cannot write.
     with contextlib.suppress(OSError):
-        write_atomically(kept, json.dumps(index).encode())
+        write_atomically(saved, json.dumps(index).encode())
     return index
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from softjpeg.common.extras import remedy
 from softjpeg.training.data import cub200, dogs, folder, shards, torchvision_sets
 from softjpeg.training.data.split import Split
 
@@ -65,8 +66,9 @@ def open_split(name: str, root: str | os.PathLike[str], train: bool) -> Split:
     try:
         return _OPEN[name](Path(root).expanduser(), train)
     except ImportError as error:
-        wanted = 'pip install "softjpeg[train]"'
-        raise ImportError(f"the data set {name} cannot be read ({error}): run {wanted}") from error
+        raise ImportError(
+            f"the data set {name} cannot be read ({error}): {remedy('train')}"
+        ) from error
 
 
 def statistics(name: str) -> Statistics:

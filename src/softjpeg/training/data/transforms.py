@@ -86,9 +86,19 @@ def train_transform(
 
 
 def test_transform(size: int, *, resize: int | None, interpolation: str) -> Transform:
-    """Resize the shorter side to `resize` (None: don't), and take the centre.
+    """Resize, and take the centre.
 
-    Args, returns and errors as for `train_transform`.
+    Args:
+        size: height and width of the crop.
+        resize: length of the shorter side before the crop; None for no resizing.
+        interpolation: "bicubic" or "bilinear".
+
+    Returns:
+        From a PIL RGB image to (3, size, size) float32 in [0, 1]; ValueError with one sentence for
+        an image smaller than the crop.
+
+    Raises:
+        ValueError: an argument out of its range.
 
     >>> image = Image.new("RGB", (40, 36), "lime")
     >>> test_transform(32, resize=34, interpolation="bilinear")(image)[:, 0, 0].tolist()

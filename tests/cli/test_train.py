@@ -1,4 +1,4 @@
-"""The commands about trained networks, on a run that takes a second to train."""
+"""``softjpeg train``, and what the other commands make of its runs."""
 
 import json
 
@@ -92,7 +92,7 @@ def test_qualities_of_a_run(experiment, tmp_path):
 
 def test_export_agrees_in_onnxruntime(experiment, tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="softjpeg[export] is not installed")
-    from softjpeg.training.runs import load_run
+    from softjpeg.training.trained_network import load_run
 
     done = call("export", run_of(experiment), "--out", tmp_path / "net.onnx")
     assert done.exit_code == 0, done.output
@@ -102,6 +102,44 @@ def test_export_agrees_in_onnxruntime(experiment, tmp_path):
     with torch.no_grad():
         expected = load_run(run_of(experiment)).network(images)
     assert torch.allclose(torch.from_numpy(answer), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "seeds"),
+    [
+        (["inspect", "RUN", "--out", "page.html", "--limit", "2"], [0]),
+        (["inspect", "RUN", "--out", "page.html", "--images", "IMAGES"], [0]),
+        (["evaluate", "RUN"], [0]),
+        (["evaluate", "RUN", "--quality", "50", "--limit", "2"], [0]),
+        (["evaluate", "RUN", "IMAGES", "--quality", "50", "--reader", "OTHER"], [0, 1]),
+        (["qualities", "RUN", "--quality", "50", "--out", "page.html"], [0]),
+        (["attack", "RUN", "OTHER", "--attacks", "fgsm", "--eps", "1"], [0, 1]),
+        (["encode", "IMAGES", "--out", "out", "--network", "RUN", "--quality", "50"], [0]),
+    ],
+)
+def test_a_run_is_loaded_once(experiment, tmp_path, monkeypatch, words, seeds):
+    from softjpeg.training import trained_network
+
+    monkeypatch.chdir(tmp_path)
+    loaded, plain = [], trained_network.load_checkpoint
+    monkeypatch.setattr(
+        trained_network, "load_checkpoint", lambda path: loaded.append(path) or plain(path)
+    )
+    places = {"RUN": run_of(experiment), "OTHER": run_of(experiment, seed=1)}
+    places["IMAGES"] = experiment / "val" / "class0"
+    done = call(*(places.get(word, word) for word in words))
+    assert done.exit_code == 0, done.output
+    assert loaded == [run_of(experiment, seed=seed) / "best.safetensors" for seed in seeds]
+
+
+def test_going_on_with_a_run_reads_its_tensors_once(experiment, monkeypatch):
+    from softjpeg.training import state
+
+    loaded, plain = [], state.load_checkpoint
+    monkeypatch.setattr(state, "load_checkpoint", lambda path: loaded.append(path) or plain(path))
+    done = call("train", experiment / "recipe.toml", "--out", experiment / "runs")
+    assert done.exit_code == 0, done.output
+    assert loaded == [run_of(experiment) / "last.safetensors"]
 
 
 def test_refusals_name_what_is_wrong(experiment, tmp_path):

@@ -1,0 +1,86 @@
+"""What --preset, --quality and --subsampling name: a preset for all images, or curves of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from softjpeg.cli.app import numbers
+
+if TYPE_CHECKING:
+    from softjpeg.codec.adaptive_quality import AdaptiveQuality
+    from softjpeg.jpeg.subsampling import SubsamplingOrGray
+    from softjpeg.presets.preset import Preset
+
+
+def load_curves(
+    specs: Sequence[str], qualities: Sequence[int]
+) -> dict[str, Preset | dict[str, Preset | AdaptiveQuality]]:
+    """Presets, and ladders as curves of presets by quality.
+
+    They are called by their files' stems, or by their paths where stems coincide.
+
+    Raises:
+        ValueError: no such file or built-in name.
+    """
+    from softjpeg.codec.adaptive_quality import at_quality
+    from softjpeg.presets.loading import load
+    from softjpeg.presets.preset import Preset
+
+    stems = Counter(Path(spec).stem for spec in specs)
+    curves: dict[str, Preset | dict[str, Preset | AdaptiveQuality]] = {}
+    for spec in specs:
+        name = Path(spec).stem if stems[Path(spec).stem] == 1 else spec
+        loaded = load(spec)
+        curves[name] = (
+            loaded
+            if isinstance(loaded, Preset)
+            else {f"{name} q {q}": at_quality(loaded, q) for q in qualities}
+        )
+    return curves
+
+
+def load_tables(
+    specs: Sequence[str], quality: str | None, samplings: Sequence[SubsamplingOrGray]
+) -> Preset | AdaptiveQuality:
+    """The one preset that all images are written with.
+
+    Args:
+        specs: --preset; one file, built-in name, or "default".
+        quality: --quality; at most one, of a ladder or of "default".
+        samplings: --subsampling; at most one; "gray" leaves the preset's.
+
+    Raises:
+        ValueError: more or less than one of them, no such preset, or a ladder that is learned for
+            another subsampling.
+    """
+    from softjpeg.codec.adaptive_quality import AdaptiveQuality, load_for_images
+    from softjpeg.presets.preset import Preset
+
+    for option, values in (("--preset", specs), ("--subsampling", samplings)):
+        if len(values) > 1 or (option == "--preset" and not values):
+            raise ValueError(f"{option} takes one value without --network, got {len(values)}")
+    number = None if quality is None else _one_quality(quality)
+    if specs[0] == "default":
+        if number is None:
+            raise ValueError("default is libjpeg's tables: choose a --quality from 1 to 100")
+        tables: Preset | AdaptiveQuality = Preset.from_quality(number)
+    else:
+        tables = load_for_images(specs[0], number)
+    sampling = samplings[0] if samplings else tables.subsampling
+    if sampling == "gray" or sampling == tables.subsampling:
+        return tables
+    if isinstance(tables, AdaptiveQuality):
+        what = f"is learned for {tables.subsampling}, got --subsampling {sampling}"
+        raise ValueError(f"{specs[0]} {what}")
+    return replace(tables, subsampling=sampling)
+
+
+def _one_quality(text: str) -> int:
+    qualities = numbers("--quality", text)
+    if len(qualities) != 1:
+        raise ValueError(f"--quality takes one value without --network, got {text!r}")
+    return qualities[0]

@@ -1,0 +1,186 @@
+"""What programs and people call: every public name with its parameters, every command's options.
+
+A change here is a change for users. Annotations are left to mypy: parameters, their order and their
+defaults are what a call depends on.
+"""
+
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+
+import pytest
+
+import softjpeg
+from softjpeg import functional
+from softjpeg.cli.app import app, commands
+from softjpeg.models import create_model
+
+NAMES = {
+    "AdaptiveQuality": "(ladder, quality)",
+    "FeatureJPEGLayer": "(channels, table=None, *, per_channel=False, rounds=1, **settings)",
+    "JPEGLayer": "(luma=None, chroma=None, *, subsampling='4:4:4', rounds=1, rounding=False, "
+    "**settings)",
+    "Ladder": "(rungs, bpp, default_bpp, provenance=<factory>, scan_bpp=(), size_exponent=1.0)",
+    "Preset": "(luma, chroma, hardness=<factory>, subsampling='4:2:0', provenance=<factory>, "
+    "distortion=None)",
+    "decode": "(data)",
+    "encode": "(image, preset, mode='hard', seed=None, *, optimize=True, header='jfif', "
+    "progressive=False, gray=False, metadata=True)",
+    "evaluate": "(model, images, presets, *, labels=None, "
+    "qualities=(10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95), subsampling='4:2:0', "
+    "mode='hard', encoders=None, change=None, failed=None, seed=0, batch_size=32, progress=False)",
+    "learn": "(models, images, *, labels=None, loss=None, worst_case=False, subsampling='4:2:0', "
+    "rate_weight=None, target_bpp=None, target_bytes=None, max_drop=None, mode='hard', rounds=1, "
+    "batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "learn_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
+    "loss=None, worst_case=False, subsampling='4:2:0', mode='hard', rounds=1, batch_size=32, "
+    "seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "learned_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
+    "loss=None, worst_case=False, subsampling='4:2:0', mode='hard', rounds=1, batch_size=32, "
+    "seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "load_preset": "(spec, quality=None)",
+    "measured_ladder": "(presets, images, provenance=None, *, size_exponent=1.0)",
+    "read_coefficients": "(data)",
+    "recode": "(data, *, header='compact', optimize=True, progressive=False, metadata=True)",
+    "wrap": "(model, layer, mean, std, *, at=None)",
+    "write_coefficients": "(coefficients, tables, *, size, subsampling='4:4:4', optimize=True, "
+    "restart_interval=0, header='jfif')",
+}
+
+FUNCTIONAL = {
+    "block_dct": "(plane)",
+    "block_idct": "(coefficients)",
+    "cpmf": "(z, q, alpha, *, levels=None, window=None)",
+    "cubic_quantize": "(z, q)",
+    "downsample": "(plane, subsampling, *, rounding=False)",
+    "hard_quantize": "(z, q, *, levels=None)",
+    "jpeg_layer": "(image, steps, alphas, *, layout='4:4:4', quantizer='soft', rounding=False, "
+    "levels=None, window=None, zero_dc=False)",
+    "lsq_quantize": "(z, q, *, levels=None)",
+    "merge_planes": "(planes, size, subsampling, *, rounding=False)",
+    "noise_quantize": "(z, q, *, generator=None)",
+    "pure_functions": "()",
+    "quantize": "(z, q, alpha, *, kind='soft', levels=None, window=None, generator=None)",
+    "rgb_to_ycbcr": "(rgb)",
+    "sample_index": "(z, q, alpha, *, levels=None, generator=None)",
+    "soft_quantize": "(z, q, alpha, *, levels=None, window=None)",
+    "split_planes": "(rgb, subsampling, *, rounding=False)",
+    "upsample": "(plane, subsampling, size, *, rounding=False)",
+    "ycbcr_to_rgb": "(ycbcr)",
+}
+
+COMMANDS = {
+    "demo": "[--out softjpeg-demo] [--seed 0]",
+    "inspect": "FILE [--export] [--out] [--images] [--limit 256] [--seed 0]",
+    "learn": "NETWORK IMAGES --out [--target-bpp] [--target-bytes] [--max-drop] [--rate-weight] "
+    "[--ladder] [--qualities] [--also ...] [--worst-case] [--loss kl] [--subsampling 4:2:0] "
+    "[--mode hard] [--labels] [--size] [--resize] [--limit] [--rounds 1] [--batch-size 32] "
+    "[--seed 0] [--checkpoint]",
+    "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--mode hard] "
+    "[--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
+    "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] [--batch-size 32] "
+    "[--jobs CORES] [--seed 0]",
+    "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
+    "[--mode hard] [--reader ...] [--against] [--learn-from] [--recode] [--labels] [--size] "
+    "[--resize] [--limit] [--batch-size 32] [--seed 0] [--json] [--csv] [--plot]",
+    "plot": "POINTS --out",
+    "attack": "RUN... [--baseline ...] [--eps 1,2,3,4] [--attacks fgsm,pgd,bpda] [--steps 20] "
+    "[--restarts 1] [--checks] [--limit] [--batch-size 64] [--seed 0] [--json] [--plot]",
+    "qualities": "NETWORK --out [IMAGES] [--labels] [--quality] [--subsampling 4:2:0] [--size] "
+    "[--resize] [--limit] [--batch-size 32] [--seed 0] [--json]",
+    "export": "RUN --out",
+    "train": "RECIPE --out [--variant jpeg-dl] [--seeds 0] [--jpeg-at] [--set ...] [--skip-bad]",
+}
+
+MOVED = {
+    "softjpeg.codec.abbreviated": "softjpeg.jpeg.abbreviated",
+    "softjpeg.images": "softjpeg.common.image_set",
+    "softjpeg.learn": "softjpeg.learning.learn",
+    "softjpeg.losses": "softjpeg.learning.losses",
+    "softjpeg.wrap": "softjpeg.nn.wrapping",
+}
+
+
+def parameters(function):
+    """The signature without annotations, as text."""
+    signature = inspect.signature(function)
+    empty = inspect.Parameter.empty
+    plain = [p.replace(annotation=empty) for p in signature.parameters.values()]
+    return str(signature.replace(parameters=plain, return_annotation=empty))
+
+
+def usage(option):
+    """A command's argument or option, in brackets where it may be left out."""
+    if option.param_type_name == "argument":
+        words = option.name.upper() + "..." * (option.nargs == -1)
+    else:
+        default = getattr(option.default, "value", option.default)
+        words = "/".join([*option.opts, *option.secondary_opts])
+        if option.multiple:
+            words += " ..."
+        elif option.opts == ["--jobs"]:
+            assert default == os.cpu_count()
+            words += " CORES"
+        elif default is not None and default is not False:
+            words += f" {default}"
+    return words if option.required else f"[{words}]"
+
+
+def test_names_and_parameters():
+    assert {*softjpeg.__all__} == {*NAMES, "functional", "__version__"}
+    assert {name: parameters(getattr(softjpeg, name)) for name in NAMES} == NAMES
+
+
+def test_functions_and_parameters():
+    assert {*functional.__all__} == {*FUNCTIONAL}
+    assert {name: parameters(getattr(functional, name)) for name in FUNCTIONAL} == FUNCTIONAL
+    assert softjpeg.functional is functional
+
+
+def test_networks():
+    assert parameters(create_model) == "(spec, classes, *, pretrained=False)"
+
+
+def test_commands_and_options():
+    names = [info.callback.__name__ for info in commands.registered_commands]
+    built = importlib.import_module("typer.main").get_command(app).commands
+    usages = {name: " ".join(usage(option) for option in built[name].params) for name in names}
+    assert usages == COMMANDS
+    # --help shows them in this order.
+    assert names == [*COMMANDS]
+
+
+@pytest.mark.parametrize("info", commands.registered_commands, ids=lambda i: i.callback.__name__)
+def test_a_command_is_a_file_of_its_name(info):
+    assert info.callback.__module__ == f"softjpeg.cli.{info.callback.__name__}"
+
+
+@pytest.mark.parametrize("module", MOVED)
+def test_a_module_that_moved_says_where_to(module):
+    """What earlier documentation and examples imported."""
+    assert MOVED == softjpeg._MOVED
+    with pytest.raises(ModuleNotFoundError) as caught:
+        importlib.import_module(module)
+    assert str(caught.value) == f"{module} has moved to {MOVED[module]}"
+    assert importlib.import_module(MOVED[module])
+    # The function of that name is still there.
+    name = module.rpartition(".")[2]
+    assert not hasattr(softjpeg, name) or callable(getattr(softjpeg, name))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("from softjpeg.wrap import wrap", "softjpeg.wrap has moved to softjpeg.nn.wrapping"),
+        ("import softjpeg.images", "softjpeg.images has moved to softjpeg.common.image_set"),
+        ("from softjpeg.models import create_model", ""),
+        ("from softjpeg import Preset, decode, encode", ""),
+        ("import softjpeg; softjpeg.functional.cpmf", ""),
+    ],
+)
+def test_documented_imports_in_a_fresh_interpreter(line, words):
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr == "") == (int(bool(words)), not words)
+    assert words in done.stderr
