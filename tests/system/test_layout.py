@@ -75,3 +75,45 @@ def test_tests_lie_in_the_rooms_of_what_they_test():
         packages = {p.parent.name for p in (SOURCE / room).rglob("__init__.py")}
         assert subject in names | packages, f"{path} names no module of {room}"
     assert not list((ROOT / "tests").glob("*.py"))
+
+
+CLASSES = {
+    node.name: node
+    for path in MODULES
+    for node in ast.walk(ast.parse(path.read_text()))
+    if isinstance(node, ast.ClassDef)
+}
+
+
+def said_by_a_base(owner: ast.ClassDef, name: str) -> bool:
+    bases = [CLASSES[b.id] for b in owner.bases if isinstance(b, ast.Name) and b.id in CLASSES]
+    return any(
+        any(isinstance(item, ast.FunctionDef) and item.name == name for item in base.body)
+        or said_by_a_base(base, name)
+        for base in bases
+    )
+
+
+def public_functions(path: Path) -> list[ast.FunctionDef]:
+    """Functions and methods that no base class describes."""
+    body = ast.parse(path.read_text()).body
+    functions = [node for node in body if isinstance(node, ast.FunctionDef)]
+    for owner in body:
+        if isinstance(owner, ast.ClassDef) and not owner.name.startswith("_"):
+            methods = [item for item in owner.body if isinstance(item, ast.FunctionDef)]
+            functions += [m for m in methods if not said_by_a_base(owner, m.name)]
+    return [function for function in functions if not function.name.startswith("_")]
+
+
+def test_public_functions_say_what_their_arguments_are():
+    """Three or more; but commands, whose options do, and Triton's programs."""
+    silent = [
+        f"{path.relative_to(SOURCE)}:{function.name}"
+        for path in MODULES
+        if not {"cli", "triton"} & set(path.relative_to(SOURCE).parts)
+        for function in public_functions(path)
+        if len({a.arg for a in (*function.args.args, *function.args.kwonlyargs)} - {"self", "cls"})
+        >= 3
+        and "Args:" not in (ast.get_docstring(function) or "")
+    ]
+    assert not silent
