@@ -117,3 +117,12 @@ def test_public_functions_say_what_their_arguments_are():
         and "Args:" not in (ast.get_docstring(function) or "")
     ]
     assert not silent
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.name)
+def test_pages_name_files_that_are_there(page):
+    files = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("[bestdr]*/**/*.py")]
+    for name in re.findall(
+        r"`((?:softjpeg/|tests/|benchmarks/)?[a-z_0-9/]+\.py)`", page.read_text()
+    ):
+        assert any(f"/{file}".endswith(f"/{name}") for file in files), f"{page}: no {name}"

@@ -113,7 +113,7 @@ EncoderMode = Annotated[
     Mode,
     typer.Option(
         help="Round coefficients, draw them as the preset's hardness says, or decide them by what "
-        "the network minds (rdo)."
+        "the network is sensitive to (rdo)."
     ),
 ]
 

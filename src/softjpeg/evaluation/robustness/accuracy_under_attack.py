@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +13,6 @@ from softjpeg.evaluation.robustness.attacks import Attack, bpda, fgsm, pgd
 from softjpeg.evaluation.robustness.autopgd import autopgd
 from softjpeg.evaluation.robustness.points import RobustnessPoint
 from softjpeg.models.inference import check_inputs, check_labels, device_of, outputs_of
-
-if TYPE_CHECKING:
-    pass
 
 ATTACKS = ("fgsm", "pgd", "bpda", "autopgd")
 
