@@ -113,8 +113,8 @@ def _decide(
             # Place i before place j leaves a run of j - 1 - i.
             paths = best[rows, :j] + costs[np.frexp(k)[1], j - 1 :: -1]
             place = paths.argmin(1)
-            kept = k * step[rows, j]
-            saved = weight[rows, j] * (kept * (2 * magnitude[rows, j] - kept))
+            dequantized = k * step[rows, j]
+            saved = weight[rows, j] * (dequantized * (2 * magnitude[rows, j] - dequantized))
             cost = paths[np.arange(len(rows)), place] - saved
             better = cost < best[rows, j]
             at = rows[better]

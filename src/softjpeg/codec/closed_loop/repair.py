@@ -199,27 +199,27 @@ class _Repair:
     passes: int = 0
 
     def update(
-        self, margin: float, measures: tuple[float, ...], kept: bool, gradient: Tensor
+        self, margin: float, measures: tuple[float, ...], is_kept: bool, gradient: Tensor
     ) -> None:
         """What the networks made of the trial: go there, or try less."""
         self.passes += 1
         first = self.passes == 1
         if self.best[1]:
-            better = kept and len(self.data) < len(self.best[0])
+            better = is_kept and len(self.data) < len(self.best[0])
         else:
-            better = kept or margin > self.margin
+            better = is_kept or margin > self.margin
         if not (first or better):
             self.count //= 2
             return
         if not first:
             self.count = min(2 * self.count, _MOST_STEPS)
         self.indices, self.margin, self.gradient = self.trial, margin, gradient
-        if first or kept:
-            self.best = self.data, kept, measures
+        if first or is_kept:
+            self.best = self.data, is_kept, measures
 
     def result(self) -> Repaired:
-        data, kept, measures = self.best
-        return Repaired(data, kept, measures, self.passes)
+        data, is_kept, measures = self.best
+        return Repaired(data, is_kept, measures, self.passes)
 
     def propose(self) -> None:
         """Choose the steps to try next, and write their file."""

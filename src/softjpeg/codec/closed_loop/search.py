@@ -149,9 +149,9 @@ def plan(count: int, effort: int) -> Generator[int, bool, None]:
 
     >>> search = plan(8, effort=1)
     >>> tried = [next(search)]
-    >>> for kept in (False, True, True, False, False):  # of 3, 5, 4, 2, ...
+    >>> for is_kept in (False, True, True, False, False):  # of 3, 5, 4, 2, ...
     ...     try:
-    ...         tried.append(search.send(kept))
+    ...         tried.append(search.send(is_kept))
     ...     except StopIteration:
     ...         break
     >>> tried
@@ -188,7 +188,7 @@ class _Search:
     effort: int
     files: dict[int, bytes] = field(default_factory=dict)
     measures: dict[int, tuple[float, ...]] = field(default_factory=dict)
-    kept: list[int] = field(default_factory=list)
+    kept_indices: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not self.ladder:
@@ -214,23 +214,25 @@ class _Search:
         self.files = {place: data for place, (data, _) in enumerate(order)}
         self.begin()
 
-    def update(self, measures: tuple[float, ...], kept: bool) -> bool:
+    def update(self, measures: tuple[float, ...], is_kept: bool) -> bool:
         """Note what became of the candidate; whether there is another one to try."""
         self.measures[self.at] = measures
-        if kept:
-            self.kept.append(self.at)
+        if is_kept:
+            self.kept_indices.append(self.at)
         try:
-            self.at = self.plan.send(kept)
+            self.at = self.plan.send(is_kept)
         except StopIteration:
             return False
         return True
 
     def choice(self) -> Choice:
-        best = min(self.kept, key=lambda i: (len(self.files[i]), i), default=len(self.ladder) - 1)
+        best = min(
+            self.kept_indices, key=lambda i: (len(self.files[i]), i), default=len(self.ladder) - 1
+        )
         return Choice(
             self.files[best],
             self.ladder[best].name,
-            bool(self.kept),
+            bool(self.kept_indices),
             self.measures[best],
             len(self.measures),
         )
