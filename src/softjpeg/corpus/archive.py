@@ -19,8 +19,8 @@ from softjpeg.codec.closed_loop.search import Choice, smallest_files
 from softjpeg.codec.image import Mode
 from softjpeg.corpus.folders import (
     EncodeSummary,
+    FileAndFacts,
     Job,
-    Made,
     image_seed,
     output_files,
     pool_of,
@@ -84,7 +84,7 @@ def archive(
         ValueError: no images, or two that would be written to one file or over an input.
     """
     targets = output_files(source, out)
-    given = {
+    all_settings = {
         **settings,
         "networks": [[n.name, weights_sha256(n)] for n in judge.networks],
         "keep": judge.fidelity.name,
@@ -93,10 +93,10 @@ def archive(
         "by_size": by_size,
         "seed": seed,
     }
-    given |= {"passes": passes} if passes else {}
+    all_settings |= {"passes": passes} if passes else {}
     with pool_of(jobs) as pool:
 
-        def choose(pictures: Sequence[_Picture]) -> list[Made | Exception]:
+        def choose(pictures: Sequence[_Picture]) -> list[FileAndFacts | Exception]:
             images = [picture.image for picture in pictures]
             shared: dict[str, Any] = {
                 "inputs": [picture.inputs for picture in pictures],
@@ -112,18 +112,21 @@ def archive(
             except (ValueError, OSError) as error:
                 # One image must not cost the others their files.
                 return [error] if len(pictures) == 1 else [choose([p])[0] for p in pictures]
-            return [_made(p, choice, judge) for p, choice in zip(pictures, choices, strict=True)]
+            return [
+                _file_and_facts(p, choice, judge)
+                for p, choice in zip(pictures, choices, strict=True)
+            ]
 
-        def make(todo: Sequence[Job], batch: Sequence[Job]) -> list[Made | Exception]:
+        def make(todo: Sequence[Job], batch: Sequence[Job]) -> list[FileAndFacts | Exception]:
             read = _read(todo, judge, seed, pool)
             if all(isinstance(picture, Exception) for picture in read.values()):
                 return [_failure(read[job]) for job in todo]
             read |= _read([job for job in batch if job not in read], judge, seed, pool)
-            whole = {job: p for job in batch if isinstance(p := read[job], _Picture)}
-            made = dict(zip(whole, choose(list(whole.values())), strict=True))
-            return [made[job] if job in made else _failure(read[job]) for job in todo]
+            pictures = {job: p for job in batch if isinstance(p := read[job], _Picture)}
+            results = dict(zip(pictures, choose(list(pictures.values())), strict=True))
+            return [results[job] if job in results else _failure(read[job]) for job in todo]
 
-        manifest = Manifest(out, given)
+        manifest = Manifest(out, all_settings)
         return write_files(targets, make, manifest, batch_size=batch_size, progress=progress)
 
 
@@ -207,7 +210,7 @@ def _read(
     return dict(zip(jobs, pool.map(read, jobs), strict=True))
 
 
-def _made(picture: _Picture, choice: Choice, judge: Judge) -> Made:
+def _file_and_facts(picture: _Picture, choice: Choice, judge: Judge) -> FileAndFacts:
     measures = zip((n.name for n in judge.networks), choice.measures, strict=True)
     return choice.data, {
         "seed": picture.seed,

@@ -59,7 +59,7 @@ class Job:
     target: Path
 
 
-Made = tuple[bytes, Mapping[str, Any]]
+FileAndFacts = tuple[bytes, Mapping[str, Any]]
 """A file, and what the manifest says of it."""
 
 
@@ -96,7 +96,7 @@ def encode_files(
     encode(Image.new("L", (8, 8)), preset, mode, seed=seed, **options)
     settings = {"preset": preset_sha256(preset), "mode": mode, "seed": seed, **options}
 
-    def made(job: Job) -> Made | Exception:
+    def encoded(job: Job) -> FileAndFacts | Exception:
         number = image_seed(seed, job.name)
         try:
             data = encode(read_upright(job.path), preset, mode, seed=number, **options)
@@ -107,7 +107,7 @@ def encode_files(
     with pool_of(jobs) as pool:
         return write_files(
             output_files(source, out),
-            lambda todo, batch: list(pool.map(made, todo)),
+            lambda todo, batch: list(pool.map(encoded, todo)),
             Manifest(out, settings) if manifest else None,
             progress=progress,
         )
@@ -115,7 +115,7 @@ def encode_files(
 
 def write_files(
     targets: Sequence[Job],
-    make: Callable[[Sequence[Job], Sequence[Job]], Sequence[Made | Exception]],
+    make: Callable[[Sequence[Job], Sequence[Job]], Sequence[FileAndFacts | Exception]],
     manifest: Manifest | None = None,
     *,
     batch_size: int = 64,

@@ -45,13 +45,13 @@ def spatial_modules(model: nn.Module, images: Tensor) -> list[str]:
     >>> spatial_modules(model, torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
     ['0']
     """
-    found: list[str] = []
+    names: list[str] = []
 
     def note(name: str) -> Any:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             spatial = isinstance(output, Tensor) and output.ndim == 4
-            if spatial and min(output.shape[2:]) > 1 and name not in found:
-                found.append(name)
+            if spatial and min(output.shape[2:]) > 1 and name not in names:
+                names.append(name)
 
         return hook
 
@@ -63,7 +63,7 @@ def spatial_modules(model: nn.Module, images: Tensor) -> list[str]:
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return names
 
 
 @torch.no_grad()
@@ -78,18 +78,18 @@ def feature_maps(model: nn.Module, images: Tensor, module: str) -> Tensor:
     Raises:
         ValueError: the model has no such module, or its output is not (B, C, h, w).
     """
-    kept: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def keep(_: nn.Module, inputs: Any, output: Any) -> None:
         # A copy: an activation in place may write over it.
-        kept.append(_spatial(output, module).clone())
+        outputs.append(_spatial(output, module).clone())
 
     handle = find_module(model, module).register_forward_hook(keep)
     try:
         model.eval()(_floats(model, images))
     finally:
         handle.remove()
-    return _first(kept, module).cpu()
+    return _first(outputs, module).cpu()
 
 
 def grad_cam(
@@ -118,10 +118,10 @@ def grad_cam(
     (2, 6, 6)
     """
     if module is None:
-        found = spatial_modules(model, images)
-        if not found:
+        names = spatial_modules(model, images)
+        if not names:
             raise ValueError("the network has no module whose output is (B, C, h, w)")
-        module = found[-1]
+        module = names[-1]
     leaves: list[Tensor] = []
 
     def cut(_: nn.Module, inputs: Any, output: Any) -> Tensor:
@@ -198,8 +198,8 @@ def _floats(model: nn.Module, images: Tensor) -> Tensor:
 
 def _spatial(output: Any, module: str) -> Tensor:
     if not isinstance(output, Tensor) or output.ndim != 4:
-        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(f"module {module!r} must have an output (B, C, h, w), got {found}")
+        shape_or_type = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(f"module {module!r} must have an output (B, C, h, w), got {shape_or_type}")
     return output
 
 

@@ -59,12 +59,14 @@ def picture(
         pairs: (encoder, .jpg file) of default JPEG, and of the preset beside it.
         class_name: of a class index.
     """
-    own = int(outputs_of(model, image[None]).argmax())
+    original_class = int(outputs_of(model, image[None]).argmax())
 
     def version(encoder: str, data: bytes, media_type: str, pixels: Tensor) -> Version:
         probability, index = outputs_of(model, pixels[None]).softmax(-1)[0].max(-1)
         answer = class_name(int(index))
-        return Version(encoder, data, media_type, answer, probability.item(), int(index) == own)
+        return Version(
+            encoder, data, media_type, answer, probability.item(), int(index) == original_class
+        )
 
     def jpeg(file: tuple[str, bytes]) -> Version:
         return version(*file, "image/jpeg", decode(file[1]))

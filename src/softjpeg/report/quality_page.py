@@ -40,9 +40,9 @@ def quality_page(
         ValueError: not as many images or names as the sweep has.
     """
     count = len(sweep.ranks)
-    for what, given in (("images", len(images)), ("names", len(names))):
-        if given != count:
-            raise ValueError(f"{what} must be as many as the sweep's, {count}, got {given}")
+    for what, length in (("images", len(images)), ("names", len(names))):
+        if length != count:
+            raise ValueError(f"{what} must be as many as the sweep's, {count}, got {length}")
     order = sweep.gain().argsort(descending=True, stable=True)
     examples = [_example(sweep, images, names, int(i)) for i in order[:shown]]
     for example in examples:

@@ -92,17 +92,17 @@ def draw_curves(
 
 def styles(points: Sequence[RatePoint], muted: str = _GRAY) -> dict[str, tuple[str, Any]]:
     """(colour, line style) of every curve: default JPEG muted, the others in colours."""
-    found = {}
+    curve_styles = {}
     seen = {True: 0, False: 0}
     for point in points:
-        if point.mode == "none" or point.curve in found:
+        if point.mode == "none" or point.curve in curve_styles:
             continue
         default = point.mode == "default"
         i = seen[default]
         seen[default] += 1
         colors = (muted,) if default else _COLORS
-        found[point.curve] = colors[i % len(colors)], _LINES[i // len(colors) % len(_LINES)]
-    return found
+        curve_styles[point.curve] = colors[i % len(colors)], _LINES[i // len(colors) % len(_LINES)]
+    return curve_styles
 
 
 def curves_page(

@@ -77,12 +77,12 @@ def _draw(axes: Axes, means: Sequence[RobustnessMean]) -> None:
 
     networks = list(dict.fromkeys(m.network for m in means))
     for i, network in enumerate(networks):
-        own = sorted((m for m in means if m.network == network), key=lambda m: m.eps)
-        spread = [100 * (m.deviation or 0.0) for m in own]
+        network_means = sorted((m for m in means if m.network == network), key=lambda m: m.eps)
+        spread = [100 * (m.deviation or 0.0) for m in network_means]
         color, line, marker = _STYLES[i % len(_STYLES)]
         axes.errorbar(
-            [m.eps for m in own],
-            [100 * m.top1 for m in own],
+            [m.eps for m in network_means],
+            [100 * m.top1 for m in network_means],
             yerr=spread if any(spread) else None,
             label=network,
             color=color,

@@ -116,8 +116,8 @@ def _feature_module(
     named = dict(model.named_modules())
     inside = None if isinstance(layer, JPEGLayer) else layer
     wanted = [n for n in modules if named[n] is inside or isinstance(named[n], nn.Conv2d)]
-    own = [n for n in wanted if named[n] is inside]
-    return next(iter(own + wanted), None)
+    layer_names = [n for n in wanted if named[n] is inside]
+    return next(iter(layer_names + wanted), None)
 
 
 def _effect(
@@ -184,13 +184,15 @@ def _cams(
         with bypassed(off):
             maps = grad_cam(model, images, classes, module)
             answers = outputs_of(model, images).softmax(-1)
-        for row, image, cam, answer, own in zip(rows, images, maps, answers, classes, strict=True):
+        for row, image, cam, answer, class_index in zip(
+            rows, images, maps, answers, classes, strict=True
+        ):
             view = {
                 "way": way,
                 "png": png(overlay(image, cam)),
                 "answer": class_name(int(answer.argmax())),
                 "probability": float(answer.max()),
-                "right": None if labels is None else int(answer.argmax()) == int(own),
+                "right": None if labels is None else int(answer.argmax()) == int(class_index),
             }
             row["views"].append(view)
     return rows
