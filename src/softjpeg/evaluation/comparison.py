@@ -42,8 +42,8 @@ def compare(points: Sequence[RatePoint]) -> list[Comparison]:
     >>> low = RatePoint("default q 10", "default", "4:2:0", 100, 1.0, 0.9, None, 0.5, 0.4)
     >>> high = RatePoint("default q 30", "default", "4:2:0", 400, 4.0, 3.9, None, 0.7, 0.1)
     >>> mine = RatePoint("mine", "hard", "4:2:0", 150, 1.5, 1.4, None, 0.6, 0.2)
-    >>> found = compare([low, high, mine])[0]
-    >>> found.default.name, round(found.bytes_saved, 3)
+    >>> comparison = compare([low, high, mine])[0]
+    >>> comparison.default.name, round(comparison.bytes_saved, 3)
     ('default q 30', 0.25)
     """
     defaults = _best([p for p in points if p.mode == "default"])

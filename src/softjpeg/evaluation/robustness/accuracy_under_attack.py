@@ -68,8 +68,8 @@ def robustness(
             raise ValueError(f"attacks must be of {', '.join(ATTACKS)}, got {attack!r}")
     jobs = [
         (name, run, model, attack, strength)
-        for name, given in models.items()
-        for run, model in enumerate([given] if isinstance(given, nn.Module) else given)
+        for name, runs in models.items()
+        for run, model in enumerate([runs] if isinstance(runs, nn.Module) else runs)
         for attack, strength in [("none", 0.0), *((a, float(e)) for a in attacks for e in eps)]
     ]
     points = []

@@ -78,7 +78,7 @@ def autopgd(
                 batch_size=len(x),
                 verbose=False,
             )
-            found = attack.generate(x.detach().cpu().numpy(), y.cpu().numpy())
+            adversarial = attack.generate(x.detach().cpu().numpy(), y.cpu().numpy())
     finally:
         np.random.set_state(state)
-    return torch.from_numpy(found).to(x)
+    return torch.from_numpy(adversarial).to(x)

@@ -46,7 +46,7 @@ def difference_agreement(
     True
     """
     x = x.clamp(step, 1 - step)
-    said, found = [], []
+    derivatives, differences = [], []
     with frozen(model):
         gradient = loss_gradient(model, x, y)
         for i in range(directions + 1):
@@ -56,9 +56,9 @@ def difference_agreement(
                 ahead, behind = (
                     log_odds(model(x + s * direction).double(), y) for s in (step, -step)
                 )
-            said.append((gradient.double() * direction).sum((1, 2, 3)))
-            found.append((ahead - behind) / (2 * step))
-    expected, measured = torch.stack(said, 1), torch.stack(found, 1)
+            derivatives.append((gradient.double() * direction).sum((1, 2, 3)))
+            differences.append((ahead - behind) / (2 * step))
+    expected, measured = torch.stack(derivatives, 1), torch.stack(differences, 1)
     # Normalized by hand: torch's cosine takes a tiny gradient for none.
     a, b = (F.normalize(t[:, :-1], dim=1, eps=1e-300) for t in (expected, measured))
     rise = torch.where(expected[:, -1] > 0, measured[:, -1] / expected[:, -1], 0.0)
