@@ -56,8 +56,8 @@ def check_inputs(images: Tensor, labels: Tensor | None, batch_size: int) -> None
         ValueError: one of them is of another shape, type or range; it is named.
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
-        found = f"{tuple(images.shape)} {images.dtype}"
-        raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {found}")
+        shape_and_dtype = f"{tuple(images.shape)} {images.dtype}"
+        raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {shape_and_dtype}")
     if labels is not None and labels.shape != (len(images),):
         raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
     if batch_size < 1:

@@ -27,10 +27,10 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) → the same shape."""
-        kept, y = x.chunk(2, dim=1)
+        identity, y = x.chunk(2, dim=1)
         y = F.relu(self.bn1(self.conv1(y)))
         y = F.relu(self.bn3(self.conv3(self.bn2(self.conv2(y)))))
-        return interleave(kept, y)
+        return interleave(identity, y)
 
 
 class DownBlock(nn.Module):

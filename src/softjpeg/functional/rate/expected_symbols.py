@@ -130,8 +130,8 @@ def _layout(
         real, padded = layout.shapes[index], layout.padded_shapes[index]
         if z.ndim != 5 or z.shape[3:] != (8, 8) or tuple(z.shape[1:3]) not in (real, padded):
             wanted = f"(B, {real[0]}, {real[1]}, 8, 8)"
-            found = tuple(z.shape)
-            raise ValueError(f"coefficients[{index}] must have shape {wanted}, got {found}")
+            shape = tuple(z.shape)
+            raise ValueError(f"coefficients[{index}] must have shape {wanted}, got {shape}")
     return layout
 
 

@@ -212,10 +212,10 @@ def _undo_prediction(blocks: Ints, layout: ScanLayout, restart_interval: int) ->
     """Replace DC differences by DC, in place."""
     start = 0
     for h, v in layout.factors:
-        own = blocks[:, start : start + h * v, 0]
-        total = np.cumsum(own).reshape(own.shape)
-        before = (total - own)[::restart_interval, 0]
-        dc = total - np.repeat(before, restart_interval)[: len(own), None]
+        differences = blocks[:, start : start + h * v, 0]
+        total = np.cumsum(differences).reshape(differences.shape)
+        before = (total - differences)[::restart_interval, 0]
+        dc = total - np.repeat(before, restart_interval)[: len(differences), None]
         if np.abs(dc).max() > np.iinfo(np.int16).max:
             raise ValueError("data is corrupt: DC differences add up to more than 16 bits")
         blocks[:, start : start + h * v, 0] = dc

@@ -47,10 +47,12 @@ def optimal_sharings(counts: Ints, table_of: Sequence[int]) -> list[TableSharing
     """`optimal_sharing` of each class: counts (components, classes, 256)."""
     classes = counts.shape[1]
     sums = np.zeros((max(table_of) + 1, classes, 256), dtype=np.int64)
-    for own, number in zip(counts, table_of, strict=True):
-        sums[number] += own
+    for component_counts, number in zip(counts, table_of, strict=True):
+        sums[number] += component_counts
     tables = [table for table, _ in optimal_tables(sums.reshape(-1, 256))]
-    return [TableSharing(tuple(tables[own::classes]), tuple(table_of)) for own in range(classes)]
+    return [
+        TableSharing(tuple(tables[index::classes]), tuple(table_of)) for index in range(classes)
+    ]
 
 
 def smallest_sharing(counts: Ints) -> TableSharing:
@@ -69,7 +71,8 @@ def smallest_sharing(counts: Ints) -> TableSharing:
     everything = (1 << components) - 1
     members = np.arange(everything + 1)[:, None] >> np.arange(components) & 1
     best = optimal_codes(members @ counts)
-    bits = [8 * (1 + len(table)) + own for table, own in best]  # A byte names the table.
+    # A byte names the table.
+    bits = [8 * (1 + len(table)) + code_bits for table, code_bits in best]
     bits[0] = 0  # Nobody's table is not written.
 
     ways = [(0, *way) for way in itertools.product((0, 1), repeat=components - 1)]
