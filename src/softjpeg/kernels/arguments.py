@@ -62,7 +62,7 @@ def check_layer(image: Tensor, steps: Tensor, alphas: Tensor, layout: str) -> No
     kinds = {"gray": steps.shape[1:2], "planes": (1, image.shape[1])}.get(layout, (2,))
     for name, tables in (("steps", steps), ("alphas", alphas)):
         if tables.shape != (*steps.shape[:2], 8, 8) or tables.shape[1] not in kinds:
-            found = tuple(tables.shape)
-            raise ValueError(f"{name} must have shape (rounds, kinds, 8, 8), got {found}")
+            shape = tuple(tables.shape)
+            raise ValueError(f"{name} must have shape (rounds, kinds, 8, 8), got {shape}")
         if tables.device != image.device:
             raise ValueError(f"{name} must be on {image.device}, got {tables.device}")

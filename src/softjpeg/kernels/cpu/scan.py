@@ -227,6 +227,6 @@ def _addresses(planes: Planes, layout: Layout, *batch: int) -> Any:
     for plane, shape in zip(planes, layout.shapes, strict=True):
         wanted = (*batch, *shape, _BLOCK)
         if plane.shape != wanted or plane.dtype != np.int16 or not plane.flags.c_contiguous:
-            found = f"{plane.dtype} {plane.shape}"
-            raise ValueError(f"planes must be contiguous int16 {wanted}, got {found}")
+            dtype_and_shape = f"{plane.dtype} {plane.shape}"
+            raise ValueError(f"planes must be contiguous int16 {wanted}, got {dtype_and_shape}")
     return (ctypes.c_void_p * len(planes))(*[plane.ctypes.data for plane in planes])

@@ -156,16 +156,16 @@ def _image_shape(
     for index, array in enumerate(coefficients):
         _check_floats(f"coefficients[{index}]", array, 5)
     shape = (len(coefficients[0]), len(coefficients), *size)
-    found, wanted = [c.shape for c in coefficients], coefficient_shapes(shape, factors)
-    if found != wanted:
-        raise ValueError(f"coefficients must have the shapes {wanted}, got {found}")
+    shapes, wanted = [c.shape for c in coefficients], coefficient_shapes(shape, factors)
+    if shapes != wanted:
+        raise ValueError(f"coefficients must have the shapes {wanted}, got {shapes}")
     return shape
 
 
 def _check_floats(name: str, array: Array, ndim: int) -> None:
     if array.dtype != np.float32 or array.ndim != ndim:
-        found = f"{array.dtype} of shape {array.shape}"
-        raise ValueError(f"{name} must be float32 with {ndim} axes, got {found}")
+        dtype_and_shape = f"{array.dtype} of shape {array.shape}"
+        raise ValueError(f"{name} must be float32 with {ndim} axes, got {dtype_and_shape}")
 
 
 def _call(

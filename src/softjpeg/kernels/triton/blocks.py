@@ -114,12 +114,12 @@ def differentiate_class(
     for back in range(M.rounds):
         t = M.rounds - 1 - back
         # What the rounds before left, computed anew: for two rounds no more work than kept.
-        given = z
+        round_input = z
         for before in range(t):
             q, alpha = _tables(steps, alphas, kind * M.rounds + before, V, H)
-            given = quantize(given, q, alpha, M)
+            round_input = quantize(round_input, q, alpha, M)
         q, alpha = _tables(steps, alphas, kind * M.rounds + t, V, H)
-        slope, by_step, by_alpha = derivatives(given, q, alpha, M)
+        slope, by_step, by_alpha = derivatives(round_input, q, alpha, M)
         at = sums + t * 128 + _frequencies(V, H)
         tl.store(at, tl.sum(g * by_step, 0))
         tl.store(at + 64, tl.sum(g * by_alpha, 0))

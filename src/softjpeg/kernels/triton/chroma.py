@@ -53,13 +53,13 @@ def downsample_adjoint(
     height, width = at[2], at[3]
     y, x = tl.minimum(y, height - 1), tl.minimum(x, width - 1)
     line = plane + y // V * (columns * 8)
-    found = tl.load(line + x // 2)
+    gradient = tl.load(line + x // 2)
     copies = tl.where(x == width - 1, 2 - width % 2, 0)
     first = x // 2 + copies - 1
     copied = (copies > 0) & (first < columns * 8)
-    found += tl.load(line + first, mask=copied, other=0.0) * copies
+    gradient += tl.load(line + first, mask=copied, other=0.0) * copies
     # An odd last row of pixels counts twice in its sample.
-    return found * (0.5 / V) * (1 + tl.where(y == height - 1, height % V, 0))
+    return gradient * (0.5 / V) * (1 + tl.where(y == height - 1, height % V, 0))
 
 
 @triton.jit
@@ -78,12 +78,12 @@ def upsample(
         line = plane + _farther(y, height) * (columns * 8)
         near += far * (tl.load(line + j) - near)
         beside += far * (tl.load(line + other) - beside)
-    found = near + far * (beside - near)
+    pixels = near + far * (beside - near)
     if M.rounding:
         bias = tl.where(x % 2 == 0, 0.25 * V, 0.5 - 0.0625 * (V - 1))
         # The bias must be exact even where a quarter sum came out a hair below its value.
-        found = tl.floor(found + bias + 1e-3)
-    return found
+        pixels = tl.floor(pixels + bias + 1e-3)
+    return pixels
 
 
 @triton.jit
@@ -104,12 +104,12 @@ def upsample_adjoint(rgb, at, exists, DOWN: tl.constexpr, RIGHT: tl.constexpr, V
             x = 2 * j + dx - 1
             right = tl.where(x // 2 == j, 1.0, 0.0)
             right += far * (tl.where(_farther(x, width) == j, 1.0, 0.0) - right)
-            own = exists & (y >= 0) & (y < height) & (x >= 0) & (x < width)
+            inside = exists & (y >= 0) & (y < height) & (x >= 0) & (x < width)
             start, sc = _pixel(rgb, y, x)
             weight = down * right
-            r += weight * tl.load(start, mask=own, other=0.0).to(tl.float32)
-            g += weight * tl.load(start + sc, mask=own, other=0.0).to(tl.float32)
-            b += weight * tl.load(start + 2 * sc, mask=own, other=0.0).to(tl.float32)
+            r += weight * tl.load(start, mask=inside, other=0.0).to(tl.float32)
+            g += weight * tl.load(start + sc, mask=inside, other=0.0).to(tl.float32)
+            b += weight * tl.load(start + 2 * sc, mask=inside, other=0.0).to(tl.float32)
     _y, u, v = to_rgb_adjoint(r, g, b)
     return u, v
 

@@ -48,10 +48,10 @@ def plane_backward(
     kind = tl.program_id(1)
     program = tl.program_id(0).to(tl.int64) * tl.num_programs(1) + kind
     sums += program * (M.rounds * 128)
-    found = differentiate(samples, grads, basis, steps, alphas, kind, sums, M)
+    sample_grads = differentiate(samples, grads, basis, steps, alphas, kind, sums, M)
     if not M.even:
-        found = fold(found, at)
-    write(_channel(out, batch, channel, at, out_strides), found, at, exists, M.even)
+        sample_grads = fold(sample_grads, at)
+    write(_channel(out, batch, channel, at, out_strides), sample_grads, at, exists, M.even)
 
 
 @triton.jit

@@ -112,8 +112,10 @@ def backward(
     """
     mode = _mode(image, steps, alphas, layout, rounding, levels, window, zero_dc)
     if grad.shape != image.shape or grad.dtype not in DTYPES:
-        got = f"{tuple(grad.shape)} {grad.dtype}"
-        raise ValueError(f"grad must have the image's shape {tuple(image.shape)}, got {got}")
+        shape_and_dtype = f"{tuple(grad.shape)} {grad.dtype}"
+        raise ValueError(
+            f"grad must have the image's shape {tuple(image.shape)}, got {shape_and_dtype}"
+        )
     out = torch.empty_like(image)
     if not image.numel():
         return out, torch.zeros_like(steps), torch.zeros_like(alphas)
@@ -126,7 +128,7 @@ def backward(
             _launch(color_backward, blocks, 1)(
                 image, grad, out, sums, *tables, *blocks, *strides, mode, _TILE
             )
-            found = sums.sum(0)
+            table_gradients = sums.sum(0)
         elif layout in _CHROMA_ROWS:
             v = _CHROMA_ROWS[layout]
             pairs, coarse = _blocks(image, 8 * v, 16, mode)
@@ -140,7 +142,7 @@ def backward(
                 image, grad, chroma, out, luma, *tables, *blocks, *pairs[1:3], *strides, v, mode,
                 _TILE,
             )  # fmt: skip
-            found = torch.cat([luma.sum(0), sums.sum(0)])
+            table_gradients = torch.cat([luma.sum(0), sums.sum(0)])
         else:
             planes, groups, flags = _planes(image, steps, layout, blocks)
             sums = _sums(image, planes, groups, mode)
@@ -148,8 +150,8 @@ def backward(
                 image, grad, out, sums, *tables, *planes, image.shape[1], *strides, *flags, mode,
                 _TILE,
             )  # fmt: skip
-            found = sums.sum(0)
-    by_steps, by_alphas = _by_round(found, steps.shape[1], layout).unbind(2)
+            table_gradients = sums.sum(0)
+    by_steps, by_alphas = _by_round(table_gradients, steps.shape[1], layout).unbind(2)
     out = out if of_image else out.new_empty(0)
     return out, by_steps.reshape(steps.shape), by_alphas.reshape(alphas.shape)
 
@@ -200,13 +202,13 @@ def _by_kind(tables: Tensor) -> Tensor:
     return tables.detach().to(torch.float32).transpose(0, 1).contiguous()
 
 
-def _by_round(found: Tensor, kinds: int, layout: str) -> Tensor:
+def _by_round(gradients: Tensor, kinds: int, layout: str) -> Tensor:
     """Gradients (planes, rounds, 2, 64) as (rounds, kinds, 2, 64)."""
     if layout == "gray":
-        found = torch.nn.functional.pad(found, (0, 0, 0, 0, 0, 0, 0, kinds - 1))
+        gradients = torch.nn.functional.pad(gradients, (0, 0, 0, 0, 0, 0, 0, kinds - 1))
     elif layout != "planes":
-        found = torch.stack([found[0], found[1] + found[2]])
-    return found.transpose(0, 1) / (1 if layout == "planes" else 255)
+        gradients = torch.stack([gradients[0], gradients[1] + gradients[2]])
+    return gradients.transpose(0, 1) / (1 if layout == "planes" else 255)
 
 
 def _mode(

@@ -109,25 +109,25 @@ def _read_corner(here, DOWN: tl.constexpr, RIGHT: tl.constexpr, at, EVEN: tl.con
 def _read_own_corner(here, DOWN: tl.constexpr, RIGHT: tl.constexpr, at, exists, EVEN: tl.constexpr):
     start, sh, sw = here
     i, j = corner(DOWN, RIGHT)
-    own = _own(i, j, at, exists, EVEN)
-    return tl.load(start + i * sh + j * sw, mask=own, other=0.0).to(tl.float32)
+    inside = _is_inside(i, j, at, exists, EVEN)
+    return tl.load(start + i * sh + j * sw, mask=inside, other=0.0).to(tl.float32)
 
 
 @triton.jit
 def _write_corner(here, x, DOWN: tl.constexpr, RIGHT: tl.constexpr, at, exists, EVEN: tl.constexpr):
     start, sh, sw = here
     i, j = corner(DOWN, RIGHT)
-    own = _own(i, j, at, exists, EVEN)
-    tl.store(start + i * sh + j * sw, x.to(start.dtype.element_ty), mask=own)
+    inside = _is_inside(i, j, at, exists, EVEN)
+    tl.store(start + i * sh + j * sw, x.to(start.dtype.element_ty), mask=inside)
 
 
 @triton.jit
-def _own(i, j, at, exists, EVEN: tl.constexpr):
+def _is_inside(i, j, at, exists, EVEN: tl.constexpr):
     row, column, height, width = at
-    own = exists & (i >= 0) & (j >= 0)
+    inside = exists & (i >= 0) & (j >= 0)
     if not EVEN:
-        own = own & (i + 8 * row < height) & (j + 8 * column < width)
-    return own
+        inside = inside & (i + 8 * row < height) & (j + 8 * column < width)
+    return inside
 
 
 @triton.jit

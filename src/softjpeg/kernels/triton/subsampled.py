@@ -85,8 +85,8 @@ def chroma_backward(
     v = differentiate(v, (v0, v1, v2, v3), basis, steps, alphas, 1, sums + size, M)
     if not M.even:
         # As `downsample_adjoint` wants them.
-        own = (at[0], at[1], (height + V - 1) // V, width // 2 + 1)
-        u, v = fold(u, own), fold(v, own)
+        chroma_at = (at[0], at[1], (height + V - 1) // V, width // 2 + 1)
+        u, v = fold(u, chroma_at), fold(v, chroma_at)
     _write_chroma(chroma, u, v, batch, at, exists, rows, columns)
 
 
