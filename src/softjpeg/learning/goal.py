@@ -23,13 +23,13 @@ def only_one(values: Mapping[str, object]) -> str:
     >>> only_one({"target_bpp": None, "max_drop": 1})
     'max_drop'
     """
-    given = [name for name, value in values.items() if value is not None and value is not False]
-    if len(given) != 1:
+    names = [name for name, value in values.items() if value is not None and value is not False]
+    if len(names) != 1:
         *most, last = values
-        shown = (name if values[name] is True else f"{name} {values[name]}" for name in given)
+        shown = (name if values[name] is True else f"{name} {values[name]}" for name in names)
         listed = ", ".join(shown) or "none"
         raise ValueError(f"give exactly one of {', '.join(most)} and {last}, got {listed}")
-    return given[0]
+    return names[0]
 
 
 def check_positive(name: str, value: float) -> None:

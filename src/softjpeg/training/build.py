@@ -69,8 +69,8 @@ def check_network(recipe: Recipe, classes: int) -> None:
         raise ValueError(f"{what} fails: {' '.join(str(error).split())}") from error
     shape = getattr(logits, "shape", type(logits).__name__)
     if shape != (1, classes):
-        got = tuple(shape) if isinstance(shape, torch.Size) else shape
-        raise ValueError(f"{what} must give logits (B, {classes}), got {got} for B = 1")
+        logits_shape = tuple(shape) if isinstance(shape, torch.Size) else shape
+        raise ValueError(f"{what} must give logits (B, {classes}), got {logits_shape} for B = 1")
 
 
 def module_path(network: JPEGNetwork, at: str) -> str:
@@ -130,6 +130,6 @@ def _channels(model: nn.Module, at: str, size: int) -> int:
         model.eval()(torch.zeros(1, 3, size, size))
     model.train(was_training)
     if not shapes or len(shapes[0]) != 4:
-        got = shapes[0] if shapes else "nothing"
-        raise ValueError(f"jpeg.at: module {at!r} must give out (B, C, H, W), got {got}")
+        output_shape = shapes[0] if shapes else "nothing"
+        raise ValueError(f"jpeg.at: module {at!r} must give out (B, C, H, W), got {output_shape}")
     return shapes[0][1]

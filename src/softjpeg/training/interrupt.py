@@ -27,17 +27,17 @@ def stop_signals() -> Iterator[Callable[[], int]]:
     0
     True
     """
-    got = [0]
+    last_signal = [0]
     if threading.current_thread() is not threading.main_thread():
         yield lambda: 0
         return
 
     def remember(number: int, _frame: object) -> None:
-        got[0] = number
+        last_signal[0] = number
 
     previous = {s: signal.signal(s, remember) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield lambda: got[0]
+        yield lambda: last_signal[0]
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

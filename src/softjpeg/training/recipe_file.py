@@ -77,9 +77,9 @@ def parse_recipe(tree: Mapping[str, Any], source: str) -> Recipe:
         raise ValueError(f"{source}: unknown key {key}; the nearest known one is {near}")
     if first["type"] == "missing":
         raise ValueError(f"{source}: key {key} is missing")
-    got = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+    value_text = "" if first["type"] == "value_error" else f", got {first['input']!r}"
     reason = first["msg"].removeprefix("Value error, ")
-    raise ValueError(f"{source}: {key}: {reason[0].lower()}{reason[1:]}{got}")
+    raise ValueError(f"{source}: {key}: {reason[0].lower()}{reason[1:]}{value_text}")
 
 
 def _keys(sections: Sequence[str]) -> list[str]:
