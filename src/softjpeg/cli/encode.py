@@ -21,7 +21,6 @@ from softjpeg.cli.app import (
     show,
 )
 from softjpeg.cli.load import network_on_device
-from softjpeg.cli.presets import load_tables
 
 if TYPE_CHECKING:
     from softjpeg.codec.closed_loop.judge import Judge
@@ -124,6 +123,7 @@ def encode(
             **driver,
         )
     else:
+        from softjpeg.cli.presets import load_tables
         from softjpeg.corpus.folders import encode_files
 
         tables = load_tables(preset or [], quality, samplings)

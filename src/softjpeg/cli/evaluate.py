@@ -26,9 +26,7 @@ from softjpeg.cli.app import (
     numbers,
     show,
 )
-from softjpeg.cli.competitors import choose, rivals
 from softjpeg.cli.load import images_for, load_inputs, network_on_device, provenance
-from softjpeg.cli.presets import load_curves
 
 if TYPE_CHECKING:
     from softjpeg.evaluation.encoders import Encoder
@@ -94,6 +92,8 @@ def evaluate(
     if images is None and not preset and quality is None and against is None:
         _evaluate_layer(network, limit, batch_size, seed, json)
         return
+    from softjpeg.cli.competitors import choose, rivals
+    from softjpeg.cli.presets import load_curves
     from softjpeg.evaluation.competitors import Context
     from softjpeg.evaluation.encoders import QUALITIES
     from softjpeg.evaluation.gain import gains

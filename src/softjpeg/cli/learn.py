@@ -22,7 +22,6 @@ from softjpeg.cli.app import (
     numbers,
 )
 from softjpeg.cli.load import load_inputs, network_on_device, provenance
-from softjpeg.learning.goal import only_one
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,6 +104,8 @@ def learn(
     }
     ladder = ladder or qualities is not None
     options = {f"--{name.replace('_', '-')}": value for name, value in goal.items()}
+    from softjpeg.learning.goal import only_one
+
     only_one({**options, "--ladder": ladder})
     at = _qualities(qualities or _LADDER)
     check_folder("--out", out)

@@ -36,14 +36,14 @@ def supports(
         steps, alphas: (rounds, kinds, 8, 8).
         levels, window: the index set of the soft quantizer.
     """
-    if switched_off() or image.dtype not in DTYPES or max(levels or 0, window or 0) > _MAX_INDEX:
+    if image.dtype not in DTYPES or max(levels or 0, window or 0) > _MAX_INDEX:
         return False
     if torch.float64 in (steps.dtype, alphas.dtype):
         return False
     if not torch.compiler.is_compiling() and not are_plain(image, steps, alphas):
         return False
     if image.device.type == "cuda":
-        return _HAS_TRITON and (levels is None or window is not None)
+        return _HAS_TRITON and not switched_off() and (levels is None or window is not None)
     return image.device.type == "cpu" and is_available("_layer")
 
 
