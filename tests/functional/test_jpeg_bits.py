@@ -22,7 +22,12 @@ from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.jpeg.writer import write_coefficients
-from softjpeg.learning.band_correction import SHIFT, frequency_bands, rate_factor
+from softjpeg.learning.band_correction import (
+    SHIFT,
+    SizedCoefficients,
+    frequency_bands,
+    rate_factor,
+)
 
 HARD = 1e5
 LAYOUTS = [
@@ -283,7 +288,7 @@ def test_rate_factor_finds_what_entropy_misses():
     """Bits moved by the factor × entropy slope are the counted ones, frequency by frequency."""
     size, steps = (64, 64), tables()
     z = coefficients(size, "4:4:4", batch=6)
-    factor = rate_factor(z, (steps[0], steps[1]), size, "4:4:4")
+    factor = rate_factor([SizedCoefficients(z, size)], (steps[0], steps[1]), "4:4:4")
     single = single_frequencies((0, 0, 1), (0, 2, 2), (0, 6, 5), (1, 0, 3))
     real = real_slopes(z, steps, size, "4:4:4", single)
     entropy = []

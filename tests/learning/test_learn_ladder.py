@@ -2,11 +2,17 @@
 
 import pytest
 import torch
+from PIL import Image
+from torch import nn
 
 import softjpeg
+from helpers.images import photos
 from helpers.images import photos as images
 from helpers.networks import HighFrequencyReader
-from softjpeg.learning.learn_ladder import learn_ladder
+from softjpeg.codec.image import encode
+from softjpeg.common.image_sequence import ImageFiles
+from softjpeg.evaluation.rate_accuracy import evaluate
+from softjpeg.learning.learn_ladder import learn_ladder, learned_ladder
 from softjpeg.learning.learned_presets import gain_sentences
 from softjpeg.learning.measured_ladder import measured_ladder
 from softjpeg.learning.size_exponent import measured_exponent
@@ -57,3 +63,46 @@ def test_rates_that_make_no_sense():
     ):
         with pytest.raises(ValueError, match=sentence):
             softjpeg.learned_ladder(HighFrequencyReader(), images(2, 16), **rates)
+
+
+class DetailReader(nn.Module):
+    """Answers from the differences between the pixels of any image."""
+
+    def forward(self, x):
+        detail = torch.stack([x.diff(dim=-1).abs().mean((1, 2, 3)), x.mean((1, 2, 3))], 1)
+        return 40 * torch.cat([detail, -detail], 1)
+
+
+def test_images_of_one_size_are_the_same_however_they_come():
+    pixels = photos(16, 16)
+    options = {"batch_size": 2, "subsampling": "4:4:4"}
+    whole, listed = (
+        learn_ladder(DetailReader(), x, [15.0, 19.0], **options) for x in (pixels, list(pixels))
+    )
+    for a, b in zip(whole, listed, strict=True):
+        assert (a.luma == b.luma).all()
+        assert (a.chroma == b.chroma).all()
+        judged = [preset.provenance["learned"]["judged"] for preset in (a, b)]
+        assert judged[0] == judged[1]
+
+
+@pytest.mark.parametrize("mode", ["hard", "rdo"])
+def test_images_of_many_sizes(mode, tmp_path):
+    sides = [(16, 24), (24, 16), (16, 24), (31, 9)] * 4
+    pictures = [photos(1, 40, seed=i)[0, :, :h, :w] for i, (h, w) in enumerate(sides)]
+    for i, image in enumerate(pictures):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / f"{i:02}.png")
+    files = ImageFiles(sorted(tmp_path.iterdir()))
+    options = {"batch_size": 4, "mode": mode, "qualities": [50, 80, 90]}
+    ladders = [learned_ladder(DetailReader(), x, **options) for x in (pictures, files)]
+    for a, b in zip(ladders[0].rungs, ladders[1].rungs, strict=True):
+        assert (a.luma == b.luma).all()
+        assert a.provenance["learned"]["judged"] == b.provenance["learned"]["judged"]
+    # All bytes over all pixels, as `evaluate` counts them.
+    preset = ladders[0].rungs[0]
+    total = sum(len(encode(image, preset)) for image in pictures)
+    wanted = 8 * total / sum(h * w for h, w in sides)
+    _, point, *_ = evaluate(DetailReader(), pictures, {"a": preset}, qualities=[50])
+    assert point.bpp == pytest.approx(wanted)
+    if mode == "hard":
+        assert preset.provenance["learned"]["bpp"] == pytest.approx(wanted)

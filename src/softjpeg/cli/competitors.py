@@ -102,11 +102,12 @@ def rivals(
 def _targets(images: Tensor, qualities: Sequence[int]) -> list[float]:
     """Up to five of default JPEG's rates, for competitors that learn at a rate."""
     from softjpeg.codec.file_sizes import bits_per_pixel
+    from softjpeg.common.image_sequence import pixel_count
     from softjpeg.evaluation.encoders import default_jpeg
 
     some = images[:16]
     rates = [
-        bits_per_pixel(sum(len(encoder(image)) for image in some), some)
+        bits_per_pixel(sum(len(encoder(image)) for image in some), pixel_count(some))
         for encoder in default_jpeg(sorted(qualities), "4:2:0").values()
     ]
     return rates[:: -(-len(rates) // 5)]

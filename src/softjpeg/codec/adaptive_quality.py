@@ -112,4 +112,4 @@ def at_quality(ladder: Ladder, quality: float) -> Preset | AdaptiveQuality:
 
 def _scan_bpp(preset: Preset, image: Image.Image) -> float:
     size = scan_bytes(encode(image, preset, metadata=False))
-    return bits_per_pixel(size, (image.height, image.width))
+    return bits_per_pixel(size, image.height * image.width)

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from softjpeg.codec.file_sizes import bits_per_pixel
+from softjpeg.common.image_sequence import Images
 from softjpeg.common.progress import track
 from softjpeg.evaluation.encoders import Encoder
 from softjpeg.evaluation.points import PerImage, RatePoint
@@ -24,7 +25,7 @@ from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 def judge(
     models: nn.Module | Mapping[str, nn.Module],
-    images: Tensor,
+    images: Images,
     encoders: Mapping[str, Encoder],
     labels: Tensor | None = None,
     *,
@@ -37,7 +38,7 @@ def judge(
     Args:
         models: a network, or several by name: from (B, 3, H, W) RGB in [0, 1] to logits
             (B, classes); put in eval mode.
-        images: (N, 3, H, W) uint8.
+        images: uint8, (N, 3, H, W) or several (3, H, W) of any sizes; read again for each encoder.
         encoders: by name, from an image uint8 (3, H, W) to the bytes of a file.
         labels: (N,) class indices, -1 for an image without; without them `top1` is None.
         batch_size: images per forward pass; as many are decoded at a time.
@@ -96,20 +97,22 @@ def judge(
 class _Files:
     """What is known of one encoder's files so far."""
 
-    shape: tuple[int, ...] = ()
+    pixels: list[int] = field(default_factory=list)
     bytes: list[float] = field(default_factory=list)
     scan_bytes: list[float] = field(default_factory=list)
     subsampling: str = ""
 
 
-def _uncompressed(images: Tensor) -> _Files:
-    size = [float(images[0].numel())] * len(images)
-    return _Files(images[0].shape, size, size, "4:4:4")
+def _uncompressed(images: Images) -> _Files:
+    pixels = [image.shape[-2] * image.shape[-1] for image in images]
+    size = [3.0 * count for count in pixels]
+    return _Files(pixels, size, size, "4:4:4")
 
 
-def _decoded(encoder: Encoder, images: Tensor, batch_size: int, files: _Files) -> Iterator[Tensor]:
-    """The images as their files show them, (B, 3, H, W) uint8; notes what the files weigh."""
-    files.shape = images[0].shape
+def _decoded(
+    encoder: Encoder, images: Images, batch_size: int, files: _Files
+) -> Iterator[list[Tensor]]:
+    """Batches of images as their files show them, uint8; notes what the files weigh."""
     for start in range(0, len(images), batch_size):
         shown = []
         for i, image in enumerate(images[start : start + batch_size], start):
@@ -125,10 +128,11 @@ def _decoded(encoder: Encoder, images: Tensor, batch_size: int, files: _Files) -
                 size = f"{pixels.shape[1]}x{pixels.shape[0]}"
                 raise ValueError(f"the file of image {i} shows {size} pixels, not the image's size")
             shown.append(torch.from_numpy(pixels).permute(2, 0, 1))
+            files.pixels.append(image.shape[-2] * image.shape[-1])
             is_jpeg = data[:2] == b"\xff\xd8"
             files.bytes.append(len(data))
             files.scan_bytes.append(scan_bytes(data) if is_jpeg else float("nan"))
-        yield torch.stack(shown)
+        yield shown
 
 
 def _subsampling(picture: Image.Image) -> str:
@@ -153,13 +157,14 @@ def _point(
         correct=None if labels is None else _array(answers.argmax(-1) == labels.cpu()),
     )
     bytes_per_file = float(each.bytes.mean())
+    pixels = sum(files.pixels) / len(files.pixels)
     return RatePoint(
         name=name,
         mode="none" if name == "uncompressed" else "other",
         subsampling=files.subsampling,
         bytes_per_file=bytes_per_file,
-        bpp=bits_per_pixel(bytes_per_file, files.shape),
-        scan_bpp=bits_per_pixel(float(each.scan_bytes.mean()), files.shape),
+        bpp=bits_per_pixel(bytes_per_file, pixels),
+        scan_bpp=bits_per_pixel(float(each.scan_bytes.mean()), pixels),
         top1=None if each.correct is None else float(each.correct.mean()),
         agreement=float(each.agree.mean()),
         kl=float(each.kl.mean()),

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.common.files import write_atomically
+from softjpeg.common.image_sequence import pixel_count
 from softjpeg.common.image_set import from_image
 from softjpeg.common.progress import track
 from softjpeg.functional.rate.entropy import entropy_bits
@@ -200,7 +201,9 @@ def _real(
     without = copy.deepcopy(network)
     bypass(without)
     answers = _answers(without, shown, batch_size)
-    return _version("real JPEG", answers, trained, labels, bits_per_pixel(size, images))
+    return _version(
+        "real JPEG", answers, trained, labels, bits_per_pixel(size, pixel_count(images))
+    )
 
 
 @torch.no_grad()

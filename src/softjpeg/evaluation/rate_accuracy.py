@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
 from softjpeg.codec.image import Mode
+from softjpeg.common.image_sequence import Images
 from softjpeg.evaluation.encoders import QUALITIES, Encoder, default_jpeg, preset_encoder
 from softjpeg.evaluation.judging import judge
 from softjpeg.evaluation.points import RatePoint
@@ -18,7 +19,7 @@ from softjpeg.presets.preset import Preset
 
 def evaluate(
     model: nn.Module | Mapping[str, nn.Module],
-    images: Tensor,
+    images: Images,
     presets: Mapping[str, Preset | Mapping[str, Preset | AdaptiveQuality]],
     *,
     labels: Tensor | None = None,
@@ -37,7 +38,7 @@ def evaluate(
     Args:
         model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes), put in eval mode; or several
             by name, which read the same files.
-        images: (N, 3, H, W) uint8.
+        images: uint8, (N, 3, H, W) or several (3, H, W) of any sizes.
         presets: by name; they make up the curve "learned". A mapping of presets is a curve of its
             own name.
         labels: (N,) class indices; without them `top1` is None.

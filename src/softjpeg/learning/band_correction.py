@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +28,18 @@ _PRIOR_DEVIATION = 0.5
 _HARD = 1e5  # So sharp a CPMF is hard rounding.
 _RATIO_LIMITS = (0.1, 4.0)
 _RATE_LIMITS = (0.5, 2.0)
+
+
+class SizedCoefficients(NamedTuple):
+    """Some images of one size.
+
+    Attributes:
+        z: (Y, Cb, Cr), each (B, rows, columns, 8, 8).
+        size: (height, width) of the images.
+    """
+
+    z: Sequence[Tensor]
+    size: tuple[int, int]
 
 
 def frequency_bands() -> Tensor:
@@ -82,20 +95,18 @@ def _slopes(measured: Tensor) -> Tensor:
 
 def correct(
     losses: Tensor,
-    coefficients: tuple[Tensor, ...],
+    groups: Sequence[SizedCoefficients],
     tables: tuple[Tensor, Tensor],
     sensitivity: Tensor,
-    size: tuple[int, int],
     subsampling: Subsampling,
 ) -> tuple[Tensor, Tensor]:
     """Factors on the sensitivity and on the entropy that the measurements ask for.
 
     Args:
         losses: (batches, 16), mean loss of a batch at each of `shifted_tables`.
-        coefficients: (Y, Cb, Cr) of some images, each (B, rows, columns, 8, 8).
+        groups: of some images, those of one size together.
         tables: (luma, chroma) about which the steps were moved.
         sensitivity: (3, 8, 8) that the closed form would use.
-        size: (height, width) of the images.
         subsampling: of the images.
 
     Returns:
@@ -106,49 +117,67 @@ def correct(
     deviation = slopes.std(0) / len(slopes) ** 0.5 if len(slopes) > 1 else measured.abs()
     errors = []
     for luma, chroma in shifted_tables(tables):
-        steps = (luma, chroma, chroma)
-        squared = []
-        for z, q in zip(coefficients, steps, strict=True):
-            rounded = torch.round(z / q).clamp(-MAX_AC, MAX_AC) * q
-            squared.append(((z - rounded) ** 2).sum((1, 2)).mean(0))
-        errors.append(0.5 * float((sensitivity * torch.stack(squared)).sum()))
+        squared = torch.stack(
+            [_squared_errors(group.z, (luma, chroma, chroma)) for group in groups]
+        )
+        errors.append(0.5 * float((sensitivity * _mean(squared, groups)).sum()))
     predicted = _slopes(torch.tensor(errors, dtype=torch.float64))
     ratio = _shrink(measured, deviation, predicted)
     return (
         torch.einsum("b,bchw->chw", ratio.float(), frequency_bands()),
-        rate_factor(coefficients, tables, size, subsampling),
+        rate_factor(groups, tables, subsampling),
     )
 
 
 def rate_factor(
-    coefficients: Sequence[Tensor],
+    groups: Sequence[SizedCoefficients],
     tables: tuple[Tensor, Tensor],
-    size: tuple[int, int],
     subsampling: Subsampling,
 ) -> Tensor:
     """What a larger step really saves, over what entropy says: bits of JPEG's own code.
 
     Args:
-        coefficients, tables, size, subsampling: as for `correct`.
+        groups: of some images, those of one size together.
+        tables: (luma, chroma).
+        subsampling: of the images.
 
     Returns:
         (3, 8, 8), 0.5..2; 1 where entropy expects nothing.
 
     >>> z, q = [torch.zeros(1, 1, 1, 8, 8)] * 3, torch.ones(8, 8)
-    >>> rate_factor(z, (q, q), (8, 8), "4:4:4").unique().tolist()
+    >>> rate_factor([SizedCoefficients(z, (8, 8))], (q, q), "4:4:4").unique().tolist()
     [1.0]
     """
     luma, chroma = (t.detach().float() for t in tables)
     steps = [q.clone().requires_grad_() for q in (luma, chroma, chroma)]
     alphas = [_HARD / q.detach() ** 2 for q in steps]
-    bits = jpeg_bits(coefficients, steps, alphas, size=size, subsampling=subsampling, shift=SHIFT)
-    slopes = torch.autograd.grad(bits.scan.mean(), steps)
-    true = torch.stack([slope * q.detach() for slope, q in zip(slopes, steps, strict=True)])
-    estimated = torch.stack(
-        [_entropy_slope(z, q.detach()) for z, q in zip(coefficients, steps, strict=True)]
-    )
+    of_bits, of_entropy = [], []
+    for z, size in groups:
+        bits = jpeg_bits(z, steps, alphas, size=size, subsampling=subsampling, shift=SHIFT)
+        slopes = torch.autograd.grad(bits.scan.mean(), steps)
+        pairs = list(zip(z, slopes, steps, strict=True))
+        of_bits.append(torch.stack([slope * q.detach() for _, slope, q in pairs]))
+        of_entropy.append(torch.stack([_entropy_slope(plane, q.detach()) for plane, _, q in pairs]))
+    true, estimated = (_mean(torch.stack(each), groups) for each in (of_bits, of_entropy))
     ratio = torch.where(estimated < 0, true / estimated, torch.ones_like(true))
     return ratio.clamp(*_RATE_LIMITS)
+
+
+def _squared_errors(z: Sequence[Tensor], steps: Sequence[Tensor]) -> Tensor:
+    """(3, 8, 8): of an image, summed over its blocks, mean over the images."""
+    errors = []
+    for plane, q in zip(z, steps, strict=True):
+        rounded = torch.round(plane / q).clamp(-MAX_AC, MAX_AC) * q
+        errors.append(((plane - rounded) ** 2).sum((1, 2)).mean(0))
+    return torch.stack(errors)
+
+
+def _mean(values: Tensor, groups: Sequence[SizedCoefficients]) -> Tensor:
+    """Over the images of all groups, of values (groups, ...) that are means over each."""
+    if len(groups) == 1:
+        return values[0]
+    counts = torch.tensor([len(group.z[0]) for group in groups], dtype=values.dtype)
+    return torch.einsum("g...,g->...", values, counts / counts.sum())
 
 
 def _entropy_slope(z: Tensor, q: Tensor) -> Tensor:

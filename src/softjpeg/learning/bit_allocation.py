@@ -45,17 +45,20 @@ class RateDistortion:
 
     @classmethod
     def measure_groups(cls, groups: Iterable[Sequence[Tensor]], blocks: int) -> RateDistortion:
-        """The same on groups of images of one size, of which only the blocks used are kept.
+        """The same on groups of images, of which only the blocks used are kept.
 
         Args:
-            groups: the coefficients of each.
+            groups: the coefficients of each, of images of one size; sizes may differ from group to
+                group, and what is measured is then that of the mean image.
             blocks: at most so many blocks of a component of each group.
         """
         used = [[_blocks(z, blocks) for z in group] for group in groups]
         distortion, rate = [], []
         for component in zip(*used, strict=True):
             plain, predicted = (torch.cat([part[i] for part in component]) for i in (0, 1))
-            count = component[0][2]
+            count = sum(n * blocks for _, _, n, blocks in component) / sum(
+                n for _, _, n, _ in component
+            )
             pairs = [_one_step(plain, predicted, float(q)) for q in STEPS]
             distortion.append(torch.stack([d for d, _ in pairs]) * count)
             rate.append(torch.stack([r for _, r in pairs]) * count)
@@ -128,12 +131,12 @@ def implied_sensitivity(curves: RateDistortion, tables: tuple[Tensor, Tensor]) -
     return torch.where(known, -2 * bits / error, nothing).reshape(3, 8, 8)
 
 
-def _blocks(z: Tensor, blocks: int) -> tuple[Tensor, Tensor, int]:
-    """Evenly spread blocks (n, 64), the same with predicted DC, and how many an image has."""
+def _blocks(z: Tensor, blocks: int) -> tuple[Tensor, Tensor, int, int]:
+    """Evenly spread blocks (n, 64), the same with predicted DC, images, and blocks of one."""
     plain, predicted = (x.reshape(-1, 64) for x in (z, predict_dc(z)))
     stride = -(-len(plain) // blocks)
     # Copies, so that the others can be forgotten.
-    return plain[::stride].clone(), predicted[::stride].clone(), z.shape[1] * z.shape[2]
+    return plain[::stride].clone(), predicted[::stride].clone(), len(z), z.shape[1] * z.shape[2]
 
 
 def _one_step(plain: Tensor, predicted: Tensor, q: float) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from softjpeg.common.image_sequence import Images
 from softjpeg.learning.checkpoint import fingerprint
 from softjpeg.learning.losses import Loss, kl_loss
 from softjpeg.models.inference import check_inputs, check_labels, device_of, outputs_of
@@ -22,7 +23,7 @@ class FrozenNetworks:
 
     Args:
         models: from (B, 3, H, W) RGB in [0, 1] to outputs (B, ...); put in eval mode.
-        images: (N, 3, H, W) uint8.
+        images: uint8, (N, 3, H, W), or several (3, H, W) of any sizes that the networks read.
         labels: (N,) class indices; None where the targets are each network's own outputs.
         loss: from (outputs, targets) to the mean over a batch; None for KL divergence, or with
             labels for cross-entropy.
@@ -41,7 +42,7 @@ class FrozenNetworks:
     def __init__(
         self,
         models: nn.Module | Sequence[nn.Module],
-        images: Tensor,
+        images: Images,
         labels: Tensor | None = None,
         loss: Loss | None = None,
         batch_size: int = 32,
@@ -52,7 +53,8 @@ class FrozenNetworks:
             raise ValueError("models must hold at least one network, got none")
         # Few images still make batches enough to tell a gain from chance.
         self.batch_size = max(1, min(batch_size, len(images) // _LEAST_BATCHES))
-        self.images, self.labels, self.custom_loss = images.cpu(), labels, loss
+        self.images: Images = images.cpu() if isinstance(images, Tensor) else images
+        self.labels, self.custom_loss = labels, loss
         self.loss_kind = "custom" if loss else "KL" if labels is None else "cross-entropy"
         self.loss: Loss = loss or (kl_loss if labels is None else F.cross_entropy)
         self.outputs = [self._read_uncompressed(k) for k in range(len(self.models))]
@@ -70,7 +72,8 @@ class FrozenNetworks:
         """A name that only the same images, labels and weights have."""
         # Not the outputs: another number of threads may change their last bit.
         weights = [w for model in self.models for _, w in sorted(model.state_dict().items())]
-        return fingerprint(self.images, self.labels, *weights)
+        images = [self.images] if isinstance(self.images, Tensor) else self.images
+        return fingerprint(*images, self.labels, *weights)
 
     def checked(self, k: int, part: slice) -> nn.Module:
         """Network k, refusing to give an output that is not finite on compressed images `part`."""

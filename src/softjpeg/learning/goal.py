@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from softjpeg.common.image_sequence import Images
 
 
 def only_one(values: Mapping[str, object]) -> str:
@@ -68,8 +68,8 @@ class Goal:
         elif not 0 <= self.max_drop < 100:
             raise ValueError(f"max_drop must be from 0 to under 100 points, got {self.max_drop}")
 
-    def rate_on(self, images: Tensor) -> float | None:
-        """Bits per pixel to reach on images (N, channels, H, W); None where no rate is asked for.
+    def rate_on(self, images: Images) -> float | None:
+        """Bits per pixel to reach on images; None where no rate is asked for.
 
         >>> import torch
         >>> Goal(target_bytes=24).rate_on(torch.zeros(5, 3, 8, 8))
@@ -79,5 +79,6 @@ class Goal:
             return self.target_bpp
         # Here, so that a goal can be checked before torch is loaded.
         from softjpeg.codec.file_sizes import bits_per_pixel
+        from softjpeg.common.image_sequence import pixel_count
 
-        return bits_per_pixel(self.target_bytes, images[0])
+        return bits_per_pixel(self.target_bytes, pixel_count(images) / len(images))

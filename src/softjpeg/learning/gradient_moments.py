@@ -42,7 +42,7 @@ class GradientMoments:
     def __add__(self, other: GradientMoments) -> GradientMoments:
         return GradientMoments(
             self.products + other.products,
-            self.place + other.place,
+            torch.add(*_on_grids(self.place, other.place)),
             self.contrast + other.contrast,
             self.images + other.images,
         )
@@ -52,6 +52,15 @@ class GradientMoments:
         place, contrast = self.place * weight, self.contrast.clone()
         contrast[0] *= weight
         return GradientMoments(self.products * weight, place, contrast, self.images)
+
+
+def _on_grids(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Two grids over images, of as many cells as the finer one: images may be of several sizes."""
+    rows, columns = map(max, first.shape, second.shape)
+    if first.shape == second.shape:
+        return first, second
+    fine = (F.adaptive_avg_pool2d(grid[None], (rows, columns))[0] for grid in (first, second))
+    return next(fine), next(fine)
 
 
 def gradient_moments(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from softjpeg.codec.file_sizes import bits_per_pixel, equal_size_quality, mean_bpp, rate_sample
 from softjpeg.codec.image import encode
+from softjpeg.common.image_sequence import Images, pixel_count, same_size_groups
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.jpeg.tables import quality_tables
@@ -39,11 +40,11 @@ class ImageRates:
     """Rates of one set of images in one subsampling.
 
     Args:
-        images: (N, 3, H, W) uint8.
+        images: uint8, (N, 3, H, W) or several (3, H, W) of any sizes.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
 
     Attributes:
-        size: (height, width) of an image; `pixels` is their product.
+        pixels: of an image, mean over the images.
         sample: up to 64 of the images, a view, whose files are counted.
         curves: distortion and entropy over the step, on up to 256 of the images.
 
@@ -53,20 +54,20 @@ class ImageRates:
     True
     """
 
-    def __init__(self, images: Tensor, subsampling: Subsampling) -> None:
-        images = images.cpu()
+    def __init__(self, images: Images, subsampling: Subsampling) -> None:
+        images = images.cpu() if isinstance(images, Tensor) else images
         self.subsampling = subsampling
-        self.size = (images.shape[-2], images.shape[-1])
-        self.pixels = self.size[0] * self.size[1]
+        self.pixels = pixel_count(images) / len(images)
         self.sample = rate_sample(images)
         self._bpp: dict[bytes, float] = {}
         chosen = images[:: -(-len(images) // _CURVE_IMAGES)]
-        groups = [chosen[i : i + _GROUP] for i in range(0, len(chosen), _GROUP)]
+        batches = [chosen[i : i + _GROUP] for i in range(0, len(chosen), _GROUP)]
         coefficients = (
             image_to_coefficients(group.float() / 255, subsampling, rounding=True)
-            for group in groups
+            for batch in batches
+            for _, group in same_size_groups(batch)
         )
-        self.curves = RateDistortion.measure_groups(coefficients, -(-_BLOCKS // len(groups)))
+        self.curves = RateDistortion.measure_groups(coefficients, -(-_BLOCKS // len(batches)))
 
     def bpp(self, tables: Tables) -> float:
         """Bits per pixel of whole files with tables (8, 8), rounded, optimized Huffman."""
@@ -84,7 +85,7 @@ class ImageRates:
         preset = Preset(luma, chroma, np.full((2, 8, 8), hardness), self.subsampling)
         sample = self.sample[:_SAMPLED_IMAGES]
         files = [encode(image, preset, "probabilistic", seed=i) for i, image in enumerate(sample)]
-        return bits_per_pixel(sum(map(len, files)), sample)
+        return bits_per_pixel(sum(map(len, files)), pixel_count(sample))
 
     def default_reaching(self, target_bpp: float) -> Tables:
         """Default tables of the lowest quality that costs no less than a target."""

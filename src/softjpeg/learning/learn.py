@@ -26,6 +26,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from softjpeg.common.image_sequence import Images
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.goal import Goal
 from softjpeg.learning.image_rates import ImageRates
@@ -43,7 +44,7 @@ from softjpeg.presets.preset import Preset
 
 def learn(
     models: nn.Module | Sequence[nn.Module],
-    images: Tensor,
+    images: Images,
     *,
     labels: Tensor | None = None,
     loss: Loss | None = None,
@@ -70,7 +71,8 @@ def learn(
         models: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes), or with `loss` to any tensor
             (B, ...); left in eval mode. Of several, each one's loss counts relative to its loss
             behind the default tables.
-        images: (N, 3, H, W) uint8, uncompressed. Keep crops of one photo together: the halves are
+        images: uint8, uncompressed: (N, 3, H, W), or a sequence of (3, H, W) of any sizes that the
+            networks read, `ImageFiles` for one. Keep crops of one photo together: the halves are
             the first and the second.
         labels: (N,) class indices: the loss is then cross-entropy instead of label-free.
         loss: from (outputs, targets) to the mean over a batch; targets are `labels` where given,

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from softjpeg.common.image_sequence import Images
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.goal import check_positive, only_one
 from softjpeg.learning.image_rates import ImageRates, default_tables
@@ -29,7 +30,7 @@ from softjpeg.presets.preset import Preset
 
 def learn_ladder(
     models: nn.Module | Sequence[nn.Module],
-    images: Tensor,
+    images: Images,
     targets_bpp: Sequence[float] | None = None,
     *,
     qualities: Sequence[int] | None = None,
@@ -94,7 +95,7 @@ def learn_ladder(
 
 def learned_ladder(
     models: nn.Module | Sequence[nn.Module],
-    images: Tensor,
+    images: Images,
     targets_bpp: Sequence[float] | None = None,
     *,
     qualities: Sequence[int] | None = None,

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from softjpeg.common.image_sequence import Images
 from softjpeg.learning.hardness import choose_hardness
 from softjpeg.learning.objective import Objective
 from softjpeg.learning.rdo_trials import Trial, best_trials
@@ -105,7 +107,7 @@ def _preset(
         "networks": len(objective.networks),
         "judged_by": "worst case" if objective.worst_case else "average",
         "images": len(objective.images),
-        "size": list(control.rates.size),
+        "size": _common_size(objective.images),
         "seed": objective.seed,
         "torch": torch.__version__,
     }
@@ -120,3 +122,8 @@ def _preset(
         provenance={**provenance, "learned": figures},
         distortion=None if trial is None else trial.distortion,
     )
+
+
+def _common_size(images: Images) -> list[int] | None:
+    """[height, width]; None where images are of several sizes, or files."""
+    return list(images.shape[-2:]) if isinstance(images, Tensor) else None

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from torch import Tensor
-
 from softjpeg.codec.file_sizes import mean_bpp, mean_scan_bpp, rate_sample
+from softjpeg.common.image_sequence import Images
 from softjpeg.learning.image_rates import QUALITIES
 from softjpeg.presets.ladder import Curve, Ladder
 from softjpeg.presets.preset import Preset
@@ -19,7 +18,7 @@ _BETWEEN = 4
 
 def measured_ladder(
     presets: Sequence[Preset],
-    images: Tensor,
+    images: Images,
     provenance: Mapping[str, Any] | None = None,
     *,
     size_exponent: float = 1.0,
@@ -28,7 +27,7 @@ def measured_ladder(
 
     Args:
         presets: of one subsampling, in any order.
-        images: (N, 3, H, W) uint8; up to 64 of them are encoded.
+        images: uint8, of any sizes; up to 64 of them are encoded.
         provenance: kept in the ladder.
         size_exponent: kept in the ladder, see `Ladder`.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from softjpeg.common.image_sequence import Images, in_place, same_size_groups
 from softjpeg.functional.recompression import recompressed
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling
@@ -38,8 +39,8 @@ class Objective:
     worst_case: bool = False
 
     @property
-    def images(self) -> Tensor:
-        """(N, 3, H, W) uint8."""
+    def images(self) -> Images:
+        """uint8, as the networks have them."""
         return self.networks.images
 
     @property
@@ -81,13 +82,13 @@ class Objective:
         return self._measured(part, candidates, loss, hardness, generator)
 
     @torch.no_grad()
-    def file_losses(self, part: slice, shown: Tensor) -> list[float]:
-        """Mean loss of each network on what a batch's files show, uint8 (B, 3, H, W)."""
+    def file_losses(self, part: slice, shown: Images) -> list[float]:
+        """Mean loss of each network on what a batch's files show, uint8."""
         outputs = self._outputs_on_files(part, shown)
         return [self.networks.loss_of(k, output, part) for k, output in enumerate(outputs)]
 
     @torch.no_grad()
-    def image_losses(self, part: slice, shown: Tensor) -> Tensor:
+    def image_losses(self, part: slice, shown: Images) -> Tensor:
         """The same of each single image: (B, networks) float64."""
         columns = []
         for k, outputs in enumerate(self._outputs_on_files(part, shown)):
@@ -127,11 +128,16 @@ class Objective:
         Returns:
             (networks, 3, 8, 8) float64.
         """
-        return torch.stack([mean_squares(g) for _, g in self.gradients(part, tables, generator)])
+        squares: list[list[Tensor]] = [[] for _ in range(len(self.networks))]
+        blocks: list[list[Tensor]] = [[] for _ in squares]
+        for k, _, gradients in self.gradients(part, tables, generator):
+            squares[k].append(mean_squares(gradients))
+            blocks[k].append(torch.tensor([g[..., 0, 0].numel() for g in gradients]))
+        return torch.stack([_weighted_mean(*pair) for pair in zip(squares, blocks, strict=True)])
 
     def gradients(
         self, part: slice, tables: Tables, generator: torch.Generator
-    ) -> Iterator[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
+    ) -> Iterator[tuple[int, tuple[Tensor, ...], tuple[Tensor, ...]]]:
         """Coefficients of a batch, and the gradient of its summed loss behind tables.
 
         Args:
@@ -140,27 +146,31 @@ class Objective:
             generator: of the labels or signs that are drawn, on the CPU.
 
         Yields:
-            Of each network: (coefficients, gradients), each of Y, Cb, Cr (B, rows, columns, 8, 8).
+            Of each network and size of image: the network's index, coefficients and gradients, each
+            of Y, Cb, Cr (B, rows, columns, 8, 8).
         """
         custom = self.networks.custom_loss
+        groups = same_size_groups(self.images[part])
         for k in range(len(self.networks)):
 
             def summed(outputs: Tensor, targets: Tensor) -> Tensor:
                 assert custom is not None
                 return (outputs * curvature_draw(custom, outputs, targets, generator)).sum()
 
-            z, gradients = coefficient_gradients(
-                self.networks.checked(k, part),
-                self.images[part],
-                tables,
-                self.subsampling,
-                summed if custom else None,
-                self.networks.targets(k, part),
-                generator=generator,
-            )
-            if not all(map(_is_finite, gradients)):
-                raise self.networks.error(k, "the gradient is not finite", part)
-            yield z, gradients
+            network, targets = self.networks.checked(k, part), self.networks.targets(k, part)
+            for places, images in groups:
+                z, gradients = coefficient_gradients(
+                    network,
+                    images,
+                    tables,
+                    self.subsampling,
+                    summed if custom else None,
+                    targets[places],
+                    generator=generator,
+                )
+                if not all(map(_is_finite, gradients)):
+                    raise self.networks.error(k, "the gradient is not finite", part)
+                yield k, z, gradients
 
     @torch.no_grad()
     def _measured(
@@ -172,26 +182,51 @@ class Objective:
         generator: torch.Generator | None,
     ) -> list[list[float]]:
         """For each of the tables and each network, a number of (network, its outputs)."""
-        batch = self.images[part].to(self.networks.device)
-        z = image_to_coefficients(batch, self.subsampling, rounding=True)
-        size = (batch.shape[-2], batch.shape[-1])
+        groups = []
+        for places, images in same_size_groups(self.images[part]):
+            z = image_to_coefficients(
+                images.to(self.networks.device), self.subsampling, rounding=True
+            )
+            groups.append((places, z, (images.shape[-2], images.shape[-1])))
         rows = []
         for tables in candidates:
-            shown = recompressed(
-                z, tables, size, self.subsampling, hardness=hardness, generator=generator
-            )
+            shown = [
+                (
+                    places,
+                    recompressed(
+                        z, tables, size, self.subsampling, hardness=hardness, generator=generator
+                    ),
+                )
+                for places, z, size in groups
+            ]
             networks = range(len(self.networks))
-            rows.append([measure(k, self.networks.checked(k, part)(shown)) for k in networks])
+            rows.append([measure(k, self._outputs(k, part, shown)) for k in networks])
         return rows
 
-    def _outputs_on_files(self, part: slice, shown: Tensor) -> Iterator[Tensor]:
-        batch = shown.to(self.networks.device).float() / 255
+    def _outputs_on_files(self, part: slice, shown: Images) -> Iterator[Tensor]:
+        groups = [
+            (places, images.to(self.networks.device).float() / 255)
+            for places, images in same_size_groups(shown)
+        ]
         for k in range(len(self.networks)):
-            yield self.networks.checked(k, part)(batch)
+            yield self._outputs(k, part, groups)
+
+    def _outputs(self, k: int, part: slice, shown: Sequence[tuple[list[int], Tensor]]) -> Tensor:
+        """Network k's outputs on a batch of images in [0, 1] that are grouped by their size."""
+        network = self.networks.checked(k, part)
+        return in_place([(places, network(images)) for places, images in shown])
 
     def _batches(self) -> list[slice]:
         size = self.networks.batch_size
         return [slice(i, i + size) for i in range(0, len(self.images), size)]
+
+
+def _weighted_mean(squares: list[Tensor], blocks: list[Tensor]) -> Tensor:
+    """Over groups of images, of (3, 8, 8) each that is a mean over the blocks (3,) of a group."""
+    if len(squares) == 1:
+        return squares[0]
+    counts = torch.stack(blocks).double()[..., None, None]
+    return (torch.stack(squares) * counts).sum(0) / counts.sum(0)
 
 
 def _is_finite(tensor: Tensor) -> bool:

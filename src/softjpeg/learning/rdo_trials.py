@@ -14,6 +14,7 @@ import torch
 
 from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.codec.image import decode, encode
+from softjpeg.common.image_sequence import pixel_count
 from softjpeg.common.progress import track
 from softjpeg.learning.gradient_moments import GradientMoments, distortion_from, gradient_moments
 from softjpeg.learning.image_rates import Tables
@@ -75,9 +76,8 @@ def _moments(objective: Objective, result: RateResult, progress: bool) -> Gradie
     shares = (weights(result.gain.default_losses) / len(objective.networks)).tolist()
     for i, part in enumerate(track(objective.measured, "distortion", enabled=progress)):
         generator = torch.Generator().manual_seed((objective.seed << 32) + _SEED + i)
-        gradients = objective.gradients(part, tables, generator)
-        for share, (z, gradient) in zip(shares, gradients, strict=True):
-            moments = gradient_moments(z, gradient, tables[0]).weighted(share)
+        for k, z, gradient in objective.gradients(part, tables, generator):
+            moments = gradient_moments(z, gradient, tables[0]).weighted(shares[k])
             total = moments if total is None else total + moments
     assert total is not None
     # Every network sees the same images: they count once.
@@ -119,17 +119,18 @@ def _measured(
     mode: Mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
     losses: list[list[float]] = []
     counts: list[int] = []
-    size = 0
+    size = pixels = 0
     for batch in objective.judged:
         if sum(counts) >= _IMAGES:
             break
         part = slice(batch.start, min(batch.stop, batch.start + _IMAGES - sum(counts)))
         files = [encode(image, preset, mode) for image in objective.images[part]]
-        shown = torch.stack([decode(data) for data in files])
+        shown = [decode(data) for data in files]
         losses.append(objective.file_losses(part, shown))
         counts.append(len(files))
         size += sum(map(len, files))
+        pixels += pixel_count(shown)
     share = torch.tensor(counts, dtype=torch.float64)
     mean = share @ torch.tensor(losses, dtype=torch.float64) / share.sum()
     loss = combined(mean, scales, worst_case=objective.worst_case)
-    return float(loss), bits_per_pixel(size, objective.images[: sum(counts)])
+    return float(loss), bits_per_pixel(size, pixels)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from softjpeg.codec.image import decode, encode
+from softjpeg.common.image_sequence import Images
 from softjpeg.common.progress import track
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.learning.frozen_networks import FrozenNetworks
@@ -28,7 +29,7 @@ _LEAST_RUNGS = 3
 
 def measured_exponent(
     models: nn.Module | Sequence[nn.Module],
-    images: Tensor,
+    images: Images,
     presets: Sequence[Preset],
     *,
     labels: Tensor | None = None,
@@ -41,7 +42,7 @@ def measured_exponent(
 
     Args:
         models: one or several networks, from (B, 3, H, W) RGB in [0, 1] to outputs (B, ...).
-        images: (N, 3, H, W) uint8; the second half is used.
+        images: uint8, of any sizes that the networks read; the second half is used.
         presets: the rungs, at least three to choose anything but 1.
         labels: (N,) class indices: the loss is then cross-entropy instead of label-free.
         loss: from (outputs, targets) to the mean over a batch; default: KL divergence.
@@ -74,7 +75,7 @@ def exponent_on(objective: Objective, presets: Sequence[Preset], progress: bool 
     for preset, part in track(units, "size exponent", enabled=progress):
         files = [encode(image, preset) for image in objective.images[part]]
         bits += [8.0 * scan_bytes(data) for data in files]
-        losses.append(objective.image_losses(part, torch.stack([decode(data) for data in files])))
+        losses.append(objective.image_losses(part, [decode(data) for data in files]))
     shape = (len(presets), -1)
     size = np.array(bits).reshape(shape)
     of_each = torch.cat(losses).reshape(*shape, len(objective.networks))

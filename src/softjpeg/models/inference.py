@@ -5,17 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from softjpeg.common.image_sequence import ImageFiles, Images, in_place, same_size_groups
 from softjpeg.common.scratch import scratch_tensor
 
 
 @torch.no_grad()
-def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor:
+def outputs_of(model: nn.Module, images: Images, batch_size: int = 32) -> Tensor:
     """The network's output on images, batch by batch.
 
     Args:
         model: from (B, 3, H, W) RGB in [0, 1], on its own device.
-        images: (N, 3, H, W) uint8.
-        batch_size: images per forward pass.
+        images: uint8, of any sizes that it reads.
+        batch_size: images per forward pass, at most; those of one size are read together.
 
     Returns:
         (N, ...) on the CPU.
@@ -26,17 +27,14 @@ def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor
     device = device_of(model)
     outputs: Tensor | None = None
     for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size].to(device).float() / 255
-        try:
-            output = model(batch)
-        except RuntimeError as error:
-            what = f"images of {images.shape[-1]}x{images.shape[-2]} pixels"
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"the network cannot read {what}: {reason}") from error
-        if not isinstance(output, Tensor) or len(output) != len(batch):
-            raise ValueError(f"the network's output must be a tensor (N, ...), got {type(output)}")
-        if not torch.isfinite(output).all():
-            raise ValueError("the network's output on the uncompressed images is not finite")
+        groups = same_size_groups(images[start : start + batch_size])
+        read = [
+            (places, _output(model, group.to(device).float() / 255)) for places, group in groups
+        ]
+        if len({output.shape[1:] for _, output in read}) > 1:
+            shapes = ", ".join(sorted({str(tuple(output.shape[1:])) for _, output in read}))
+            raise ValueError(f"the network's output must be of one shape, got {shapes}")
+        output = in_place(read)
         if outputs is None:
             outputs = scratch_tensor((len(images), *output.shape[1:]), output.dtype)
         outputs[start : start + batch_size] = output.cpu()
@@ -44,18 +42,39 @@ def outputs_of(model: nn.Module, images: Tensor, batch_size: int = 32) -> Tensor
     return outputs
 
 
-def check_inputs(images: Tensor, labels: Tensor | None, batch_size: int) -> None:
+def _output(model: nn.Module, batch: Tensor) -> Tensor:
+    try:
+        output = model(batch)
+    except RuntimeError as error:
+        what = f"images of {batch.shape[-1]}x{batch.shape[-2]} pixels"
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the network cannot read {what}: {reason}") from error
+    if not isinstance(output, Tensor) or len(output) != len(batch):
+        raise ValueError(f"the network's output must be a tensor (N, ...), got {type(output)}")
+    if not torch.isfinite(output).all():
+        raise ValueError("the network's output on the uncompressed images is not finite")
+    return output
+
+
+def check_inputs(images: Images, labels: Tensor | None, batch_size: int) -> None:
     """Refuse what no network can be asked about.
 
     Args:
-        images: (N, 3, H, W) uint8, N ≥ 1.
+        images: uint8, (N, 3, H, W) or at least one (3, H, W); of files only the first is looked at.
         labels: (N,), or None.
         batch_size: at least 1.
 
     Raises:
         ValueError: one of them is of another shape, type or range; it is named.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
+    if not isinstance(images, Tensor):
+        if not len(images):
+            raise ValueError("images must be at least one, got none")
+        for image in images[:1] if isinstance(images, ImageFiles) else images:
+            if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
+                shape_and_dtype = f"{tuple(image.shape)} {image.dtype}"
+                raise ValueError(f"images must be uint8 of shape (3, H, W), got {shape_and_dtype}")
+    elif images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
         shape_and_dtype = f"{tuple(images.shape)} {images.dtype}"
         raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {shape_and_dtype}")
     if labels is not None and labels.shape != (len(images),):

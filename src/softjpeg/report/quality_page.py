@@ -64,12 +64,11 @@ def quality_page(
 def _rows(sweep: QualitySweep, images: Tensor) -> list[tuple[int, float, float]]:
     """Some of the qualities: (quality, top-1, bits per pixel)."""
     top1, sizes = sweep.top1(), sweep.sizes.double().mean(0).tolist()
+    pixels = images[0].shape[-2] * images[0].shape[-1]
     last = len(sweep.qualities) - 1
     count = min(_ROWS, last + 1)
     chosen = sorted({round(i * last / max(1, count - 1)) for i in range(count)})
-    return [
-        (sweep.qualities[i], top1[i].item(), bits_per_pixel(sizes[i], images[0])) for i in chosen
-    ]
+    return [(sweep.qualities[i], top1[i].item(), bits_per_pixel(sizes[i], pixels)) for i in chosen]
 
 
 def _example(

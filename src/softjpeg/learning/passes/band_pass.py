@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import torch
 
+from softjpeg.common.image_sequence import same_size_groups
 from softjpeg.functional.transform import image_to_coefficients
-from softjpeg.learning.band_correction import correct, shifted_tables
+from softjpeg.learning.band_correction import SizedCoefficients, correct, shifted_tables
 from softjpeg.learning.candidates import (
     at_rate,
     default_candidate,
@@ -70,12 +71,18 @@ class BandPass(Pass):
         """The current model corrected all the way and half-way."""
         sensitivity, rate = self.current.model
         losses = torch.tensor(self.losses, dtype=torch.float64)
+        groups = [
+            SizedCoefficients(
+                image_to_coefficients(images, objective.subsampling, rounding=True),
+                (images.shape[-2], images.shape[-1]),
+            )
+            for _, images in same_size_groups(control.rates.sample)
+        ]
         loss_factor, rate_factor = correct(
             (losses * weights(state.scales)).mean(-1),
-            image_to_coefficients(control.rates.sample, objective.subsampling, rounding=True),
+            groups,
             self.current.tables,
             sensitivity,
-            control.rates.size,
             objective.subsampling,
         )
         return [
