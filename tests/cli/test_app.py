@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,10 @@ from PIL import Image
 
 import softjpeg
 from helpers.commands import call, refusal
+from helpers.images import as_tensor
 from softjpeg.jpeg.table_formats import read_tables
 from softjpeg.learning.losses import cosine_loss
+from softjpeg.models.network import load_network
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.preset import Preset
 
@@ -298,7 +301,7 @@ def test_learn(folder, learned):
     result = call(
         *("learn", "net.py:small", "photos", "--rate-weight", 0.1, "--out", "new.json"),
         *("--subsampling", "4:4:4", "--rounds", 3, "--batch-size", 2, "--seed", 9),
-        *("--checkpoint", "state.bin", "--limit", 2),
+        *("--checkpoint", "state.bin", "--limit", 2, "--crops"),
     )
     assert result.exit_code == 0, result.output
     assert np.array_equal(Preset.load("new.json").luma, Preset.from_quality(20).luma)
@@ -324,6 +327,23 @@ def test_learn(folder, learned):
     assert (provenance["network"], provenance["images"]) == ("net.py:small", "photos")
     assert (provenance["count"], provenance["size"], provenance["seed"]) == (2, [16, 16], 9)
     json.dumps(provenance)
+
+
+def test_learn_at_the_photos_own_size(folder, learned):
+    words = ("--rate-weight", 0.1, "--out", "new.json")
+    assert call("learn", "net.py:small", "photos", *words).exit_code == 0
+    paths = sorted(path for path in Path("photos").rglob("*") if path.is_file())
+    for image, path in zip(learned["images"], paths, strict=True):
+        with Image.open(path) as picture:
+            assert torch.equal(image, as_tensor(picture.convert("RGB")))
+    # The network reads them through its own preprocessing: a crop of 16 pixels, as it says.
+    whole = torch.rand(2, 3, 20, 24)
+    cropped = whole[..., 2:18, 4:20]
+    network = load_network("net.py:small")
+    assert torch.equal(learned["model"](whole), network.module(cropped))
+    provenance = learned["provenance"]
+    assert provenance["size"] == "each photo's own"
+    assert provenance["preprocessing"]["crop"] == (16, 16)
 
 
 def test_learn_with_labels_and_size(folder, learned):

@@ -76,7 +76,7 @@ COMMANDS = {
     "inspect": "FILE [--export] [--out] [--images] [--limit 256] [--seed 0]",
     "learn": "NETWORK IMAGES --out [--target-bpp] [--target-bytes] [--max-drop] [--rate-weight] "
     "[--ladder] [--qualities] [--also ...] [--worst-case] [--loss kl] [--subsampling 4:2:0] "
-    "[--mode hard] [--labels] [--size] [--resize] [--limit] [--rounds 1] [--batch-size 32] "
+    "[--mode hard] [--labels] [--size] [--resize] [--crops] [--limit] [--rounds 1] [--batch-size 32] "
     "[--seed 0] [--checkpoint]",
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--mode hard] "
     "[--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
@@ -84,7 +84,7 @@ COMMANDS = {
     "[--jobs CORES] [--seed 0]",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
     "[--mode hard] [--reader ...] [--against] [--learn-from] [--recode] [--labels] [--size] "
-    "[--resize] [--limit] [--batch-size 32] [--seed 0] [--json] [--csv] [--plot]",
+    "[--resize] [--crops] [--limit] [--batch-size 32] [--seed 0] [--json] [--csv] [--plot]",
     "plot": "POINTS --out",
     "attack": "RUN... [--baseline ...] [--eps 1,2,3,4] [--attacks fgsm,pgd,bpda] [--steps 20] "
     "[--restarts 1] [--checks] [--limit] [--batch-size 64] [--seed 0] [--json] [--plot]",

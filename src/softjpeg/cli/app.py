@@ -105,6 +105,14 @@ Resize = Annotated[
     int | None,
     typer.Option(help="Shorter side before the crop; default: the network's, none with --size."),
 ]
+Crops = Annotated[
+    bool,
+    typer.Option(
+        "--crops",
+        help="Crops of the size that the network reads, not photos at their own size; so with "
+        "--size or --resize.",
+    ),
+]
 Limit = Annotated[int | None, typer.Option(help="Use a random subset of so many images.")]
 BatchSize = Annotated[int, typer.Option(help="Images the network reads at once.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]

@@ -13,6 +13,7 @@ import typer
 
 from softjpeg.cli.app import (
     BatchSize,
+    Crops,
     EncoderMode,
     Labels,
     Limit,
@@ -26,7 +27,14 @@ from softjpeg.cli.app import (
     numbers,
     show,
 )
-from softjpeg.cli.load import images_for, load_inputs, network_on_device, provenance
+from softjpeg.cli.load import (
+    images_for,
+    load_inputs,
+    load_reader,
+    network_on_device,
+    provenance,
+    reader_of,
+)
 
 if TYPE_CHECKING:
     from softjpeg.evaluation.encoders import Encoder
@@ -74,6 +82,7 @@ def evaluate(
     labels: Labels = None,
     size: Size = None,
     resize: Resize = None,
+    crops: Crops = False,
     limit: Limit = None,
     batch_size: BatchSize = 32,
     seed: Seed = 0,
@@ -108,15 +117,17 @@ def evaluate(
     qualities = QUALITIES if quality is None else numbers("--quality", quality)
     samplings = [parse_subsampling(text) for text in dict.fromkeys(subsampling.split(","))]
     presets = load_curves(preset or [], qualities)
-    net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
-    readers = {name: network_on_device(name).module for name in reader or []}
+    net, loaded, module = load_reader(
+        network, images, labels, size=size, resize=resize, crops=crops, limit=limit, seed=seed
+    )
+    readers = {name: reader_of(network_on_device(name), loaded) for name in reader or []}
     context = Context(qualities=qualities, model=net.module, seed=seed, progress=True)
     if competitors and learn_from is not None:
         learning = images_for(net, learn_from, labels, size, resize)
         context = replace(context, images=learning.pixels, labels=learning.labels)
     others = rivals(competitors, context, samplings)
     points = evaluate(
-        {net.name: net.module, **readers} if readers else net.module,
+        {net.name: module, **readers} if readers else module,
         loaded.pixels,
         presets,
         labels=loaded.labels,

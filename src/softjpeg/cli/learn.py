@@ -10,6 +10,7 @@ import typer
 
 from softjpeg.cli.app import (
     BatchSize,
+    Crops,
     Images,
     Labels,
     Limit,
@@ -21,12 +22,18 @@ from softjpeg.cli.app import (
     commands,
     numbers,
 )
-from softjpeg.cli.load import load_inputs, network_on_device, provenance
+from softjpeg.cli.load import (
+    load_reader,
+    network_on_device,
+    provenance,
+    reader_of,
+)
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from softjpeg.common.image_set import ImageSet
+    from softjpeg.common.image_set import ImageSet, PhotoSet
+
 
 _LADDER = "5,10,20,35,50,75,90"
 
@@ -70,7 +77,7 @@ def learn(
     ] = None,
     also: Annotated[
         list[str] | None,
-        typer.Option(help="Another network to learn for at once, at the first's crops; repeated."),
+        typer.Option(help="Another network to learn for at once, on the same images; repeated."),
     ] = None,
     worst_case: Annotated[
         bool, typer.Option("--worst-case", help="Judge by the network that gains least.")
@@ -87,6 +94,7 @@ def learn(
     labels: Labels = None,
     size: Size = None,
     resize: Resize = None,
+    crops: Crops = False,
     limit: Limit = None,
     rounds: Annotated[int, typer.Option(help="Of measuring and solving; 2 is finer.")] = 1,
     batch_size: BatchSize = 32,
@@ -127,11 +135,13 @@ def learn(
         "progress": True,
         "say": typer.echo,
     }
-    net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
+    net, loaded, reader = load_reader(
+        network, images, labels, size=size, resize=resize, crops=crops, limit=limit, seed=seed
+    )
     facts = provenance(net, images, loaded, seed)
-    models: nn.Module | list[nn.Module] = net.module
+    models: nn.Module | list[nn.Module] = reader
     if also:
-        models = [net.module, *(_other(name, loaded) for name in also)]
+        models = [reader, *(_other(name, loaded) for name in also)]
         facts["networks"] = [net.name, *also]
     settings |= {"labels": loaded.labels, "provenance": facts}
     if ladder:
@@ -151,9 +161,12 @@ def _qualities(text: str) -> tuple[int, ...]:
     return qualities
 
 
-def _other(name: str, loaded: ImageSet) -> nn.Module:
-    """One more network, on the same crops, resized to what it wants."""
+def _other(name: str, loaded: ImageSet | PhotoSet) -> nn.Module:
+    """One more network on the same images; crops are resized to what it wants."""
+    from softjpeg.common.image_set import ImageSet
     from softjpeg.models.resized import reading
 
     network = network_on_device(name)
-    return reading(network.module, network.size, loaded.pixels)
+    if isinstance(loaded, ImageSet):
+        return reading(network.module, network.size, loaded.pixels)
+    return reader_of(network, loaded)

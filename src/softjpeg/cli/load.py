@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from softjpeg.common.image_set import ImageSet
+    from torch import nn
+
+    from softjpeg.common.image_set import ImageSet, PhotoSet
     from softjpeg.models.network import Network
     from softjpeg.training.trained_network import TrainedNetwork
 
@@ -47,6 +49,48 @@ def load_inputs(
 
         return net, held_out_images(trained, limit=limit, seed=seed, progress=True)
     return net, images_for(net, images, labels, size, resize, limit=limit, seed=seed)
+
+
+def load_reader(
+    network: str,
+    images: Path | None,
+    labels: str | None,
+    *,
+    size: int | None,
+    resize: int | None,
+    crops: bool,
+    limit: int | None,
+    seed: int,
+) -> tuple[Network, ImageSet | PhotoSet, nn.Module]:
+    """A network, images, and the network as it reads them.
+
+    Args:
+        network: as for `load_network`, or a training run.
+        images: a folder, an image or a list; None for the crops the run is tested on.
+        labels: a CSV, "folders", or None for none.
+        size, resize: of crops, in pixels.
+        crops: of the size that the network reads; so with a size or resize. Else photos at their
+            own size, read through the network's preprocessing.
+        limit: a random subset of so many images; None for all.
+        seed: which subset.
+
+    Raises:
+        ValueError: no such network or images.
+    """
+    from softjpeg.common.image_set import load_photos
+
+    if images is None or crops or size is not None or resize is not None:
+        net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
+        return net, loaded, net.module
+    net = network_on_device(network)
+    return net, load_photos(images, labels=labels, limit=limit, seed=seed), net.reader
+
+
+def reader_of(net: Network, loaded: ImageSet | PhotoSet) -> nn.Module:
+    """A network as it reads images: photos through its own preprocessing, crops as they are."""
+    from softjpeg.common.image_set import PhotoSet
+
+    return net.reader if isinstance(loaded, PhotoSet) else net.module
 
 
 def network_on_device(name: str, trained: TrainedNetwork | None = None) -> Network:
@@ -122,7 +166,9 @@ def load_trained(path: str) -> TrainedNetwork:
     return load_run(path)
 
 
-def provenance(net: Network, images: Path | None, loaded: ImageSet, seed: int) -> dict[str, Any]:
+def provenance(
+    net: Network, images: Path | None, loaded: ImageSet | PhotoSet, seed: int
+) -> dict[str, Any]:
     """Where numbers come from, in JSON's types.
 
     Args:
@@ -139,10 +185,25 @@ def provenance(net: Network, images: Path | None, loaded: ImageSet, seed: int) -
         "network": net.name,
         "images": "test images of the run" if images is None else str(images),
         "count": len(loaded),
-        "size": list(loaded.pixels.shape[-2:]),
+        **_setting(net, loaded),
         "seed": seed,
         "softjpeg": softjpeg.__version__,
         "torch": str(torch.__version__),
+    }
+
+
+def _setting(net: Network, loaded: ImageSet | PhotoSet) -> dict[str, Any]:
+    """The size that files have, and what the network does to it: every figure holds for these."""
+    from dataclasses import asdict
+
+    from softjpeg.common.image_set import ImageSet
+
+    if isinstance(loaded, ImageSet):
+        return {"size": list(loaded.pixels.shape[-2:])}
+    preprocessing = net.preprocessing
+    return {
+        "size": "each photo's own",
+        "preprocessing": None if preprocessing is None else asdict(preprocessing),
     }
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import random
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from softjpeg.common.image_files import find_images, read_image, relative_name
+from softjpeg.common.image_files import read_image
+from softjpeg.common.image_selection import selected_images
+from softjpeg.common.image_sequence import ImageFiles
 from softjpeg.common.progress import track
 from softjpeg.common.scratch import scratch_tensor
 
@@ -35,6 +34,24 @@ class ImageSet:
 
     names: tuple[str, ...]
     pixels: Tensor
+    labels: Tensor | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoSet:
+    """Images at their own sizes, in the order of their names.
+
+    Attributes:
+        names, labels, class_names: as of `ImageSet`.
+        pixels: uint8 RGB (3, H, W) each, read from their files.
+    """
+
+    names: tuple[str, ...]
+    pixels: ImageFiles
     labels: Tensor | None = None
     class_names: tuple[str, ...] | None = None
 
@@ -88,13 +105,7 @@ def load_images(
     for argument, value in positive.items():
         if value is not None and value < 1:
             raise ValueError(f"{argument} must be at least 1, got {value}")
-    paths = find_images(source)
-    names = [relative_name(path, source) for path in paths]
-    indices, class_names = _labels(names, labels) if labels is not None else (None, None)
-    if limit is not None and limit < len(paths):
-        chosen = sorted(random.Random(seed).sample(range(len(paths)), limit))
-        paths, names = [paths[i] for i in chosen], [names[i] for i in chosen]
-        indices = None if indices is None else [indices[i] for i in chosen]
+    paths, names, indices, class_names = selected_images(source, labels, limit, seed)
 
     def load(path: Path) -> Tensor:
         return from_image(resize_and_crop(read_image(path), path, resize, crop, interpolation))
@@ -119,6 +130,39 @@ def load_images(
             pass
     classes = None if indices is None else torch.tensor(indices)
     return ImageSet(tuple(names), pixels, classes, class_names)
+
+
+def load_photos(
+    source: str | os.PathLike[str],
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> PhotoSet:
+    """Images at their own sizes, which are decoded when they are asked for.
+
+    Args:
+        source: as for `find_images`.
+        labels: "folders" (the first folder below the source is the class), or a CSV file with the
+            columns file and label, as for `load_images`.
+        limit: a random subset of so many images.
+        seed: which subset.
+
+    Raises:
+        ValueError: an argument out of its range, no images, or one without a label, named.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (20, 12), "lime").save(Path(folder, "lime.png"))
+    ...     photos = load_photos(folder)
+    ...     photos.names, tuple(photos.pixels[0].shape)
+    (('lime.png',), (3, 12, 20))
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}")
+    paths, names, indices, class_names = selected_images(source, labels, limit, seed)
+    classes = None if indices is None else torch.tensor(indices)
+    return PhotoSet(tuple(names), ImageFiles(paths), classes, class_names)
 
 
 def from_image(image: Image.Image) -> Tensor:
@@ -172,40 +216,3 @@ def resize_and_crop(
         )
     left, top = round((image.width - width) / 2), round((image.height - height) / 2)
     return image.crop((left, top, left + width, top + height))
-
-
-def _labels(
-    names: Sequence[str], labels: str | os.PathLike[str]
-) -> tuple[list[int], tuple[str, ...] | None]:
-    """The class index of each name, and the classes' names where they have any."""
-    if labels == "folders":
-        for name in names:
-            if "/" not in name:
-                raise ValueError(f"{name} is in no class folder, but labels are the folders' names")
-        words = [name.split("/")[0] for name in names]
-    else:
-        table = _read_labels(Path(labels))
-        for name in names:
-            if name not in table:
-                raise ValueError(f"{labels} has no label for {name}")
-        words = [table[name] for name in names]
-        if all(word.isdecimal() for word in words):
-            return [int(word) for word in words], None
-    class_names = tuple(sorted(set(words)))
-    index = {name: i for i, name in enumerate(class_names)}
-    return [index[word] for word in words], class_names
-
-
-def _read_labels(path: Path) -> dict[str, str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            for column in ("file", "label"):
-                if column not in columns:
-                    raise ValueError(f"{path} has no column {column!r}, only {', '.join(columns)}")
-            return {row["file"]: (row["label"] or "").strip() for row in reader}
-    except OSError as error:
-        raise ValueError(f"labels {path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise ValueError(f"labels {path} cannot be read: it is not CSV text") from None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from softjpeg.common.extras import import_extra
 from softjpeg.models.demo_weights import efficientnet_lite, squeezenet
+from softjpeg.models.preprocessing import Fit, Interpolation, Preprocessed, Preprocessing
 from softjpeg.models.weight_files import load_weights, read_weights
 from softjpeg.nn.wrapping import wrap
 
@@ -23,6 +24,10 @@ _LITES = {
     "efficientnet-lite2": (260, 292),
 }
 """Sides of the crop, and the shorter side before it."""
+
+
+_FITS: dict[str, Fit] = {"squash": "squash", "border": "letterbox"}
+"""timm's crop modes; "center" resizes the shorter side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +40,28 @@ class Network:
         size: (height, width) of its input; None when unknown.
         resize: the shorter side of an image before the centre crop to `size`; None for no resizing.
         interpolation: "bicubic" or "bilinear".
+        fit: what `resize` is about, see `Preprocessing`.
     """
 
     module: nn.Module
     name: str
     size: tuple[int, int] | None = None
     resize: int | None = None
-    interpolation: str = "bicubic"
+    interpolation: Interpolation = "bicubic"
+    fit: Fit = "shorter"
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """From an image of any size to the network's input; None when that is unknown."""
+        if self.size is None:
+            return None
+        return Preprocessing(self.resize, self.fit, self.size, self.interpolation)
+
+    @property
+    def reader(self) -> nn.Module:
+        """The network behind its preprocessing: it reads images of any size."""
+        preprocessing = self.preprocessing
+        return self.module if preprocessing is None else Preprocessed(self.module, preprocessing)
 
 
 def load_network(spec: str) -> Network:
@@ -99,6 +119,7 @@ def _timm_network(spec: str, name: str, checkpoint: Path | None) -> Network:
         size=(height, width),
         resize=int(min(height, width) / config["crop_pct"]),
         interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+        fit=_FITS.get(config.get("crop_mode", "center"), "shorter"),
     )
 
 
@@ -113,7 +134,7 @@ def _fit_classifier(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 def _file_network(spec: str, path: Path, factory: str) -> Network:
     module = module_from_file(path, factory)
     size = getattr(module, "input_size", None)
-    interpolation = getattr(module, "interpolation", "bicubic")
+    interpolation: Any = getattr(module, "interpolation", "bicubic")
     if interpolation not in ("bicubic", "bilinear"):
         raise ValueError(
             f"{spec}: interpolation must be bicubic or bilinear, got {interpolation!r}"
