@@ -56,7 +56,7 @@ class BlendPass(ChoicePass):
     """*Blend*: the same after the sensitivity pass, when nothing else is known yet."""
 
     def sentence(self, state: State, objective: Objective) -> str | None:
-        """What tables are worth that follow from the sensitivity alone."""
+        """What was measured of tables that follow from the sensitivity alone."""
         gain, current = state.gain, state.current
         assert gain is not None
         default = (
@@ -65,12 +65,7 @@ class BlendPass(ChoicePass):
         )
         if current.is_default:
             return f"{default}, and its sensitivity alone tells nothing better"
-        cost = gain.loss + current.rate_weight * (gain.bpp - gain.default_bpp)
-        saved = (gain.default_loss - cost) / (current.rate_weight * gain.default_bpp)
-        return (
-            f"{default}, tables from its sensitivity alone {gain.loss:.4f} at {gain.bpp:.3f}: "
-            f"worth about {saved:.0%} of the bytes"
-        )
+        return f"{default}, tables from its sensitivity alone {gain.loss:.4f} at {gain.bpp:.3f}"
 
 
 class DefaultsPass(ChoicePass):
