@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from helpers.images import as_tensor, smooth_image
-from softjpeg.common.image_sequence import ImageFiles, in_place, pixel_count, same_size_groups
+from softjpeg.common.image_files import ImageFiles
+from softjpeg.common.image_sequence import in_place, pixel_count, same_size_groups
 
 
 @pytest.fixture

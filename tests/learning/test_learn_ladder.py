@@ -10,7 +10,7 @@ from helpers.images import photos
 from helpers.images import photos as images
 from helpers.networks import HighFrequencyReader
 from softjpeg.codec.image import encode
-from softjpeg.common.image_sequence import ImageFiles
+from softjpeg.common.image_files import ImageFiles
 from softjpeg.evaluation.rate_accuracy import evaluate
 from softjpeg.learning.learn_ladder import learn_ladder, learned_ladder
 from softjpeg.learning.learned_presets import gain_sentences

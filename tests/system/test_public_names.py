@@ -76,8 +76,8 @@ COMMANDS = {
     "inspect": "FILE [--export] [--out] [--images] [--limit 256] [--seed 0]",
     "learn": "NETWORK IMAGES --out [--target-bpp] [--target-bytes] [--max-drop] [--rate-weight] "
     "[--ladder] [--qualities] [--also ...] [--worst-case] [--loss kl] [--subsampling 4:2:0] "
-    "[--mode hard] [--labels] [--size] [--resize] [--crops] [--limit] [--rounds 1] [--batch-size 32] "
-    "[--seed 0] [--checkpoint]",
+    "[--mode hard] [--labels] [--size] [--resize] [--crops] [--limit] [--rounds 1] "
+    "[--batch-size 32] [--seed 0] [--checkpoint]",
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--mode hard] "
     "[--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] [--batch-size 32] "

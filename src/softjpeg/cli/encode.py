@@ -152,12 +152,12 @@ def _encode_for_networks(
     """For each image the smallest file found that keeps the networks' answers."""
     from softjpeg.codec.closed_loop.candidates import named_presets
     from softjpeg.codec.closed_loop.search import parse_effort
-    from softjpeg.corpus.archive import archive_presets
+    from softjpeg.corpus.in_the_loop import encode_presets_in_the_loop
 
     steps, passes = parse_effort(effort)
     if passes and "progressive" in options:
         raise ValueError("--effort repair writes sequential files: leave --progressive out")
-    return archive_presets(
+    return encode_presets_in_the_loop(
         images,
         out,
         named_presets(specs, sorted(qualities)),
@@ -194,8 +194,8 @@ def _report_readers(
     images: Path, out: Path, summary: EncodeSummary, networks: list[Network], jobs: int
 ) -> None:
     """What networks make of the files, beside default JPEG."""
+    from softjpeg.corpus.file_answers import read_files, readings_table
     from softjpeg.corpus.folders import output_files
-    from softjpeg.corpus.readers import read_files, readings_table
 
     failed = {path for path, _ in summary.failures}
     pairs = [(job.path, job.target) for job in output_files(images, out) if job.path not in failed]

@@ -26,7 +26,7 @@ from softjpeg.presets.preset import Preset
 
 _ROUNDS = 2
 
-Quantize = Callable[[int, Tensor], Tensor]
+QuantizePlane = Callable[[int, Tensor], Tensor]
 """From a component's number and its values to indices."""
 
 
@@ -56,7 +56,7 @@ def rdo_indices(
 
     corrections = _corrections(model) if len(coefficients) == 3 else None
 
-    def quantize_all(quantize: Quantize) -> list[Tensor]:
+    def quantize_all(quantize: QuantizePlane) -> list[Tensor]:
         return compensated(coefficients, steps, corrections, quantize)
 
     if model.rate_weight == 0:
@@ -73,7 +73,7 @@ def rdo_indices(
 
 
 def trellis_rounds(
-    quantize_all: Callable[[Quantize], list[Tensor]],
+    quantize_all: Callable[[QuantizePlane], list[Tensor]],
     steps: Sequence[Tensor],
     weights: Sequence[Tensor],
     rate_weight: float,
@@ -115,7 +115,7 @@ def trellis_rounds(
     return indices
 
 
-def rounded(steps: Sequence[Tensor]) -> Quantize:
+def rounded(steps: Sequence[Tensor]) -> QuantizePlane:
     """Plain rounding to multiples of each component's steps, as far as baseline JPEG can hold."""
 
     def quantize(component: int, z: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ def compensated(
     coefficients: Sequence[Tensor],
     steps: Sequence[Tensor],
     corrections: Sequence[Tensor] | None,
-    quantize: Quantize,
+    quantize: QuantizePlane,
 ) -> list[Tensor]:
     """Quantize Cb, Cr and Y in this order, each making up for the errors before it.
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
+from torch import Tensor
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -88,3 +93,62 @@ def _listed_images(file: Path) -> list[Path]:
             raise ValueError(f"{file}, line {number}: {line.strip()} does not exist")
         paths.append(path)
     return paths
+
+
+_CACHE_BYTES = 1 << 29
+
+
+class ImageFiles(Sequence[Tensor]):
+    """Image files as uint8 (3, H, W), decoded when they are asked for.
+
+    Args:
+        paths: of images that `read_image` reads.
+        cache_bytes: of decoded pixels that are held; those asked for longest ago go first.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (20, 12), "lime").save(folder + "/a.png")
+    ...     images = ImageFiles([folder + "/a.png"])
+    ...     tuple(images[0].shape), images[0][:, 0, 0].tolist()
+    ((3, 12, 20), [0, 255, 0])
+    """
+
+    def __init__(
+        self, paths: Sequence[str | os.PathLike[str]], cache_bytes: int = _CACHE_BYTES
+    ) -> None:
+        self.paths = tuple(paths)
+        self._cache = _Cache(cache_bytes)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> ImageFiles: ...
+    def __getitem__(self, index: int | slice) -> Tensor | ImageFiles:
+        if isinstance(index, slice):
+            part = ImageFiles(self.paths[index])
+            part._cache = self._cache
+            return part
+        return self._cache.image(self.paths[index])
+
+
+class _Cache:
+    """Decoded images by path, up to a bound."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.held = most, 0
+        self.images: OrderedDict[str | os.PathLike[str], Tensor] = OrderedDict()
+
+    def image(self, path: str | os.PathLike[str]) -> Tensor:
+        image = self.images.pop(path, None)
+        if image is None:
+            pixels = np.array(read_image(path))
+            image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+            self.held += image.nbytes
+        self.images[path] = image
+        while self.held > self.most and len(self.images) > 1:
+            self.held -= self.images.popitem(last=False)[1].nbytes
+        return image

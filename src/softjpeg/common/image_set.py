@@ -1,4 +1,4 @@
-"""Images and their labels: from files to one uint8 tensor."""
+"""Images and their labels: crops as one uint8 tensor, or photos at their own sizes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from softjpeg.common.image_files import read_image
+from softjpeg.common.image_files import ImageFiles, read_image
 from softjpeg.common.image_selection import selected_images
-from softjpeg.common.image_sequence import ImageFiles
 from softjpeg.common.progress import track
 from softjpeg.common.scratch import scratch_tensor
 

@@ -105,6 +105,8 @@ def clip_quantize(z: Tensor, q: Tensor, *, levels: int) -> Tensor:
 
 Quantizer = Literal["soft", "hard", "noise", "cubic", "lsq", "clip", "none"]
 QUANTIZERS: tuple[Quantizer, ...] = get_args(Quantizer)
+DIFFERENTIABLE: tuple[Quantizer, ...] = ("soft", "cubic")
+"""Those whose gradient in z is that of their values, and not straight-through."""
 
 
 def quantize(

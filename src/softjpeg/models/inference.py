@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from softjpeg.common.image_sequence import ImageFiles, Images, in_place, same_size_groups
+from softjpeg.common.image_files import ImageFiles
+from softjpeg.common.image_sequence import Images, in_place, same_size_groups
 from softjpeg.common.scratch import scratch_tensor
 
 

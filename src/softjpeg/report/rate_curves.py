@@ -117,7 +117,7 @@ def curves_page(
     """Gains as a table and curves as drawings: a self-contained page.
 
     Args:
-        points: as `softjpeg.evaluation.load_json` returns them.
+        points: as `evaluation.results.load_json` returns them.
         gains: of the points.
         title: of the page.
         facts: how it was made, a line each.

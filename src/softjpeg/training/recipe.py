@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from softjpeg.functional.quantizers import Quantizer
+
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -92,7 +94,7 @@ class Jpeg(_Section):
         init_images: how many training images the statistics are taken from.
     """
 
-    quantizer: Literal["soft", "hard", "noise", "cubic", "lsq", "clip", "none"] = "soft"
+    quantizer: Quantizer = "soft"
     at: str = ""
     per_channel: bool = False
     rounds: Annotated[int, Field(ge=1, le=5)] = 1

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from softjpeg.codec.image import encode
-from softjpeg.codec.rdo import Quantize, trellis_rounds
+from softjpeg.codec.rdo import QuantizePlane, trellis_rounds
 from softjpeg.presets.preset import Preset
 
 
@@ -53,7 +53,7 @@ def soft_indices(
     """
     steps = [torch.from_numpy(t).float() for t in (preset.luma, preset.chroma, preset.chroma)]
 
-    def quantize_all(quantize: Quantize) -> list[Tensor]:
+    def quantize_all(quantize: QuantizePlane) -> list[Tensor]:
         return [quantize(component, z) for component, z in enumerate(coefficients)]
 
     return trellis_rounds(

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from softjpeg.functional.quantizers import DIFFERENTIABLE
 from softjpeg.nn.table_quantizer import TableQuantizer
 
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -125,7 +126,7 @@ def bpda(model: nn.Module, x: Tensor, y: Tensor, eps: float, **options: Any) -> 
 def soft_layers(model: nn.Module) -> list[TableQuantizer]:
     """The JPEG layers of a network whose quantizer has a gradient of its own."""
     layers = [m for m in model.modules() if isinstance(m, TableQuantizer)]
-    return [m for m in layers if m.quantizer in ("soft", "cubic")]
+    return [m for m in layers if m.quantizer in DIFFERENTIABLE]
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:

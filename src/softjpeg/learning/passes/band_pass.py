@@ -9,14 +9,14 @@ import torch
 from softjpeg.common.image_sequence import same_size_groups
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.learning.band_correction import SizedCoefficients, correct, shifted_tables
-from softjpeg.learning.candidates import (
+from softjpeg.learning.objective import Objective
+from softjpeg.learning.passes.learning_pass import Pass
+from softjpeg.learning.proposals import (
     at_rate,
     default_candidate,
     optimum,
     published_candidates,
 )
-from softjpeg.learning.objective import Objective
-from softjpeg.learning.passes.learning_pass import Pass
 from softjpeg.learning.rate_control import QuadraticModel, RateControl
 from softjpeg.learning.relative_loss import weights
 from softjpeg.learning.state import State

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import torch
 
-from softjpeg.learning.candidates import default_candidate
 from softjpeg.learning.choice import choose
 from softjpeg.learning.objective import Objective
 from softjpeg.learning.passes.learning_pass import Pass
+from softjpeg.learning.proposals import default_candidate
 from softjpeg.learning.rate_control import RateControl
 from softjpeg.learning.state import Candidate, State
 
@@ -53,7 +53,7 @@ class ChoicePass(Pass):
 
 
 class BlendPass(ChoicePass):
-    """*Blend*: the same after the sensitivity pass, when nothing else is known yet."""
+    """*Blend*: the choice among what the sensitivity pass proposes: blends with default tables."""
 
     def sentence(self, state: State, objective: Objective) -> str | None:
         """What was measured of tables that follow from the sensitivity alone."""

@@ -14,10 +14,10 @@ from typing import ClassVar
 
 import torch
 
-from softjpeg.learning.candidates import at_rate, default_candidate
 from softjpeg.learning.image_rates import QUALITIES, default_tables
 from softjpeg.learning.objective import Objective
 from softjpeg.learning.passes.learning_pass import Pass
+from softjpeg.learning.proposals import at_rate, default_candidate
 from softjpeg.learning.rate_control import RateControl
 from softjpeg.learning.state import Candidate, State
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from softjpeg.learning.candidates import blends, default_candidate, published_candidates
 from softjpeg.learning.objective import Objective
 from softjpeg.learning.passes.learning_pass import Pass
+from softjpeg.learning.proposals import blends, default_candidate, published_candidates
 from softjpeg.learning.rate_control import QuadraticModel, RateControl
 from softjpeg.learning.relative_loss import weights
 from softjpeg.learning.sensitivity import pooled

@@ -44,7 +44,7 @@ class _Picture:
     seed: int
 
 
-def archive(
+def encode_in_the_loop(
     source: Path,
     out: Path,
     family: Family,
@@ -130,7 +130,7 @@ def archive(
         return write_files(targets, make, manifest, batch_size=batch_size, progress=progress)
 
 
-def archive_presets(
+def encode_presets_in_the_loop(
     source: Path,
     out: Path,
     presets: Mapping[str, Preset],
@@ -147,16 +147,17 @@ def archive_presets(
     progress: bool = False,
     **options: Any,
 ) -> EncodeSummary:
-    """`archive` with presets as every image's candidates.
+    """`encode_in_the_loop` with presets as every image's candidates.
 
     Args:
-        source, out, judge, effort, passes, by_size, seed, jobs, batch_size, progress: of `archive`.
+        source, out, judge, effort, passes, by_size, seed, jobs, batch_size, progress: of
+            `encode_in_the_loop`.
         presets: by name, from the smallest files to the largest.
         subsamplings: of "4:4:4", "4:2:2", "4:2:0" and "gray"; default: each preset's own.
         mode, options: of `softjpeg.encode`.
 
     Raises:
-        ValueError: options that no image can be encoded with, or what `archive` raises.
+        ValueError: options that no image can be encoded with, or what `encode_in_the_loop` raises.
     """
 
     def family(image: Image.Image, seed: int) -> list[Candidate]:
@@ -166,7 +167,7 @@ def archive_presets(
     small = Image.new("L", (8, 8))
     for candidate in family(small, seed):
         candidate.encode(small)
-    return archive(
+    return encode_in_the_loop(
         source,
         out,
         family,

@@ -276,8 +276,8 @@ def test_readers_beside_default_jpeg(folder):
 
 
 def test_default_jpeg_of_equal_bytes(folder):
+    from softjpeg.corpus.file_answers import equal_bytes_quality
     from softjpeg.corpus.folders import pool_of
-    from softjpeg.corpus.readers import equal_bytes_quality
 
     photo, file = folder / "photos" / "0.png", folder / "x.jpg"
     totals = [0]
