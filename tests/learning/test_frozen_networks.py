@@ -1,10 +1,17 @@
 """One or several networks: what each loses counts, and the one that fails is named."""
 
+import weakref
+from collections.abc import Sequence
+
 import pytest
+import torch
+from torch import nn
 
 from helpers.images import photos as images
 from helpers.networks import HighFrequencyReader
+from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.learn import learn
+from softjpeg.models.preprocessing import Preprocessed, Preprocessing
 
 OPTIONS = {"subsampling": "4:4:4", "batch_size": 4}
 
@@ -50,6 +57,48 @@ class Failing(HighFrequencyReader):
     def forward(self, x):
         self.left -= 1
         return super().forward(x) * (1 if self.left >= 0 else float("nan"))
+
+
+def test_a_checkpoint_is_of_one_preprocessing():
+    images, network = [torch.zeros(3, 24, 20, dtype=torch.uint8)] * 2, nn.Flatten()
+
+    def digest(resize):
+        reader = Preprocessed(network, Preprocessing(resize, crop=(8, 8)))
+        return FrozenNetworks(reader, images).digest
+
+    assert digest(9) == digest(9)
+    assert digest(9) != digest(12)
+    assert digest(9) != FrozenNetworks(Preprocessed(network, Preprocessing(8)), images[:1]).digest
+
+
+def test_photos_are_not_held_all_at_once_for_a_checkpoint():
+    held = weakref.WeakSet()
+
+    class Photos(Sequence):
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            if isinstance(index, slice):
+                return [self[i] for i in range(6)[index]]
+            if index >= 6:
+                raise IndexError
+            photo = torch.full((3, 8, 8), index, dtype=torch.uint8)
+            held.add(photo)
+            most.append(len(held))
+            return photo
+
+    most = []
+    networks = FrozenNetworks(nn.Flatten(), Photos())
+    most.clear()
+    assert networks.digest
+    assert max(most) <= 2
+
+
+def test_every_image_to_learn_from_has_its_label():
+    images, labels = torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, -1])
+    with pytest.raises(ValueError, match=r"labels must be given for every image .* got -1"):
+        FrozenNetworks(nn.Flatten(), images, labels)
 
 
 def test_a_network_that_fails_on_the_way_is_named():

@@ -14,6 +14,7 @@ from softjpeg.common.image_sequence import Images
 from softjpeg.learning.checkpoint import fingerprint
 from softjpeg.learning.losses import Loss, kl_loss
 from softjpeg.models.inference import check_inputs, check_labels, device_of, outputs_of
+from softjpeg.models.preprocessing import Preprocessed
 
 _LEAST_BATCHES = 8
 
@@ -69,11 +70,17 @@ class FrozenNetworks:
 
     @cached_property
     def digest(self) -> str:
-        """A name that only the same images, labels and weights have."""
+        """A name that only the same images, labels, weights and preprocessing have."""
         # Not the outputs: another number of threads may change their last bit.
         weights = [w for model in self.models for _, w in sorted(model.state_dict().items())]
-        images = [self.images] if isinstance(self.images, Tensor) else self.images
-        return fingerprint(*images, self.labels, *weights)
+        # No weight tells of it. Photos one by one: decoded, all may be more than fits into memory.
+        preprocessing = [
+            model.preprocessing if isinstance(model, Preprocessed) else None
+            for model in self.models
+        ]
+        tensor = isinstance(self.images, Tensor)
+        images = self.images if tensor else [fingerprint(image) for image in self.images]
+        return fingerprint(images, self.labels, preprocessing, *weights)
 
     def checked(self, k: int, part: slice) -> nn.Module:
         """Network k, refusing to give an output that is not finite on compressed images `part`."""
@@ -119,6 +126,8 @@ class FrozenNetworks:
             outputs = outputs_of(self.models[k].eval(), self.images, self.batch_size)
             if self.labels is not None:
                 check_labels(self.labels, outputs)
+                if self.custom_loss is None and self.labels.min() < 0:
+                    raise ValueError("labels must be given for every image to learn from, got -1")
         except ValueError as error:
             raise ValueError(f"{self._prefix(k)}{error}") from error
         return outputs
