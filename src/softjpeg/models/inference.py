@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -23,17 +26,21 @@ def outputs_of(model: nn.Module, images: Images, batch_size: int = 32) -> Tensor
         (N, ...) on the CPU.
 
     Raises:
-        ValueError: the network cannot read such images, or its output is no finite tensor (N, ...).
+        ValueError: the network cannot read such images, or its output is no finite tensor (N, ...)
+            or of another shape for some of them; a file is named.
     """
     device = device_of(model)
     outputs: Tensor | None = None
     for start in range(0, len(images), batch_size):
         groups = same_size_groups(images[start : start + batch_size])
         read = [
-            (places, _output(model, group.to(device).float() / 255)) for places, group in groups
+            (places, _output(model, group.to(device).float() / 255, images, start + places[0]))
+            for places, group in groups
         ]
-        if len({output.shape[1:] for _, output in read}) > 1:
-            shapes = ", ".join(sorted({str(tuple(output.shape[1:])) for _, output in read}))
+        known = [] if outputs is None else [outputs]
+        found = {tuple(output.shape[1:]) for output in [*known, *(each for _, each in read)]}
+        if len(found) > 1:
+            shapes = ", ".join(sorted(map(str, found)))
             raise ValueError(f"the network's output must be of one shape, got {shapes}")
         output = in_place(read)
         if outputs is None:
@@ -43,12 +50,16 @@ def outputs_of(model: nn.Module, images: Images, batch_size: int = 32) -> Tensor
     return outputs
 
 
-def _output(model: nn.Module, batch: Tensor) -> Tensor:
+def _output(model: nn.Module, batch: Tensor, images: Images, first: int) -> Tensor:
+    """Of a batch of one size, whose first is `images[first]`."""
     try:
         output = model(batch)
-    except RuntimeError as error:
+    # Networks of other sizes raise RuntimeError, AssertionError, IndexError and more.
+    except Exception as error:
         what = f"images of {batch.shape[-1]}x{batch.shape[-2]} pixels"
-        reason = str(error).splitlines()[0]
+        if isinstance(images, ImageFiles):
+            what += f", as {images.paths[first]} is"
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"the network cannot read {what}: {reason}") from error
     if not isinstance(output, Tensor) or len(output) != len(batch):
         raise ValueError(f"the network's output must be a tensor (N, ...), got {type(output)}")
@@ -68,20 +79,41 @@ def check_inputs(images: Images, labels: Tensor | None, batch_size: int) -> None
     Raises:
         ValueError: one of them is of another shape, type or range; it is named.
     """
-    if not isinstance(images, Tensor):
-        if not len(images):
-            raise ValueError("images must be at least one, got none")
+    if isinstance(images, Tensor):
+        if not _is_rgb(images, 4):
+            raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {_called(images)}")
+    elif not isinstance(images, Sequence):
+        raise ValueError(f"images must be a tensor or a sequence of them, got {_called(images)}")
+    elif not len(images):
+        raise ValueError("images must be at least one, got none")
+    else:
         for image in images[:1] if isinstance(images, ImageFiles) else images:
-            if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
-                shape_and_dtype = f"{tuple(image.shape)} {image.dtype}"
-                raise ValueError(f"images must be uint8 of shape (3, H, W), got {shape_and_dtype}")
-    elif images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
-        shape_and_dtype = f"{tuple(images.shape)} {images.dtype}"
-        raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {shape_and_dtype}")
-    if labels is not None and labels.shape != (len(images),):
-        raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
+            if not _is_rgb(image, 3):
+                raise ValueError(f"images must be uint8 of shape (3, H, W), got {_called(image)}")
+    if labels is not None:
+        if not isinstance(labels, Tensor) or labels.is_floating_point():
+            raise ValueError(f"labels must be a tensor of class indices, got {_called(labels)}")
+        if labels.shape != (len(images),):
+            raise ValueError(f"labels must have shape ({len(images)},), got {tuple(labels.shape)}")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+
+def _is_rgb(images: Any, dimensions: int) -> bool:
+    return (
+        isinstance(images, Tensor)
+        and images.dtype == torch.uint8
+        and images.ndim == dimensions
+        and images.shape[-3] == 3
+        and images.numel() > 0
+    )
+
+
+def _called(value: Any) -> str:
+    """A tensor's shape and type of number, or the name of what is no tensor."""
+    if isinstance(value, Tensor):
+        return f"{tuple(value.shape)} {value.dtype}"
+    return type(value).__name__
 
 
 def check_labels(labels: Tensor, outputs: Tensor) -> None:
