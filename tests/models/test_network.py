@@ -181,3 +181,26 @@ def test_bad_files(tmp_path):
     assert one_sentence(f"{tmp_path / 'odd.py'}:f").endswith(
         "interpolation must be bicubic or bilinear, got 3"
     )
+
+
+@pytest.mark.parametrize(
+    ("attributes", "sentence"),
+    [
+        ("input_size = 0", "input_size must be an integer or (height, width) above 0, got 0"),
+        ("input_size = '8'", "input_size must be an integer or (height, width) above 0, got '8'"),
+        ("input_size = 8.0", "input_size must be an integer or (height, width) above 0, got 8.0"),
+        (
+            "input_size = (3, 8, 8)",
+            "input_size must be an integer or (height, width) above 0, got (3, 8, 8)",
+        ),
+        ("input_size, m.resize = 8, 0", "resize must be an integer above 0, got 0"),
+        ("input_size, m.resize = 8, 9.5", "resize must be an integer above 0, got 9.5"),
+        ("input_size, m.resize = 8, '9'", "resize must be an integer above 0, got '9'"),
+    ],
+)
+def test_sizes_that_are_none(tmp_path, attributes, sentence):
+    spec = f"{tmp_path / 'odd.py'}:f"
+    (tmp_path / "odd.py").write_text(
+        f"from torch import nn\ndef f():\n    m = nn.Identity(); m.{attributes}; return m\n"
+    )
+    assert one_sentence(spec) == f"{spec}: {sentence}"

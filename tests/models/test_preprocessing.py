@@ -94,6 +94,10 @@ def test_a_network_reads_any_size():
             lambda: Preprocessing(8, crop=(9, 8))(torch.rand(1, 3, 20, 20)),
             "an image resized to 8x8 is smaller than the crop 8x9",
         ),
+        (
+            lambda: Preprocessing(256)(torch.rand(1, 3, 1, 60_000)),
+            "resized to 15360000x256, an image does not fit into memory",
+        ),
     ],
 )
 def test_refusals(make, sentence):

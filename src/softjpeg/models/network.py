@@ -134,6 +134,14 @@ def _fit_classifier(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 def _file_network(spec: str, path: Path, factory: str) -> Network:
     module = module_from_file(path, factory)
     size = getattr(module, "input_size", None)
+    sides = (size, size) if isinstance(size, int) else size
+    resize = getattr(module, "resize", None)
+    if sides is not None and not (_are_sides(sides) and len(sides) == 2):
+        raise ValueError(
+            f"{spec}: input_size must be an integer or (height, width) above 0, got {size!r}"
+        )
+    if resize is not None and not _are_sides([resize]):
+        raise ValueError(f"{spec}: resize must be an integer above 0, got {resize!r}")
     interpolation: Any = getattr(module, "interpolation", "bicubic")
     if interpolation not in ("bicubic", "bilinear"):
         raise ValueError(
@@ -142,10 +150,14 @@ def _file_network(spec: str, path: Path, factory: str) -> Network:
     return Network(
         module.eval(),
         spec,
-        size=(size, size) if isinstance(size, int) else None if size is None else tuple(size),
-        resize=getattr(module, "resize", None),
+        size=None if sides is None else (sides[0], sides[1]),
+        resize=resize,
         interpolation=interpolation,
     )
+
+
+def _are_sides(values: Any) -> bool:
+    return isinstance(values, (list, tuple)) and all(isinstance(v, int) and v > 0 for v in values)
 
 
 def module_from_file(path: Path, factory: str, **arguments: Any) -> nn.Module:

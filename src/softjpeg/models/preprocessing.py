@@ -17,6 +17,9 @@ from softjpeg.functional.straight_through import clamp, round_half_up
 Fit = Literal["shorter", "longer", "squash", "letterbox"]
 Interpolation = Literal["bicubic", "bilinear"]
 
+_MOST_ENLARGED = 1 << 26
+"""Pixels: a gigabyte in float, many times over in a network. Only strips of pixels get there."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -82,9 +85,11 @@ class Preprocessing:
             (B, 3, height, width) in [0, 1].
 
         Raises:
-            ValueError: the resized image is smaller than the crop.
+            ValueError: the resized image is smaller than the crop, or enlarged beyond measure.
         """
         height, width = self.resized((images.shape[-2], images.shape[-1]))
+        if height * width > max(_MOST_ENLARGED, images.shape[-2] * images.shape[-1]):
+            raise ValueError(f"resized to {width}x{height}, an image does not fit into memory")
         for size in ((images.shape[-2], width), (height, width)):
             if size != (images.shape[-2], images.shape[-1]):
                 images = F.interpolate(images, size, mode=self.interpolation, antialias=True)
