@@ -1,8 +1,10 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from softjpeg.common.image_files import read_image
+from softjpeg.common.image_files import ImageFiles, read_image
 from softjpeg.common.image_set import from_image
 
 
@@ -18,3 +20,19 @@ def test_every_mode_becomes_rgb(tmp_path):
     Image.new("F", (4, 4)).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match=r"a\.tif holds 32-bit samples"):
         read_image(tmp_path / "a.tif")
+
+
+def test_photos_that_jpeg_cannot_hold_are_named(tmp_path):
+    Image.new("RGB", (65501, 1)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"a\.png is 65501x1: JPEG holds 65500 pixels a side"):
+        ImageFiles([tmp_path / "a.png"])[0]
+
+
+def test_a_photo_stays_what_it_was(tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    photos = ImageFiles([tmp_path / "a.png", tmp_path / "b.png"], cache_bytes=1)
+    assert photos[0].shape == photos[1].shape == photos[0].shape
+    os.utime(tmp_path / "b.png", (1, 1))
+    with pytest.raises(ValueError, match=r"b\.png was changed between two readings"):
+        list(photos)

@@ -14,6 +14,8 @@ from torch import nn
 from helpers.images import as_tensor, smooth_image
 from helpers.networks import linear_reader
 from softjpeg.codec.image import encode
+from softjpeg.common.image_files import ImageFiles
+from softjpeg.common.image_set import to_image
 from softjpeg.evaluation.bootstrap import estimate, point_intervals, resample_means
 from softjpeg.evaluation.encoders import default_jpeg, each_recoded, preset_encoder
 from softjpeg.evaluation.gain import gains
@@ -142,9 +144,26 @@ def test_encoders_that_fail_are_named():
     assert str(told["broken"]) == "no luck"
 
 
+def test_a_photo_that_vanishes_is_no_encoders_failure(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(2)]
+    for path, image in zip(paths, images(2), strict=True):
+        to_image(image).save(path)
+
+    def removing(image):
+        paths[1].unlink()
+        return webp(image)
+
+    told = {}
+    with pytest.raises(ValueError, match=r"1\.png cannot be read as an image"):
+        judge(network(), ImageFiles(paths, 1), {"a": removing}, failed=told.__setitem__)
+    assert told == {}
+
+
 def test_bad_outputs():
     with pytest.raises(ValueError, match=r"outputs must have shape \(N, classes\), got \(2, 3, "):
         judge(nn.Identity(), images(2), {})
+    with pytest.raises(ValueError, match="second: the network cannot read images of 24x24 pixels"):
+        judge({"first": network(), "second": nn.Linear(5, 5)}, images(2), {})
 
 
 # evaluate

@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-MAX_SIDE = 65500
-"""In pixels: what libjpeg reads and writes; T.81 would allow 65535."""
+from softjpeg.common.image_files import MAX_SIDE
 
 
 def to_pillow_image(

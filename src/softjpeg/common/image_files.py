@@ -13,7 +13,14 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+MAX_SIDE = 65500
+"""In pixels: what libjpeg reads and writes; T.81 would allow 65535."""
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+class ImageFileError(ValueError):
+    """A file that is damaged, gone, changed, or no image that JPEG can hold; it is named."""
 
 
 def find_images(source: str | os.PathLike[str]) -> list[Path]:
@@ -60,7 +67,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """An image file as upright 8-bit RGB.
 
     Raises:
-        ValueError: the file cannot be read as an image, or holds 32-bit samples.
+        ImageFileError: the file cannot be read as an image, or holds 32-bit samples.
     """
     try:
         with Image.open(path) as file:
@@ -75,8 +82,10 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
                 return image.convert("RGB")
     # Damaged files make Pillow raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
-    raise ValueError(f"{path} holds 32-bit samples, which have no known range: save it as 8-bit")
+        raise ImageFileError(f"{path} cannot be read as an image: {error}") from error
+    raise ImageFileError(
+        f"{path} holds 32-bit samples, which have no known range: save it as 8-bit"
+    )
 
 
 def _listed_images(file: Path) -> list[Path]:
@@ -102,7 +111,7 @@ class ImageFiles(Sequence[Tensor]):
     """Image files as uint8 (3, H, W), decoded when they are asked for.
 
     Args:
-        paths: of images that `read_image` reads.
+        paths: of images that `read_image` reads, with sides up to MAX_SIDE.
         cache_bytes: of decoded pixels that are held; those asked for longest ago go first.
 
     >>> from tempfile import TemporaryDirectory
@@ -141,12 +150,19 @@ class _Cache:
     def __init__(self, most: int) -> None:
         self.most, self.held = most, 0
         self.images: OrderedDict[str | os.PathLike[str], Tensor] = OrderedDict()
+        self.written: dict[str | os.PathLike[str], int] = {}
 
     def image(self, path: str | os.PathLike[str]) -> Tensor:
         image = self.images.pop(path, None)
         if image is None:
-            pixels = np.array(read_image(path))
-            image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+            picture = read_image(path)
+            if max(picture.size) > MAX_SIDE:
+                size = f"{picture.width}x{picture.height}"
+                raise ImageFileError(f"{path} is {size}: JPEG holds {MAX_SIDE} pixels a side")
+            written = os.stat(path).st_mtime_ns
+            if self.written.setdefault(path, written) != written:
+                raise ImageFileError(f"{path} was changed between two readings")
+            image = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
             self.held += image.nbytes
         self.images[path] = image
         while self.held > self.most and len(self.images) > 1:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from softjpeg.codec.file_sizes import bits_per_pixel
+from softjpeg.common.image_files import ImageFileError
 from softjpeg.common.image_sequence import Images
 from softjpeg.common.progress import track
 from softjpeg.evaluation.encoders import Encoder
@@ -50,8 +51,9 @@ def judge(
         For each network "uncompressed" and then the encoders in their order; `mode` is "other".
 
     Raises:
-        ValueError: images, labels or outputs of the wrong shape or type, or an encoder that fails
-            or whose file does not decode to its image's size; the encoder is named.
+        ValueError: images, labels or outputs of the wrong shape or type, a network that cannot read
+            the images (of several it is named), a photo that can no longer be read, or an encoder
+            that fails or whose file does not decode to its image's size; the encoder is named.
 
     >>> images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
@@ -64,12 +66,10 @@ def judge(
     readers = {"": models} if isinstance(models, nn.Module) else dict(models)
     originals = {}
     for reader, model in readers.items():
-        model.eval()
-        originals[reader] = output = outputs_of(model, images, batch_size)
-        if output.ndim != 2:
-            raise ValueError(f"outputs must have shape (N, classes), got {tuple(output.shape)}")
-        if labels is not None:
-            check_labels(labels.cpu(), output)
+        try:
+            originals[reader] = _read_uncompressed(model, images, labels, batch_size)
+        except ValueError as error:
+            raise ValueError(f"{reader}: {error}" if reader else str(error)) from error
     points = {
         reader: [_point("uncompressed", reader, _uncompressed(images), output, output, labels)]
         for reader, output in originals.items()
@@ -81,6 +81,8 @@ def judge(
             for batch in _decoded(encoder, images, batch_size, files):
                 for reader, model in readers.items():
                     answers[reader].append(outputs_of(model, batch, batch_size))
+        except ImageFileError:
+            raise
         # Whatever somebody else's encoder raises.
         except Exception as error:
             if failed is None:
@@ -91,6 +93,17 @@ def judge(
             point = _point(name, reader, files, torch.cat(answers[reader]), original, labels)
             points[reader].append(point)
     return [point for of_reader in points.values() for point in of_reader]
+
+
+def _read_uncompressed(
+    model: nn.Module, images: Images, labels: Tensor | None, batch_size: int
+) -> Tensor:
+    output = outputs_of(model.eval(), images, batch_size)
+    if output.ndim != 2:
+        raise ValueError(f"outputs must have shape (N, classes), got {tuple(output.shape)}")
+    if labels is not None:
+        check_labels(labels.cpu(), output)
+    return output
 
 
 @dataclass
