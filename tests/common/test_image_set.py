@@ -143,6 +143,10 @@ def test_csv_labels(tmp_path):
     images = load_images(tmp_path, labels=labels)
     assert images.labels is not None
     assert (images.labels.tolist(), images.class_names) == ([1, 0], ("cat", "dog"))
+    labels.write_text("file,label\ns/b.png,-1\na.png,12\n")
+    images = load_images(tmp_path, labels=labels)
+    assert images.labels is not None
+    assert (images.labels.tolist(), images.class_names) == ([12, -1], None)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +154,11 @@ def test_csv_labels(tmp_path):
     [
         (b"name,label\n", "{} has no column 'file', only name, label"),
         (b"file,label\nb.png,1\n", "{} has no label for a.png"),
+        (b"file,label\na.png,\n", "{} has no label for a.png"),
+        (
+            b"file,label\na.png,9999999999999999999\n",
+            "{} has a label that is no class index: 9999999999999999999",
+        ),
         (b"\xff\xfe\0", "labels {} cannot be read: it is not CSV text"),
         (None, "labels {} cannot be read: No such file or directory"),
     ],

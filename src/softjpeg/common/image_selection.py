@@ -10,6 +10,9 @@ from pathlib import Path
 
 from softjpeg.common.image_files import find_images, relative_name
 
+_MOST_DIGITS = 18
+"""Of a class index: all of them fit into 64 bits."""
+
 
 def selected_images(
     source: str | os.PathLike[str],
@@ -54,10 +57,12 @@ def _labels(
     else:
         table = _read_labels(Path(labels))
         for name in names:
-            if name not in table:
+            if not table.get(name):
                 raise ValueError(f"{labels} has no label for {name}")
         words = [table[name] for name in names]
-        if all(word.isdecimal() for word in words):
+        if all(word.removeprefix("-").isdecimal() for word in words):
+            if huge := [word for word in words if len(word) > _MOST_DIGITS]:
+                raise ValueError(f"{labels} has a label that is no class index: {huge[0]}")
             return [int(word) for word in words], None
     class_names = tuple(sorted(set(words)))
     index = {name: i for i, name in enumerate(class_names)}
