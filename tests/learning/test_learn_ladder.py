@@ -55,6 +55,12 @@ def test_a_ladder_is_learned_in_one_call_and_reads_every_image_once(options):
         assert sentence == f"quality {quality}: {gain_sentences(preset)}"
 
 
+def test_a_ladder_of_single_pixels():
+    pixels = torch.full((4, 3, 1, 1), 128, dtype=torch.uint8)
+    ladder = learned_ladder(nn.Flatten(), pixels, qualities=(20, 50))
+    assert len(ladder.rungs) == 2
+
+
 def test_rates_that_make_no_sense():
     for rates, sentence in (
         ({"targets_bpp": []}, "targets_bpp must name at least one rate, got none"),

@@ -136,6 +136,9 @@ def _find_root(falling: Callable[[float], float], low: float, high: float) -> No
             low, high, at_low, at_high = high, high + 2, at_high, falling(high + 2)
     else:
         return
+    if at_low == at_high:
+        # Zero at both: on single pixels no step changes a file.
+        return
     for _ in range(8):
         middle = low + (high - low) * at_low / (at_low - at_high)
         value = falling(middle)
