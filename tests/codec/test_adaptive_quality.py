@@ -87,6 +87,9 @@ def test_the_exponent_that_costs_are_made_for(wanted: float) -> None:
     bits = settings * base
     losses = base ** (2 * wanted) / bits
     assert size_exponent(bits, losses) == wanted
+    # Of images of several sizes, bits per pixel: the larger has more to lose, and more to pay.
+    area = rng.uniform(0.2, 3.0, 200)
+    assert size_exponent(bits, area * losses, area) == wanted
 
 
 def test_an_image_of_another_size() -> None:

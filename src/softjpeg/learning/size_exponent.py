@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from softjpeg.codec.image import decode, encode
-from softjpeg.common.image_sequence import Images
+from softjpeg.common.image_sequence import Images, pixel_count
 from softjpeg.common.progress import track
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.learning.frozen_networks import FrozenNetworks
@@ -71,25 +71,32 @@ def exponent_on(objective: Objective, presets: Sequence[Preset], progress: bool 
         return 1.0
     units = [(preset, part) for preset in presets for part in objective.judged]
     bits: list[float] = []
+    pixels: list[int] = []
     losses: list[Tensor] = []
     for preset, part in track(units, "size exponent", enabled=progress):
-        files = [encode(image, preset) for image in objective.images[part]]
+        images = list(objective.images[part])
+        files = [encode(image, preset) for image in images]
         bits += [8.0 * scan_bytes(data) for data in files]
+        pixels += [pixel_count([image]) for image in images]
         losses.append(objective.image_losses(part, [decode(data) for data in files]))
     shape = (len(presets), -1)
-    size = np.array(bits).reshape(shape)
+    # Per pixel, as `adaptive_quality` has it: a large image is not one of much detail.
+    area = np.array(pixels, dtype=np.float64).reshape(shape)[0]
+    area /= area.mean()
+    size = np.array(bits).reshape(shape) / area
     of_each = torch.cat(losses).reshape(*shape, len(objective.networks))
     combined = (of_each * weights(of_each.mean((0, 1)).tolist())).mean(-1)
     order = size.mean(1).argsort()
-    return size_exponent(np.maximum.accumulate(size[order]), combined.numpy()[order])
+    return size_exponent(np.maximum.accumulate(size[order]), combined.numpy()[order], area)
 
 
-def size_exponent(bits: Any, losses: Any) -> float:
+def size_exponent(bits: Any, losses: Any, area: Any = 1.0) -> float:
     """γ of least mean loss at equal mean bits, geometric mean over the inner rates.
 
     Args:
         bits: (settings, images) > 0 of scans, rising over the settings.
         losses: of the same shape.
+        area: (images,) > 0 that `bits` are per unit of, where images are of several sizes.
 
     Returns:
         One of `EXPONENTS`.
@@ -102,12 +109,12 @@ def size_exponent(bits: Any, losses: Any) -> float:
 
     def loss(exponent: float, setting: int) -> float:
         spread = exponent * (logs[setting] - logs[setting].mean())
-        budget = np.exp(logs[setting]).mean()
+        budget = (area * np.exp(logs[setting])).mean()
         low, high = logs.min() - 5, logs.max() + 5
         for _ in range(40):
             middle = (low + high) / 2
             wanted = np.clip(middle + spread, logs[0], logs[-1])
-            low, high = (middle, high) if np.exp(wanted).mean() < budget else (low, middle)
+            low, high = (middle, high) if (area * np.exp(wanted)).mean() < budget else (low, middle)
         there = [np.interp(w, x, y) for w, x, y in zip(wanted, logs.T, losses.T, strict=True)]
         return max(float(np.mean(there)), 1e-9)
 
