@@ -123,6 +123,7 @@ def evaluate(
     readers = {name: reader_of(network_on_device(name), loaded) for name in reader or []}
     context = Context(qualities=qualities, model=net.module, seed=seed, progress=True)
     if competitors and learn_from is not None:
+        # Their tables are learned on crops, wherever they are judged.
         learning = images_for(net, learn_from, labels, size, resize)
         context = replace(context, images=learning.pixels, labels=learning.labels)
     others = rivals(competitors, context, samplings)

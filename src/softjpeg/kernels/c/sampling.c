@@ -1,4 +1,4 @@
-/* Indices drawn from the CPMF: see softjpeg/codec/sampling.py. */
+/* Indices drawn from the CPMF: see codec/probabilistic.py. */
 #include <math.h>
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-/* The AC indices of least squared error + bits of each block: see softjpeg/trellis.py. */
+/* The AC indices of least squared error + bits of each block: see codec/trellis.py. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
