@@ -20,6 +20,7 @@ from softjpeg.functional import (
     upsample,
     ycbcr_to_rgb,
 )
+from softjpeg.functional.color import replicate_to
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 from softjpeg.jpeg.table_formats import to_pillow
 from softjpeg.jpeg.tables import quality_tables
@@ -142,6 +143,20 @@ class TestUpsample(OperatorTests):
         for name, (h, v) in references.FACTORS.items()
         for size in ((1, 1), (3, 4), (4, 2), (7, 9))
     }
+
+
+class TestReplicateTo(OperatorTests):
+    function = staticmethod(replicate_to)
+    cases = {
+        name: Case((uniform(2, 3, 4, 5),), {"height": height, "width": width})
+        for name, height, width in (("both", 9, 6), ("down", 7, 5), ("as it is", 4, 5))
+    }
+
+    @staticmethod
+    def reference(plane, height, width):
+        lead = [(0, 0)] * (plane.ndim - 2)
+        more = (0, height - plane.shape[-2]), (0, width - plane.shape[-1])
+        return np.pad(plane, [*lead, *more], mode="edge")
 
 
 class TestSplitPlanes(OperatorTests):

@@ -28,6 +28,22 @@ def test_hard_entropy_is_that_of_the_histogram():
         assert got[row, column].item() == pytest.approx(-(p * np.log2(p)).sum(), abs=1e-4)
 
 
+class TestPredictDc(OperatorTests):
+    function = staticmethod(predict_dc)
+    cases = {
+        "images": Case((uniform(2, 3, 4, 8, 8, low=-500, high=500),)),
+        "one image": Case((uniform(3, 4, 8, 8, low=-500, high=500),)),
+    }
+    epsilons = 400.0
+
+    @staticmethod
+    def reference(z):
+        z = z.copy()
+        dc = z[..., 0, 0].reshape(*z.shape[:-4], -1)
+        z[..., 0, 0] = np.diff(dc, prepend=0, axis=-1).reshape(z.shape[:-2])
+        return z
+
+
 class TestEntropyBits(OperatorTests):
     """Of one component, off ties: its frequencies are `frequency_entropy`'s."""
 

@@ -16,6 +16,7 @@ from softjpeg.functional import (
     sample_index,
     soft_quantize,
 )
+from softjpeg.functional.cpmf import index_at
 from softjpeg.functional.quantizers import clip_quantize
 
 
@@ -221,6 +222,67 @@ class TestCpmf(OperatorTests):
         assert torch.autograd.gradcheck(
             lambda *x: cpmf(*x, **case.settings)[1], leaves, eps=1e-6, fast_mode=True
         )
+
+
+class TestQuantize(OperatorTests):
+    """By name: each is the function of that name."""
+
+    function = staticmethod(quantize)
+    cases = {
+        kind: Case(SOFT["blocks"].tensors, {"kind": kind, "levels": 2}, kind in ("clip", "none"))
+        for kind in ("hard", "lsq", "clip", "none")
+    }
+
+    @staticmethod
+    def reference(z, q, alpha, kind, levels):
+        index = np.rint(z / q).clip(-levels, levels)
+        return {"clip": np.clip(z, -levels * q, levels * q), "none": z}.get(kind, q * index)
+
+
+class TestIndexAt(OperatorTests):
+    """The index at which the CPMF's sum, in order of the indices, first reaches a number."""
+
+    function = staticmethod(index_at)
+    cases = {
+        f"levels {levels}": Case(
+            (
+                uniform(2, 3, 8, 8, low=0.001, high=1, seed=5),
+                uniform(2, 3, 8, 8, low=-30, high=30),
+                *SOFT["blocks"].tensors[1:],
+            ),
+            {"levels": levels},
+            smooth=False,
+        )
+        for levels in (None, 4)
+    }
+    compiled = meta = False  # How many indices there are depends on the table.
+    dtypes = (torch.float32,)
+    empty = None  # As many numbers as coefficients.
+
+    @staticmethod
+    def reference(number, z, q, alpha, levels):
+        i, p = references.probabilities(z, q, alpha, levels)
+        reached = p.cumsum(-1) >= number[..., None] * p.sum(-1, keepdims=True)
+        return np.take_along_axis(i, reached.argmax(-1)[..., None], -1)[..., 0]
+
+
+class TestSampleIndex(TestIndexAt):
+    cases = {
+        name: Case(case.tensors[1:], case.settings, smooth=False)
+        for name, case in TestIndexAt.cases.items()
+    }
+    dtypes = ()  # Each draws numbers of its own.
+
+    @staticmethod
+    def function(*tensors, **settings):
+        generator = torch.Generator().manual_seed(0)
+        return sample_index(*tensors, generator=generator, **settings)
+
+    @staticmethod
+    def reference(z, q, alpha, levels):
+        generator = torch.Generator().manual_seed(0)
+        drawn = torch.rand(z.shape, dtype=torch.float64, generator=generator).numpy()
+        return TestIndexAt.reference(1 - drawn, z, q, alpha, levels)
 
 
 def test_gradient_does_not_collapse_on_the_full_lattice():
