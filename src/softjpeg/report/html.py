@@ -34,6 +34,7 @@ class Report:
         pictures_note: how these pictures were chosen.
         facts: how it was made, a line each: network, data, seed, machine, ...
         seconds: (wall clock, CPU) by part.
+        lead: a sentence above the one that the points give; "" for none.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Report:
     pictures_note: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    lead: str = ""
 
 
 def render(report: Report) -> str:
