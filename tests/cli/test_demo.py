@@ -81,7 +81,7 @@ def test_what_is_said_of_photos_at_their_own_size():
         gain("squeezenet1.1", -0.05, -0.21, 0.07),
         gain("another", 0.04, 0.01, 0.08),
     ]
-    said = [s.partition(": --preset universal needs ") for s in own_size_sentences(measured, 25)]
+    said = [s.partition(": the universal preset needs ") for s in own_size_sentences(measured, 25)]
     assert said[0][0].startswith("25 photos at their own size, read by efficientnet-lite0, which")
     assert [needs.partition(" than ")[0] for *_, needs in said] == [
         "22 % fewer bytes (14 to 31)",

@@ -62,7 +62,7 @@ def own_size_sentences(measured: Sequence[Gain], photos: int) -> list[str]:
     """
     return [
         f"{photos} photos at their own size, read by {gain.reader}, "
-        f"{READERS.get(gain.reader, 'another network')}: --preset universal needs "
+        f"{READERS.get(gain.reader, 'another network')}: the universal preset needs "
         f"{_bytes(gain)} than default JPEG at equal KL."
         for gain in measured
     ]
