@@ -2,6 +2,7 @@
 
 import sys
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 import torch
@@ -64,7 +65,7 @@ def test_learning_reads_the_images_where_they_lie():
     objective = Objective(FrozenNetworks(HighFrequencyReader(), pixels, batch_size=8), "4:2:0")
     control = RateControl(ImageRates(objective.images, "4:2:0"))
     storage = pixels.untyped_storage().data_ptr()
-    other = objective.with_subsampling("4:4:4")
+    other = replace(objective, subsampling="4:4:4")
     for view in (objective.images, other.images, control.rates.sample):
         assert view.untyped_storage().data_ptr() == storage
     assert control.at(9.0).rates.sample.untyped_storage().data_ptr() == storage

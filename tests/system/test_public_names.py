@@ -24,7 +24,7 @@ NAMES = {
     "**settings)",
     "Ladder": "(rungs, bpp, default_bpp, provenance=<factory>, scan_bpp=(), size_exponent=1.0)",
     "Preset": "(luma, chroma, hardness=<factory>, subsampling='4:2:0', provenance=<factory>, "
-    "distortion=None)",
+    "distortion=None, short_side=None)",
     "decode": "(data)",
     "encode": "(image, preset, mode='hard', seed=None, *, optimize=True, header='jfif', "
     "progressive=False, gray=False, metadata=True)",
@@ -32,14 +32,15 @@ NAMES = {
     "qualities=(10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95), subsampling='4:2:0', "
     "mode='hard', encoders=None, change=None, failed=None, seed=0, batch_size=32, progress=False)",
     "learn": "(models, images, *, labels=None, loss=None, worst_case=False, subsampling='4:2:0', "
-    "rate_weight=None, target_bpp=None, target_bytes=None, max_drop=None, mode='hard', rounds=1, "
-    "batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "short_side=None, rate_weight=None, target_bpp=None, target_bytes=None, max_drop=None, "
+    "mode='hard', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, "
+    "provenance=None, say=None)",
     "learn_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
-    "loss=None, worst_case=False, subsampling='4:2:0', mode='hard', rounds=1, batch_size=32, "
-    "seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', rounds=1, "
+    "batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
     "learned_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
-    "loss=None, worst_case=False, subsampling='4:2:0', mode='hard', rounds=1, batch_size=32, "
-    "seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', rounds=1, "
+    "batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
     "load_preset": "(spec, quality=None)",
     "measured_ladder": "(presets, images, provenance=None, *, size_exponent=1.0)",
     "read_coefficients": "(data)",
@@ -76,10 +77,10 @@ COMMANDS = {
     "inspect": "FILE [--export] [--out] [--images] [--limit 256] [--seed 0]",
     "learn": "NETWORK IMAGES --out [--target-bpp] [--target-bytes] [--max-drop] [--rate-weight] "
     "[--ladder] [--qualities] [--also ...] [--worst-case] [--loss kl] [--subsampling 4:2:0] "
-    "[--mode hard] [--labels] [--size] [--resize] [--crops] [--limit] [--rounds 1] "
-    "[--batch-size 32] [--seed 0] [--checkpoint]",
-    "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--mode hard] "
-    "[--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
+    "[--short-side keep] [--mode hard] [--labels] [--size] [--resize] [--crops] [--limit] "
+    "[--rounds 1] [--batch-size 32] [--seed 0] [--checkpoint]",
+    "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] "
+    "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] [--batch-size 32] "
     "[--jobs CORES] [--seed 0]",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "

@@ -50,6 +50,13 @@ def encode(
             help="4:2:0, 4:2:2, 4:4:4 or gray; default: the preset's; several: 4:2:0,gray."
         ),
     ] = None,
+    short_side: Annotated[
+        str | None,
+        typer.Option(
+            help="Most pixels of a stored image's shorter side, or keep; default: the preset's; "
+            "with --network several, as keep,320,256."
+        ),
+    ] = None,
     mode: EncoderMode = Mode.hard,
     header: Annotated[str, typer.Option(help="jfif (libjpeg's), or compact, which is smaller.")] = (
         "jfif"
@@ -107,6 +114,7 @@ def encode(
     samplings = [] if subsampling is None else list(map(parse_subsampling, subsampling.split(",")))
     networks = [network_on_device(n) for n in dict.fromkeys([*(network or []), *(reader or [])])]
     if network:
+        from softjpeg.cli.presets import stored_side
         from softjpeg.codec.closed_loop.judge import Judge
         from softjpeg.models.fidelity import parse_fidelity
 
@@ -117,16 +125,17 @@ def encode(
             specs=preset or ["default"],
             qualities=numbers("--quality", quality or _LADDER),
             samplings=samplings,
+            short_sides=[] if short_side is None else list(map(stored_side, short_side.split(","))),
             effort=effort,
             batch_size=batch_size,
             **options,
             **driver,
         )
     else:
-        from softjpeg.cli.presets import load_tables
+        from softjpeg.cli.presets import at_short_side, load_tables
         from softjpeg.corpus.folders import encode_files
 
-        tables = load_tables(preset or [], quality, samplings)
+        tables = at_short_side(load_tables(preset or [], quality, samplings), short_side)
         options |= {"gray": True} if samplings == ["gray"] else {}
         summary = encode_files(images, tables, out, manifest=manifest, **options, **driver)
     _report(summary, keep)
@@ -146,27 +155,31 @@ def _encode_for_networks(
     specs: Sequence[str],
     qualities: Sequence[int],
     samplings: Sequence[SubsamplingOrGray],
+    short_sides: Sequence[int | None],
     effort: str,
     **options: Any,
 ) -> EncodeSummary:
     """For each image the smallest file found that keeps the networks' answers."""
-    from softjpeg.codec.closed_loop.candidates import named_presets
+    from softjpeg.codec.closed_loop.candidates import at_short_sides, named_presets
     from softjpeg.codec.closed_loop.search import parse_effort
     from softjpeg.corpus.in_the_loop import encode_presets_in_the_loop
 
     steps, passes = parse_effort(effort)
     if passes and "progressive" in options:
         raise ValueError("--effort repair writes sequential files: leave --progressive out")
+    presets = at_short_sides(named_presets(specs, sorted(qualities)), short_sides)
+    if passes and any(preset.short_side for preset in presets.values()):
+        raise ValueError("--effort repair keeps the images' own size: give --short-side keep")
     return encode_presets_in_the_loop(
         images,
         out,
-        named_presets(specs, sorted(qualities)),
+        presets,
         judge,
         subsamplings=samplings,
         effort=steps,
         passes=passes,
         # The sizes of different families' files are in another order for every image.
-        by_size=len(specs) > 1 or len(samplings) > 1,
+        by_size=any(len(family) > 1 for family in (specs, samplings, short_sides)),
         **options,
     )
 

@@ -28,6 +28,7 @@ from softjpeg.cli.load import (
     provenance,
     reader_of,
 )
+from softjpeg.cli.presets import stored_side
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,6 +89,13 @@ def learn(
     subsampling: Annotated[
         LearnSubsampling, typer.Option(help="Resolution of chroma; auto measures.")
     ] = LearnSubsampling.s420,
+    short_side: Annotated[
+        str,
+        typer.Option(
+            help="Most pixels of a stored image's shorter side: keep, a number, or auto, which "
+            "measures at each rate. What is not stored, people cannot see either."
+        ),
+    ] = "keep",
     mode: Annotated[
         LearnMode, typer.Option(help="Of the encoder; rdo also learns a distortion model.")
     ] = LearnMode.hard,
@@ -127,6 +135,7 @@ def learn(
         "loss": load_loss(loss),
         "worst_case": worst_case,
         "subsampling": subsampling.value,
+        "short_side": stored_side(short_side, automatic=True),
         "mode": mode.value,
         "rounds": rounds,
         "batch_size": batch_size,

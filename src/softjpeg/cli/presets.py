@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from softjpeg.cli.app import numbers
 
@@ -77,6 +77,36 @@ def load_tables(
         what = f"is learned for {tables.subsampling}, got --subsampling {sampling}"
         raise ValueError(f"{specs[0]} {what}")
     return replace(tables, subsampling=sampling)
+
+
+def at_short_side(tables: Preset | AdaptiveQuality, text: str | None) -> Preset | AdaptiveQuality:
+    """The same with images stored at what --short-side says; None leaves what the preset says."""
+    from softjpeg.presets.preset import Preset
+
+    if text is None:
+        return tables
+    side = stored_side(text)
+    if isinstance(tables, Preset):
+        return replace(tables, short_side=side)
+    rungs = tuple(replace(rung, short_side=side) for rung in tables.ladder.rungs)
+    return replace(tables, ladder=replace(tables.ladder, rungs=rungs))
+
+
+def stored_side(text: str, automatic: bool = False) -> Any:
+    """What --short-side says, as `Preset.short_side` has it; "auto" as it is, where allowed.
+
+    Raises:
+        ValueError: neither keep, auto nor a whole number from 1 to 65535.
+    """
+    from softjpeg.presets.preset import check_short_side
+
+    if text == "keep" or (text == "auto" and automatic):
+        return None if text == "keep" else text
+    try:
+        return check_short_side(int(text))
+    except ValueError:
+        words = f"keep, {'auto ' if automatic else ''}or pixels from 1 to 65535"
+        raise ValueError(f"--short-side must be {words}, got {text!r}") from None
 
 
 def _one_quality(text: str) -> int:

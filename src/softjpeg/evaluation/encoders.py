@@ -14,7 +14,7 @@ from softjpeg.jpeg.subsampling import Subsampling, SubsamplingOrGray, parse_subs
 from softjpeg.presets.preset import Preset
 
 Encoder = Callable[[Tensor], bytes]
-"""From uint8 (3, H, W) RGB to the bytes of a file that Pillow decodes to that size."""
+"""From uint8 (3, H, W) RGB to the bytes of a file that Pillow decodes to that size, or shrunk."""
 
 QUALITIES = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +36,8 @@ def judge(
 ) -> list[RatePoint]:
     """Bytes and answers of every encoder; each file is written once and read by every network.
 
+    Bits per pixel are of the image's pixels, however many of them a file shows.
+
     Args:
         models: a network, or several by name: from (B, 3, H, W) RGB in [0, 1] to logits
             (B, classes); put in eval mode.
@@ -53,7 +55,7 @@ def judge(
     Raises:
         ValueError: images, labels or outputs of the wrong shape or type, a network that cannot read
             the images (of several it is named), a photo that can no longer be read, or an encoder
-            that fails or whose file does not decode to its image's size; the encoder is named.
+            that fails or whose file does not decode to its image's shape; the encoder is named.
 
     >>> images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
@@ -137,15 +139,26 @@ def _decoded(
                         files.subsampling = _subsampling(picture)
             except OSError:
                 raise ValueError(f"Pillow cannot decode the file of image {i}") from None
-            if pixels.shape[:2] != image.shape[1:]:
+            if not _same_shape(pixels.shape[:2], image.shape[1:]):
                 size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-                raise ValueError(f"the file of image {i} shows {size} pixels, not the image's size")
+                raise ValueError(
+                    f"the file of image {i} shows {size} pixels, not the image's shape"
+                )
             shown.append(torch.from_numpy(pixels).permute(2, 0, 1))
             files.pixels.append(image.shape[-2] * image.shape[-1])
             is_jpeg = data[:2] == b"\xff\xd8"
             files.bytes.append(len(data))
             files.scan_bytes.append(scan_bytes(data) if is_jpeg else float("nan"))
         yield shown
+
+
+def _same_shape(shown: Sequence[int], image: Sequence[int]) -> bool:
+    """Whether a file shows an image at its own size, or shrunk in both directions alike."""
+    scale = max(shown) / max(image)
+    return scale <= 1 and all(
+        side == 1 or abs(side - scale * whole) <= 1
+        for side, whole in zip(shown, image, strict=True)
+    )
 
 
 def _subsampling(picture: Image.Image) -> str:

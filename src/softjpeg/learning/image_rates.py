@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from softjpeg.codec.file_sizes import bits_per_pixel, equal_size_quality, mean_bpp, rate_sample
+from softjpeg.codec.file_sizes import bits_per_pixel, equal_size_quality, file_bytes, rate_sample
 from softjpeg.codec.image import encode
+from softjpeg.codec.stored_size import shrunk_images
 from softjpeg.common.image_sequence import Images, pixel_count, same_size_groups
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling
@@ -37,16 +40,16 @@ def default_tables(quality: int) -> Tables:
 
 
 class ImageRates:
-    """Rates of one set of images in one subsampling.
+    """Rates of one set of images in one subsampling and stored size.
 
     Args:
         images: uint8, (N, 3, H, W) or several (3, H, W) of any sizes.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
+        short_side: of the stored images, as `Preset` has it.
 
     Attributes:
-        pixels: of an image, mean over the images.
-        sample: up to 64 of the images, a view, whose files are counted.
-        curves: distortion and entropy over the step, on up to 256 of the images.
+        pixels: of an image at its own size, mean over the images: rates are per pixel of those.
+        sample: up to 64 of the images, as they are stored, whose files are counted.
 
     >>> images = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)
     >>> rates = ImageRates(images, "4:2:0")
@@ -54,20 +57,29 @@ class ImageRates:
     True
     """
 
-    def __init__(self, images: Images, subsampling: Subsampling) -> None:
+    def __init__(
+        self, images: Images, subsampling: Subsampling, short_side: int | None = None
+    ) -> None:
         images = images.cpu() if isinstance(images, Tensor) else images
-        self.subsampling = subsampling
+        self.subsampling, self.short_side = subsampling, short_side
         self.pixels = pixel_count(images) / len(images)
-        self.sample = rate_sample(images)
+        sample = rate_sample(images)
+        self._sample_pixels = pixel_count(sample)
+        self.sample = shrunk_images(sample, short_side)
         self._bpp: dict[bytes, float] = {}
-        chosen = images[:: -(-len(images) // _CURVE_IMAGES)]
-        batches = [chosen[i : i + _GROUP] for i in range(0, len(chosen), _GROUP)]
+        self._images = images[:: -(-len(images) // _CURVE_IMAGES)]
+
+    @cached_property
+    def curves(self) -> RateDistortion:
+        """Distortion and entropy over the step, on up to 256 of the images."""
+        images = self._images
+        batches = [images[i : i + _GROUP] for i in range(0, len(images), _GROUP)]
         coefficients = (
-            image_to_coefficients(group.float() / 255, subsampling, rounding=True)
+            image_to_coefficients(group.float() / 255, self.subsampling, rounding=True)
             for batch in batches
-            for _, group in same_size_groups(batch)
+            for _, group in same_size_groups(shrunk_images(batch, self.short_side))
         )
-        self.curves = RateDistortion.measure_groups(coefficients, -(-_BLOCKS // len(batches)))
+        return RateDistortion.measure_groups(coefficients, -(-_BLOCKS // len(batches)))
 
     def bpp(self, tables: Tables) -> float:
         """Bits per pixel of whole files with tables (8, 8), rounded, optimized Huffman."""
@@ -76,7 +88,7 @@ class ImageRates:
         key = luma.tobytes() + chroma.tobytes()
         if key not in self._bpp:
             preset = Preset(luma, chroma, subsampling=self.subsampling)
-            self._bpp[key] = mean_bpp(self.sample, preset)
+            self._bpp[key] = bits_per_pixel(file_bytes(self.sample, preset), self._sample_pixels)
         return self._bpp[key]
 
     def sampled_bpp(self, tables: Tables, hardness: float) -> float:
@@ -85,7 +97,8 @@ class ImageRates:
         preset = Preset(luma, chroma, np.full((2, 8, 8), hardness), self.subsampling)
         sample = self.sample[:_SAMPLED_IMAGES]
         files = [encode(image, preset, "probabilistic", seed=i) for i, image in enumerate(sample)]
-        return bits_per_pixel(sum(map(len, files)), pixel_count(sample))
+        pixels = self._sample_pixels * pixel_count(sample) / pixel_count(self.sample)
+        return bits_per_pixel(sum(map(len, files)), pixels)
 
     def default_reaching(self, target_bpp: float) -> Tables:
         """Default tables of the lowest quality that costs no less than a target."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -29,15 +29,15 @@ from torch import Tensor, nn
 from softjpeg.common.image_sequence import Images
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.goal import Goal
-from softjpeg.learning.image_rates import ImageRates
 from softjpeg.learning.learned_presets import learned_presets
 from softjpeg.learning.losses import Loss
 from softjpeg.learning.objective import Objective
 from softjpeg.learning.rate_control import RateControl
-from softjpeg.learning.run_options import Mode, RunOptions, SubsamplingOption
+from softjpeg.learning.run_options import Mode, RunOptions, ShortSideOption, SubsamplingOption
 from softjpeg.learning.runner import run_passes
 from softjpeg.learning.schedule import schedule
 from softjpeg.learning.state import RateResult, State
+from softjpeg.learning.stored_size_choice import short_sides
 from softjpeg.learning.subsampling_choice import choose_subsampling
 from softjpeg.presets.preset import Preset
 
@@ -50,6 +50,7 @@ def learn(
     loss: Loss | None = None,
     worst_case: bool = False,
     subsampling: SubsamplingOption = "4:2:0",
+    short_side: ShortSideOption = None,
     rate_weight: float | None = None,
     target_bpp: float | None = None,
     target_bytes: float | None = None,
@@ -79,6 +80,8 @@ def learn(
             else the network's own outputs on the uncompressed images. Default: KL divergence.
         worst_case: judge several networks by the one that gains least, not by their average.
         subsampling: "4:4:4", "4:2:2", "4:2:0", or "auto" for what measures best.
+        short_side: of the stored images, as `Preset` has it; "auto" for what measures best at a
+            target rate. Rates stay those of the images' own pixels.
         rate_weight: λ > 0, in loss per bit per pixel.
         target_bpp: bits per pixel of whole files to reach on `images`, coefficients rounded.
         target_bytes: or bytes of a file, mean over `images`.
@@ -110,11 +113,13 @@ def learn(
     '4:2:0'
     """
     goal = Goal(rate_weight, target_bpp, target_bytes, max_drop)
-    options = RunOptions(mode, rounds, seed, checkpoint, progress, say)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side)
     if max_drop is not None and mode != "hard":
         raise ValueError(f"max_drop is kept with mode hard only, got mode {mode!r}")
     if max_drop is not None and loss is not None:
         raise ValueError("max_drop counts answers, which a loss of your own need not have")
+    if short_side == "auto" and target_bpp is None and target_bytes is None:
+        raise ValueError('short_side "auto" needs a rate to measure at: target_bpp or target_bytes')
     networks = FrozenNetworks(models, images, labels, loss, batch_size)
     if max_drop is not None and any(output.ndim != 2 for output in networks.outputs):
         raise ValueError("max_drop counts answers: the network's output must be (N, classes)")
@@ -123,12 +128,14 @@ def learn(
     facts = {**asdict(goal), "rounds": rounds}
     first = "4:2:0" if subsampling == "auto" else subsampling
     objective = Objective(networks, first, seed, worst_case)
+    (side,) = short_sides(objective, [rate or 0.0], options).values()
+    objective = replace(objective, short_side=side)
     state: State | None = None
     if subsampling == "auto":
         choice = choose_subsampling(objective, passes, options, rate_weight)
         objective, control, options, passes, state, facts["subsamplings"] = choice
     else:
-        control = RateControl(ImageRates(images, first), rate_weight)
+        control = RateControl(objective.image_rates(), rate_weight)
     state = run_passes(passes, objective, control, options, state)
     if max_drop is not None:
         facts |= {"drop": state.drop, "default_bpp_for_drop": state.default_bpp}

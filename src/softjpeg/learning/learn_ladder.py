@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -18,11 +18,12 @@ from softjpeg.learning.losses import Loss
 from softjpeg.learning.measured_ladder import measured_ladder
 from softjpeg.learning.objective import Objective
 from softjpeg.learning.rate_control import RateControl
-from softjpeg.learning.run_options import Mode, RunOptions, SubsamplingOption
+from softjpeg.learning.run_options import Mode, RunOptions, ShortSideOption, SubsamplingOption
 from softjpeg.learning.runner import run_passes
 from softjpeg.learning.schedule import schedule
 from softjpeg.learning.size_exponent import exponent_on
 from softjpeg.learning.state import RateResult
+from softjpeg.learning.stored_size_choice import short_sides
 from softjpeg.learning.subsampling_choice import choose_subsampling
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.preset import Preset
@@ -38,6 +39,7 @@ def learn_ladder(
     loss: Loss | None = None,
     worst_case: bool = False,
     subsampling: SubsamplingOption = "4:2:0",
+    short_side: ShortSideOption = None,
     mode: Mode = "hard",
     rounds: int = 1,
     batch_size: int = 32,
@@ -64,6 +66,8 @@ def learn_ladder(
             else the network's own outputs on the uncompressed images. Default: KL divergence.
         worst_case: judge several networks by the one that gains least, not by their average.
         subsampling: "4:4:4", "4:2:2", "4:2:0", or "auto" for what measures best at the middle rate.
+        short_side: of the stored images, as `Preset` has it, whose presets then have it; "auto" for
+            what measures best at each rate. Rates stay those of the images' own pixels.
         mode: of the encoder to learn for, "hard" or "rdo".
         rounds: of the four passes, at the highest rate.
         batch_size: images the network reads at once; fewer where there are few images.
@@ -88,7 +92,7 @@ def learn_ladder(
     2
     """
     rates = _Rates(targets_bpp, qualities)
-    options = RunOptions(mode, rounds, seed, checkpoint, progress, say)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side)
     networks = FrozenNetworks(models, images, labels, loss, batch_size)
     return _learned(networks, rates, options, subsampling, worst_case, provenance)
 
@@ -103,6 +107,7 @@ def learned_ladder(
     loss: Loss | None = None,
     worst_case: bool = False,
     subsampling: SubsamplingOption = "4:2:0",
+    short_side: ShortSideOption = None,
     mode: Mode = "hard",
     rounds: int = 1,
     batch_size: int = 32,
@@ -132,7 +137,7 @@ def learned_ladder(
     '4:2:0'
     """
     rates = _Rates(targets_bpp, qualities)
-    options = RunOptions(mode, rounds, seed, checkpoint, progress, say)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side)
     networks = FrozenNetworks(models, images, labels, loss, batch_size)
     presets = _learned(networks, rates, options, subsampling, worst_case, provenance)
     objective = Objective(networks, presets[0].subsampling, seed)
@@ -181,20 +186,38 @@ def _learned(
 ) -> list[Preset]:
     first = "4:2:0" if subsampling == "auto" else subsampling
     objective = Objective(networks, first, options.seed, worst_case)
-    control = RateControl(ImageRates(networks.images, first))
-    rates = at.on(control.rates)
+    rates = at.on(objective.image_rates())
+    given = None if options.short_side == "auto" else options.short_side
+    objective = replace(objective, short_side=given)
     facts: dict[str, Any] = {"rounds": options.rounds}
     if subsampling == "auto":
         middle = schedule(options.rounds, [sorted(rates)[len(rates) // 2]])
         choice = choose_subsampling(objective, middle, options)
-        objective, control, options = choice.objective, choice.control, choice.options
+        objective, options = choice.objective, choice.options
         facts["subsamplings"] = choice.measured
-        rates = at.on(control.rates)
-    falling = sorted(set(rates), reverse=True)
+        rates = at.on(replace(objective, short_side=None).image_rates())
+    sides = short_sides(objective, rates, options)
+    learned: dict[float, Preset] = {}
+    for side in dict.fromkeys(sides.values()):
+        falling = [rate for rate in sides if sides[rate] == side]
+        there = replace(objective, short_side=side)
+        own = options if side is None else options.with_checkpoint(f"short-side-{side}")
+        presets = _at_one_size(there, falling, own, facts, provenance)
+        learned |= zip(falling, presets, strict=True)
+    return [learned[rate] for rate in rates]
+
+
+def _at_one_size(
+    objective: Objective,
+    falling: Sequence[float],
+    options: RunOptions,
+    facts: Mapping[str, Any],
+    provenance: Mapping[str, Any] | None,
+) -> list[Preset]:
+    """Presets of falling rates in one stored size and subsampling."""
+    control = RateControl(objective.image_rates())
     state = run_passes(schedule(options.rounds, falling), objective, control, options)
     assert state.gain is not None
     learned = [*state.finished, (state.current, state.gain)]
     results = [RateResult(control.at(r), *x) for r, x in zip(falling, learned, strict=True)]
-    presets = learned_presets(objective, results, options, facts, provenance)
-    of_rate = dict(zip(falling, presets, strict=True))
-    return [of_rate[rate] for rate in rates]
+    return learned_presets(objective, results, options, facts, provenance)

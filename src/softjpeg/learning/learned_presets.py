@@ -121,6 +121,7 @@ def _preset(
         subsampling=objective.subsampling,
         provenance={**provenance, "learned": figures},
         distortion=None if trial is None else trial.distortion,
+        short_side=objective.short_side,
     )
 
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from softjpeg.codec.stored_size import shrunk_images
 from softjpeg.common.image_sequence import Images, in_place, same_size_groups
 from softjpeg.functional.recompression import recompressed
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.learning.frozen_networks import FrozenNetworks
-from softjpeg.learning.image_rates import Tables
+from softjpeg.learning.image_rates import ImageRates, Tables
 from softjpeg.learning.losses import curvature_draw
 from softjpeg.learning.sensitivity import coefficient_gradients, mean_squares
 
@@ -31,12 +32,14 @@ class Objective:
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
         seed: of everything random.
         worst_case: of several networks, the one that gains least counts, not their average.
+        short_side: of the stored images, as `Preset` has it; None for the images' own size.
     """
 
     networks: FrozenNetworks
     subsampling: Subsampling
     seed: int = 0
     worst_case: bool = False
+    short_side: int | None = None
 
     @property
     def images(self) -> Images:
@@ -55,9 +58,9 @@ class Objective:
         batches = self._batches()
         return batches[-(-len(batches) // 2) :] or batches
 
-    def with_subsampling(self, subsampling: Subsampling) -> Objective:
-        """The same on files of another subsampling; no network reads its images again."""
-        return replace(self, subsampling=subsampling)
+    def image_rates(self) -> ImageRates:
+        """What files of the images cost, in this subsampling and stored size."""
+        return ImageRates(self.images, self.subsampling, self.short_side)
 
     def losses(
         self,
@@ -150,7 +153,7 @@ class Objective:
             of Y, Cb, Cr (B, rows, columns, 8, 8).
         """
         custom = self.networks.custom_loss
-        groups = same_size_groups(self.images[part])
+        groups = same_size_groups(self._stored(part))
         for k in range(len(self.networks)):
 
             def summed(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -183,7 +186,7 @@ class Objective:
     ) -> list[list[float]]:
         """For each of the tables and each network, a number of (network, its outputs)."""
         groups = []
-        for places, images in same_size_groups(self.images[part]):
+        for places, images in same_size_groups(self._stored(part)):
             z = image_to_coefficients(
                 images.to(self.networks.device), self.subsampling, rounding=True
             )
@@ -202,6 +205,10 @@ class Objective:
             networks = range(len(self.networks))
             rows.append([measure(k, self._outputs(k, part, shown)) for k in networks])
         return rows
+
+    def _stored(self, part: slice) -> Images:
+        """A batch as it is encoded."""
+        return shrunk_images(self.images[part], self.short_side)
 
     def _outputs_on_files(self, part: slice, shown: Images) -> Iterator[Tensor]:
         groups = [

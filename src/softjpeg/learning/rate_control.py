@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from softjpeg.jpeg.published_tables import published_tables
-from softjpeg.jpeg.tables import Table
 from softjpeg.learning.bit_allocation import allocate, implied_sensitivity
 from softjpeg.learning.image_rates import ImageRates, Tables, default_tables
 
@@ -65,7 +64,8 @@ class RateControl:
     def published(self) -> list[Tables]:
         """`published_tables`, scaled to the rate of `default`."""
         wanted = self.rates.bpp(self.default) if self.target_bpp is None else self.target_bpp
-        return [self._scaled(tables, wanted) for tables in published_tables().values()]
+        published = ((torch.from_numpy(t) for t in pair) for pair in published_tables().values())
+        return [self.scaled((luma, chroma), wanted) for luma, chroma in published]
 
     def blend(
         self, model: QuadraticModel, share: float, tables: Tables | None = None
@@ -110,8 +110,9 @@ class RateControl:
         exponent, _, tables = min(tried, key=lambda entry: abs(entry[1]))
         return tables, scale * 10**exponent * pixels
 
-    def _scaled(self, tables: tuple[Table, Table], bpp: float) -> Tables:
-        luma, chroma = (torch.from_numpy(table) for table in tables)
+    def scaled(self, tables: Tables, bpp: float) -> Tables:
+        """Tables times whatever brings them to a rate, or nearest to it."""
+        luma, chroma = tables
         tried: list[tuple[float, Tables]] = []
 
         def miss(exponent: float) -> float:

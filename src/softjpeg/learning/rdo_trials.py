@@ -115,7 +115,13 @@ def _measured(
 ) -> tuple[float, float]:
     """(loss, bits per pixel) of real files of some images of the judging half."""
     luma, chroma = (t.round().long().numpy() for t in tables)
-    preset = Preset(luma, chroma, subsampling=objective.subsampling, distortion=model)
+    preset = Preset(
+        luma,
+        chroma,
+        subsampling=objective.subsampling,
+        distortion=model,
+        short_side=objective.short_side,
+    )
     mode: Mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
     losses: list[list[float]] = []
     counts: list[int] = []
@@ -124,12 +130,13 @@ def _measured(
         if sum(counts) >= _IMAGES:
             break
         part = slice(batch.start, min(batch.stop, batch.start + _IMAGES - sum(counts)))
-        files = [encode(image, preset, mode) for image in objective.images[part]]
+        images = objective.images[part]
+        files = [encode(image, preset, mode) for image in images]
         shown = [decode(data) for data in files]
         losses.append(objective.file_losses(part, shown))
         counts.append(len(files))
         size += sum(map(len, files))
-        pixels += pixel_count(shown)
+        pixels += pixel_count(images)
     share = torch.tensor(counts, dtype=torch.float64)
     mean = share @ torch.tensor(losses, dtype=torch.float64) / share.sum()
     loss = combined(mean, scales, worst_case=objective.worst_case)

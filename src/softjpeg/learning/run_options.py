@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
+
+from softjpeg.presets.preset import check_short_side
 
 Mode = Literal["hard", "rdo"]
 """Of the encoder to learn for: coefficients rounded, or decided by rate and distortion."""
 
 SubsamplingOption = Literal["4:4:4", "4:2:2", "4:2:0", "auto"]
 """Resolution of chroma; "auto" for what measures best."""
+
+ShortSideOption = int | Literal["auto"] | None
+"""Of the stored images, as `Preset.short_side`; "auto" for what measures best at each rate."""
 
 _MAX_SEED = (1 << 31) - 1
 
@@ -27,6 +32,7 @@ class RunOptions:
         checkpoint: file that the run is saved in and resumed from.
         progress: show a progress bar on a terminal.
         log: takes sentences of what is measured on the way.
+        short_side: of the images to learn for, as they are stored.
 
     Raises:
         ValueError: a value out of its range.
@@ -41,6 +47,7 @@ class RunOptions:
     checkpoint: str | os.PathLike[str] | None = None
     progress: bool = False
     log: Callable[[str], None] | None = None
+    short_side: ShortSideOption = None
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -49,3 +56,11 @@ class RunOptions:
             raise ValueError(f"rounds must be at least 1, got {self.rounds}")
         if not 0 <= self.seed <= _MAX_SEED:
             raise ValueError(f"seed must be from 0 to {_MAX_SEED}, got {self.seed}")
+        if self.short_side != "auto":
+            check_short_side(self.short_side)
+
+    def with_checkpoint(self, name: str) -> RunOptions:
+        """The same with a file of its own, whose name begins with this one's."""
+        if self.checkpoint is None:
+            return self
+        return replace(self, checkpoint=f"{os.fspath(self.checkpoint)}.{name}")

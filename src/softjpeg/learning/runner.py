@@ -80,7 +80,7 @@ def _run_fingerprint(passes: Sequence[Pass], objective: Objective, control: Rate
         networks.batch_size,
         networks.loss_kind,
         getattr(custom, "__qualname__", repr(type(custom))),
-        (objective.subsampling, objective.seed, objective.worst_case),
+        (objective.subsampling, objective.seed, objective.worst_case, objective.short_side),
         control.rate_weight,
         list(passes),
     )

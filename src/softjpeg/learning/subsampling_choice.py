@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from softjpeg.jpeg.subsampling import SUBSAMPLINGS
-from softjpeg.learning.image_rates import ImageRates
 from softjpeg.learning.objective import Objective
 from softjpeg.learning.passes.choice_passes import BlendPass, DefaultsPass
 from softjpeg.learning.passes.drop_search import QualitySearch
@@ -81,11 +79,11 @@ class _Trials:
     ) -> None:
         self.options = options
         self.objectives: dict[str, Objective] = {
-            name: objective.with_subsampling(name) for name in SUBSAMPLINGS
+            name: replace(objective, subsampling=name) for name in SUBSAMPLINGS
         }
         self.controls: dict[str, RateControl] = {
-            name: RateControl(ImageRates(objective.images, name), rate_weight)
-            for name in SUBSAMPLINGS
+            name: RateControl(one.image_rates(), rate_weight)
+            for name, one in self.objectives.items()
         }
         self.states: dict[str, State] = {}
 
@@ -118,10 +116,7 @@ class _Trials:
         )
 
     def _options(self, name: str) -> RunOptions:
-        if self.options.checkpoint is None:
-            return self.options
-        beginning = os.fspath(self.options.checkpoint)
-        return replace(self.options, checkpoint=f"{beginning}.{name.replace(':', '')}")
+        return self.options.with_checkpoint(name.replace(":", ""))
 
 
 def _cost(state: State, rate_weight: float, target_bpp: float = 0.0) -> float:

@@ -21,7 +21,7 @@ from softjpeg.common.files import write_atomically
 from softjpeg.common.versioned_json import parse
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.built_in import built_in_text
-from softjpeg.presets.distortion_model import DistortionModel
+from softjpeg.presets.interpolation import between
 from softjpeg.presets.preset import Preset
 
 FORMAT = "softjpeg-ladder"
@@ -37,8 +37,9 @@ Curve = tuple[tuple[float, float], ...]
 class Ladder:
     """Presets of one subsampling, from the smallest files to the largest.
 
-    Between two rungs the tables are interpolated in log q. A *position* p counts rungs from 1; 0 is
-    all steps 255, and one past the last is all steps 1.
+    Between two rungs the tables are interpolated in log q, and so is the shorter side of stored
+    images where both have one; else it is the nearer rung's. A *position* p counts rungs from 1; 0
+    is all steps 255, and one past the last is all steps 1.
 
     Attributes:
         rungs: at least one preset.
@@ -138,19 +139,9 @@ class Ladder:
         ]
         low = min(int(position), last - 1)
         share = position - low
-        near = steps[low + round(share)]
-        # What lies beyond the rungs has the distortion, and the λ for the steps, of the last one.
+        # What lies beyond the rungs has the distortion of the last one.
         rung = self.rungs[min(max(low + round(share), 1), last - 1) - 1]
-        between = {
-            name: np.exp(
-                (1 - share) * np.log(getattr(steps[low], name))
-                + share * np.log(getattr(steps[low + 1], name))
-            )
-            for name in ("luma", "chroma", "hardness")
-        }
-        tables = {name: between[name].round().astype(int) for name in ("luma", "chroma")}
-        distortion = _with_steps(rung, tables)
-        return replace(near, **tables, hardness=between["hardness"], distortion=distortion)
+        return between(steps[low], steps[low + 1], share, rung)
 
     def to_json(self) -> str:
         """The ladder as text, its rungs as presets are written."""
@@ -205,15 +196,6 @@ class Ladder:
             ValueError: no such file or name, or it is no ladder.
         """
         return cls.from_json(*built_in_text(spec, "ladder"))
-
-
-def _with_steps(rung: Preset, tables: Mapping[str, Any]) -> DistortionModel | None:
-    """A rung's distortion with λ for other steps: what a bit is worth goes with their square."""
-    if rung.distortion is None:
-        return None
-    logs = [np.log(tables[name]).mean() - np.log(getattr(rung, name)).mean() for name in tables]
-    weight = rung.distortion.rate_weight * math.exp(2 * float(np.mean(logs)))
-    return replace(rung.distortion, rate_weight=weight)
 
 
 def _curve(name: str, points: Any, ends: tuple[float, float]) -> Curve:

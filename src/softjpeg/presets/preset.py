@@ -23,6 +23,7 @@ FORMAT = "softjpeg-preset"
 VERSION = 1
 _MAX_BYTES = 1 << 20
 _FIELDS = {"format", "version", "luma", "chroma", "hardness", "subsampling", "provenance"}
+_OPTIONAL = {"distortion", "short_side"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,8 @@ class Preset:
         provenance: anything JSON can hold: network, data, λ, seed, versions, figures.
         distortion: what errors cost the network, for the mode "rdo"; None where that was not
             learned.
+        short_side: most pixels of the stored image's shorter side: a larger one is shrunk (Lanczos)
+            before it is encoded, a smaller one never enlarged. None: the image's own size.
 
     Raises:
         ValueError: a value out of its range, named with its path.
@@ -51,6 +54,7 @@ class Preset:
     subsampling: Subsampling = "4:2:0"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     distortion: DistortionModel | None = None
+    short_side: int | None = None
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -58,6 +62,7 @@ class Preset:
         set_field(self, "chroma", validate_table("chroma", self.chroma))
         set_field(self, "hardness", _hardness(self.hardness))
         luma_factors(self.subsampling)
+        set_field(self, "short_side", check_short_side(self.short_side))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Preset) and self._as_dict() == other._as_dict()
@@ -86,6 +91,8 @@ class Preset:
         parts = [f'  "{key}": {json.dumps(body[key])}' for key in ("format", "version")]
         parts += [f'  "{name}": {text}' for name, text in rows.items()]
         parts += [f'  "subsampling": {json.dumps(self.subsampling)}']
+        if self.short_side is not None:
+            parts += [f'  "short_side": {self.short_side}']
         if self.distortion is not None:
             parts += ['  "distortion": ' + _fields(body["distortion"])]
         provenance = json.dumps(body["provenance"], indent=2, sort_keys=True, allow_nan=False)
@@ -100,9 +107,9 @@ class Preset:
             ValueError: not JSON, a field missing, unknown or out of range; one sentence that names
                 `name` and the path of the bad value.
         """
-        body = parse(text, name, "preset", VERSION, _FIELDS, {"distortion"})
+        body = parse(text, name, "preset", VERSION, _FIELDS, _OPTIONAL)
         try:
-            fields = {key: body[key] for key in _FIELDS - {"format", "version"}}
+            fields = {key: body[key] for key in body.keys() - {"format", "version"}}
             if "distortion" in body:
                 fields["distortion"] = _distortion(body["distortion"])
             return cls(**fields)
@@ -144,7 +151,26 @@ class Preset:
         }
         if self.distortion is not None:
             body["distortion"] = self.distortion.as_dict()
+        if self.short_side is not None:
+            body["short_side"] = self.short_side
         return body
+
+
+def check_short_side(value: Any) -> int | None:
+    """The shorter side of stored images, as `Preset` has it.
+
+    Raises:
+        ValueError: neither None nor a whole number from 1 to 65535.
+
+    >>> check_short_side(np.int64(256))
+    256
+    """
+    if value is None:
+        return None
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not 1 <= value <= 65535:
+        raise ValueError(f"short_side must be a whole number from 1 to 65535, got {value!r}")
+    return int(value)
 
 
 def _hardness(value: Any) -> npt.NDArray[np.float64]:

@@ -67,6 +67,27 @@ def default_presets(qualities: Iterable[int]) -> dict[str, Preset]:
     return {f"default q {quality}": Preset.from_quality(quality) for quality in qualities}
 
 
+def at_short_sides(
+    presets: Mapping[str, Preset], short_sides: Sequence[int | None]
+) -> dict[str, Preset]:
+    """Every preset at every stored size.
+
+    Args:
+        presets: by name.
+        short_sides: as `Preset.short_side`; none of them leaves each preset its own.
+
+    >>> list(at_short_sides(default_presets([5]), [256, None]))
+    ['default q 5 short side 256', 'default q 5 short side keep']
+    """
+    if not short_sides:
+        return dict(presets)
+    return {
+        f"{name} short side {side or 'keep'}": replace(preset, short_side=side)
+        for name, preset in presets.items()
+        for side in short_sides
+    }
+
+
 def named_presets(specs: Sequence[str], qualities: Sequence[int]) -> dict[str, Preset]:
     """Presets by the words a user gives.
 

@@ -1,0 +1,61 @@
+"""Fewer pixels in the file than in the photo: the stored size, an encoding parameter like any.
+
+Networks resize what the decoder shows; what they do not read need not be stored. Photos are never
+enlarged, and their shape stays, to a pixel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from softjpeg.common.image_sequence import Images
+
+
+def stored_size(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:
+    """(height, width) of the file of an image of (height, width).
+
+    Args:
+        size: of the image, in pixels.
+        short_side: most pixels of the shorter side; None for the image's own size.
+
+    >>> stored_size((375, 500), 256), stored_size((375, 500), 400)
+    ((256, 341), (375, 500))
+    """
+    if short_side is None or min(size) <= short_side:
+        return size
+    height, width = (max(1, round(short_side * side / min(size))) for side in size)
+    return height, width
+
+
+def shrunk(picture: Image.Image, short_side: int | None) -> Image.Image:
+    """A picture at its stored size, by Pillow's Lanczos filter; itself where it is no larger.
+
+    >>> shrunk(Image.new("L", (500, 375)), 256).size
+    (341, 256)
+    """
+    height, width = stored_size((picture.height, picture.width), short_side)
+    if (width, height) == picture.size:
+        return picture
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def shrunk_images(images: Images, short_side: int | None) -> Images:
+    """The same of images uint8; all of them are in memory then, unless `short_side` is None.
+
+    >>> [tuple(i.shape) for i in shrunk_images(torch.zeros(1, 3, 375, 500, dtype=torch.uint8), 256)]
+    [(3, 256, 341)]
+    """
+    if short_side is None:
+        return images
+    return [_shrunk_pixels(image, short_side) for image in images]
+
+
+def _shrunk_pixels(image: Tensor, short_side: int) -> Tensor:
+    size = (image.shape[-2], image.shape[-1])
+    if stored_size(size, short_side) == size:
+        return image
+    picture = Image.fromarray(image.permute(1, 2, 0).cpu().numpy())
+    return torch.from_numpy(np.array(shrunk(picture, short_side))).permute(2, 0, 1).contiguous()
