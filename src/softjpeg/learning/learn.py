@@ -27,6 +27,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from softjpeg.common.image_sequence import Images
+from softjpeg.learning.bytes_saved import with_bytes_saved
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.goal import Goal
 from softjpeg.learning.learned_presets import learned_presets
@@ -142,4 +143,4 @@ def learn(
     assert state.gain is not None
     result = RateResult(control.at(state.target_bpp), state.current, state.gain)
     (preset,) = learned_presets(objective, [result], options, facts, provenance)
-    return preset
+    return with_bytes_saved(objective, [preset], progress)[0]

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from softjpeg.common.image_sequence import Images
+from softjpeg.learning.bytes_saved import with_bytes_saved
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.goal import check_positive, only_one
 from softjpeg.learning.image_rates import ImageRates, default_tables
@@ -204,7 +205,7 @@ def _learned(
         own = options if side is None else options.with_checkpoint(f"short-side-{side}")
         presets = _at_one_size(there, falling, own, facts, provenance)
         learned |= zip(falling, presets, strict=True)
-    return [learned[rate] for rate in rates]
+    return with_bytes_saved(objective, [learned[rate] for rate in rates], options.progress)
 
 
 def _at_one_size(

@@ -70,6 +70,8 @@ def gain_sentences(preset: Preset) -> str:
     ]
     if learned.get("kept_default"):
         lines.append("nothing clearly better than the default tables was found: they are kept")
+    if "saved" in learned:
+        lines.append(_saved_sentence(learned["saved"], kind))
     bpp, target = learned["bpp"], learned.get("target_bpp")
     if "drop" in learned:
         drop, allowed = learned["drop"], learned["max_drop"]
@@ -82,6 +84,12 @@ def gain_sentences(preset: Preset) -> str:
     elif target is not None and abs(bpp / target - 1) > _MISS:
         lines.append(f"{target:.4g} bpp cannot be reached: the nearest is {bpp:.3f}")
     return "\n".join(lines)
+
+
+def _saved_sentence(saved: Sequence[Sequence[float]], kind: str) -> str:
+    shares = [f"{100 * s:.0f} % ({100 * low:.0f} to {100 * high:.0f})" for s, low, high in saved]
+    of = "" if len(saved) == 1 else ", network by network"
+    return f"of default JPEG's bytes at equal {kind} these files save {', '.join(shares)}{of}"
 
 
 def _preset(

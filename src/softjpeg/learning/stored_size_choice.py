@@ -6,6 +6,7 @@ bits there are, the fewer pixels they should be spent on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
@@ -97,5 +98,7 @@ def _losses(objective: Objective, target_bpp: float) -> Tensor:
 
 def _sentence(target: float, best: int | None, costs: dict[int | None, float]) -> str:
     size = "their own size" if best is None else f"a shorter side of {best}"
-    tried = ", ".join(f"{side} {100 * cost:+.0f} %" for side, cost in costs.items() if side)
-    return f"{target:.3f} bpp: images stored at {size} (log of the loss at {tried})"
+    tried = ", ".join(
+        f"{side} {100 * math.expm1(cost):+.0f} %" for side, cost in costs.items() if side
+    )
+    return f"{target:.3f} bpp: images stored at {size} (loss at {tried})"
