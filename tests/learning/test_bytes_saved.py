@@ -71,10 +71,11 @@ def tables_at(quality):
 
 
 def test_a_curve_that_rises_is_held_and_what_lies_beyond_it_is_its_end():
-    sizes = np.array([[100.0], [200.0], [400.0], [100.0], [300.0], [50.0]])
-    losses = np.array([[4.0], [2.0], [3.0], [3.0], [1.0], [9.0]])
+    sizes = np.array([[100.0], [200.0], [400.0], [100.0], [300.0], [50.0], [150.0]])
+    losses = np.array([[4.0], [2.0], [3.0], [3.0], [1.0], [9.0], [2.0]])
     saved = saved_at_equal_loss(sizes, losses, 3)[:, 0]
     assert saved[0] == pytest.approx(1 - 100 / (100 * 200) ** 0.5)
     # Better than anything measured: default JPEG needs at least the most bytes that were.
     assert saved[1] == pytest.approx(1 - 300 / 400)
     assert saved[2] == pytest.approx(1 - 50 / 100)
+    assert saved[3] == pytest.approx(1 - 150 / 200)
