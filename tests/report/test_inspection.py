@@ -56,9 +56,11 @@ def test_preset_as_text(tmp_path):
     for line in ("subsampling  4:2:0", "libjpeg 30 (exactly)", "hardness     50", '{"bpp": 0.5}'):
         assert line in text
     assert "luma hardness" not in text
-    Preset(luma + 1, chroma, hardness=hardness).save(tmp_path / "p.json")
+    assert "stored at" not in text
+    Preset(luma + 1, chroma, hardness=hardness, short_side=288).save(tmp_path / "p.json")
     text = shown(tmp_path / "p.json")
     assert "nearest, not exact" in text
+    assert "stored at    a shorter side of 288 pixels at most" in text
     assert "luma hardness" in text
     assert "provenance" not in text
 

@@ -105,8 +105,8 @@ def stored_side(text: str, automatic: bool = False) -> Any:
     try:
         return check_short_side(int(text))
     except ValueError:
-        words = f"keep, {'auto ' if automatic else ''}or pixels from 1 to 65535"
-        raise ValueError(f"--short-side must be {words}, got {text!r}") from None
+        words = "keep, auto or pixels" if automatic else "keep or pixels"
+        raise ValueError(f"--short-side must be {words} from 1 to 65535, got {text!r}") from None
 
 
 def _one_quality(text: str) -> int:

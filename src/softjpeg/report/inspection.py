@@ -89,6 +89,8 @@ def _describe_preset(name: str, preset: Preset) -> RenderableType:
     quality, is_exact = nearest_quality(preset.luma, preset.chroma)
     near = "exactly" if is_exact else "nearest, not exact"
     facts = {"subsampling": preset.subsampling, "quality": f"libjpeg {quality} ({near})"}
+    if preset.short_side is not None:
+        facts["stored at"] = f"a shorter side of {preset.short_side} pixels at most"
     parts: list[RenderableType] = [
         "",
         _side_by_side({"luma table": preset.luma, "chroma table": preset.chroma}),

@@ -42,6 +42,13 @@ COMPETITORS: dict[str, Competitor] = {
             "default:default",
             {"optimize": False},
         ),
+        Competitor(
+            "default-288",
+            "libjpeg's tables on the photo shrunk to a shorter side of 288",
+            "T.81 Annex K, libjpeg-turbo through Pillow; Pillow's Lanczos filter",
+            "default:default",
+            {"short_side": 288},
+        ),
         *(
             Competitor(
                 f"tables-{name}",
