@@ -68,10 +68,10 @@ def test_missing_packages_are_named_with_the_remedy(monkeypatch, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def gain(reader, value, low, high):
+def gain(reader, value, low, high, curve="universal"):
     nothing = Estimate(0.0, 0.0, 0.0)
     fields = {field.name: nothing for field in dataclasses.fields(Gain)}
-    fields |= {"curve": "c", "reader": reader, "rate": "bpp", "quality": "kl"}
+    fields |= {"curve": curve, "reader": reader, "rate": "bpp", "quality": "kl"}
     return Gain(**(fields | {"bd_rate": Estimate(value, low, high)}))
 
 
@@ -80,6 +80,7 @@ def test_what_is_said_of_photos_at_their_own_size():
         gain("efficientnet-lite0", -0.22, -0.31, -0.137),
         gain("squeezenet1.1", -0.05, -0.21, 0.07),
         gain("another", 0.04, 0.01, 0.08),
+        gain("efficientnet-lite0", -0.4, -0.51, -0.3, "universal-288"),
     ]
     said = [s.partition(": the universal preset needs ") for s in own_size_sentences(measured, 25)]
     assert said[0][0].startswith("25 photos at their own size, read by efficientnet-lite0, which")
@@ -88,3 +89,6 @@ def test_what_is_said_of_photos_at_their_own_size():
         "5 % fewer bytes (from 21 % fewer to 7 % more)",
         "4 % more bytes (1 to 8)",
     ]
+    assert said[0][2].endswith(
+        "; with photos stored at a shorter side of 288, 40 % fewer bytes (30 to 51)."
+    )

@@ -49,6 +49,24 @@ def test_sizes_are_drawn_together_by_the_exponent(exponent: float) -> None:
     assert np.interp(mean, plain, found) == pytest.approx(mean, abs=0.12)
 
 
+def test_sizes_of_photos_are_estimated_from_a_third_of_their_rows() -> None:
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randn(4, 3, 240, 320, generator=generator)
+    waves = 60 * torch.sin(torch.arange(320.0) / 5) + torch.linspace(-30, 30, 240)[:, None]
+    contrast = torch.tensor([4.0, 9, 20, 40]).reshape(-1, 1, 1, 1)
+    images = (128 + waves + contrast * noise).clamp(0, 255).to(torch.uint8)
+    made = ladder(0.5)
+    positions, rates = zip(*made.scan_bpp, strict=True)
+    for quality in (20, 50, 80):
+        mean = np.exp(np.interp(made.position(quality), positions, np.log(rates)))
+        for image in images:
+            plain, found = (
+                8 * scan_bytes(encode(image, preset)) / (240 * 320)
+                for preset in (made.at(quality), adapted(made, image, quality))
+            )
+            assert found == pytest.approx((mean * plain) ** 0.5, rel=0.06)
+
+
 def test_exponent_of_one_is_one_quality() -> None:
     made = ladder(1.0)
     assert made.scan_bpp == ()

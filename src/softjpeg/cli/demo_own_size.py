@@ -14,11 +14,15 @@ READERS = {
     "efficientnet-lite2": "for which nothing was learned",
     "squeezenet1.1": "which it was learned for too",
 }
+LADDERS = {
+    "universal": "the universal preset needs {} than default JPEG at equal KL",
+    "universal-288": "with photos stored at a shorter side of 288, {}",
+}
 _QUALITIES = (5, 8, 12, 20, 35, 60)
 
 
 def own_size_gains(paths: Sequence[Path], output: Path, facts: Mapping[str, str]) -> list[Gain]:
-    """What `READERS` make of the built-in ladder's files beside default JPEG's.
+    """What `READERS` make of the built-in ladders' files beside default JPEG's.
 
     Args:
         paths: of photos; each network reads them through its own resize and crop.
@@ -26,7 +30,7 @@ def own_size_gains(paths: Sequence[Path], output: Path, facts: Mapping[str, str]
         facts: to keep beside the points.
 
     Returns:
-        The gain of each network in whole files at equal KL, in the order of `READERS`.
+        The gain of each of `LADDERS` for each network, in whole files at equal KL.
     """
     import torch
 
@@ -36,15 +40,16 @@ def own_size_gains(paths: Sequence[Path], output: Path, facts: Mapping[str, str]
     from softjpeg.evaluation.results import save_json
     from softjpeg.models.network import load_network
     from softjpeg.presets.ladder import Ladder
-    from softjpeg.presets.loading import load
 
-    ladder = load("universal")
-    assert isinstance(ladder, Ladder)
+    ladders = {name: Ladder.load(name) for name in LADDERS}
     layout: Any = {"memory_format": torch.channels_last}
     points = evaluate(
         {name: load_network(name).reader.to(**layout) for name in READERS},
         ImageFiles(paths),
-        {"universal": {f"universal q {q}": ladder.at(q) for q in _QUALITIES}},
+        {
+            name: {f"{name} q {q}": ladder.at(q) for q in _QUALITIES}
+            for name, ladder in ladders.items()
+        },
         qualities=_QUALITIES,
         progress=True,
     )
@@ -60,12 +65,15 @@ def own_size_sentences(measured: Sequence[Gain], photos: int) -> list[str]:
         measured: of `own_size_gains`.
         photos: how many.
     """
-    return [
-        f"{photos} photos at their own size, read by {gain.reader}, "
-        f"{READERS.get(gain.reader, 'another network')}: the universal preset needs "
-        f"{_bytes(gain)} than default JPEG at equal KL."
-        for gain in measured
-    ]
+    sentences = []
+    for reader in dict.fromkeys(gain.reader for gain in measured):
+        of_reader = {gain.curve: gain for gain in measured if gain.reader == reader}
+        needs = "; ".join(LADDERS[name].format(_bytes(gain)) for name, gain in of_reader.items())
+        sentences.append(
+            f"{photos} photos at their own size, read by {reader}, "
+            f"{READERS.get(reader, 'another network')}: {needs}."
+        )
+    return sentences
 
 
 def _bytes(gain: Gain) -> str:

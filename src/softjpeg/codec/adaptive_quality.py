@@ -14,18 +14,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from softjpeg.codec.file_sizes import bits_per_pixel
-from softjpeg.codec.image import encode
 from softjpeg.codec.pillow_images import to_pillow_image
-from softjpeg.jpeg.markers import scan_bytes
+from softjpeg.codec.stored_size import shrunk, stored_size
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.entropy.scan_bits import scan_bits
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.loading import load, load_preset
 from softjpeg.presets.preset import Preset
 
-_HALVINGS = 7
+_SECANTS = 4
+_STEEPEST = 3.0
+_STRIP, _EVERY, _STRIPS = 16, 3, 12
+"""Rows of pixels that are looked at together, one strip in so many, of images that have enough."""
+_CLOSE = 0.01
+"""Of a size, in log: steps of the tables make larger ones."""
 
 
 def adapted(ladder: Ladder, image: Any, quality: float) -> Preset:
@@ -50,17 +56,26 @@ def adapted(ladder: Ladder, image: Any, quality: float) -> Preset:
     if ladder.size_exponent == 1 or quality in (1, 100) or image.mode == "L":
         return ladder.at(quality)
     nominal = ladder.position(quality)
+    bits = _ScanBits(ladder, image, nominal)
     positions, rates = zip(*ladder.scan_bpp, strict=True)
-    mean = math.exp(np.interp(nominal, positions, np.log(rates)))
-    wanted = mean * (_scan_bpp(ladder.at_position(nominal), image) / mean) ** ladder.size_exponent
-    low, high = 0.0, float(len(ladder.rungs) + 1)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if _scan_bpp(ladder.at_position(middle), image) < wanted:
-            low = middle
-        else:
-            high = middle
-    return ladder.at_position((low + high) / 2)
+    logs = np.log(rates)
+
+    def position(log_rate: float) -> float:
+        return float(np.interp(log_rate, logs, positions))
+
+    mean = float(np.interp(nominal, positions, logs))
+    own = bits.log_bpp(nominal)
+    wanted = mean + ladder.size_exponent * (own - mean)
+    # An image's size goes with the mean size along the ladder, by a slope near 1: secants.
+    here, miss = mean, own - wanted
+    there = mean - miss
+    for _ in range(_SECANTS):
+        miss_there = bits.log_bpp(position(there)) - wanted
+        if abs(miss_there) < _CLOSE or abs(miss_there - miss) < _CLOSE**2:
+            break
+        slope = min(max((miss_there - miss) / (there - here), 1 / _STEEPEST), _STEEPEST)
+        here, miss, there = there, miss_there, there - miss_there / slope
+    return ladder.at_position(position(there))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +125,33 @@ def at_quality(ladder: Ladder, quality: float) -> Preset | AdaptiveQuality:
     return preset if ladder.size_exponent == 1 else AdaptiveQuality(ladder, quality)
 
 
-def _scan_bpp(preset: Preset, image: Image.Image) -> float:
-    size = scan_bytes(encode(image, preset, metadata=False))
-    return bits_per_pixel(size, image.height * image.width)
+class _ScanBits:
+    """What one image's scan costs along a ladder, from its coefficients, transformed once."""
+
+    def __init__(self, ladder: Ladder, image: Image.Image, position: float) -> None:
+        self.ladder, self.pixels = ladder, image.height * image.width
+        self.side = ladder.at_position(position).short_side
+        self.image_size = (image.height, image.width)
+        pixels = np.asarray(shrunk(image, self.side))
+        if pixels.shape[0] >= _STRIPS * _STRIP:
+            every = np.arange(pixels.shape[0]) // _STRIP % _EVERY == 0
+            pixels = pixels[every]
+        self.size = (pixels.shape[0], pixels.shape[1])
+        image_tensor = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
+        self.coefficients = image_to_coefficients(image_tensor, ladder.subsampling, rounding=True)
+
+    def log_bpp(self, position: float) -> float:
+        """Log of the bits per pixel of the image at a position of the ladder.
+
+        Where another size is stored there, as many more bits as pixels.
+        """
+        preset = self.ladder.at_position(position)
+        tables = (preset.luma, preset.chroma, preset.chroma)
+        indices = [
+            (z / torch.from_numpy(table).float()).round_().clamp_(-1023, 1023).short().numpy()
+            for z, table in zip(self.coefficients, tables, strict=True)
+        ]
+        bits = scan_bits(indices, size=self.size, subsampling=self.ladder.subsampling)
+        there = stored_size(self.image_size, preset.short_side)
+        shown = there[0] * there[1] / (self.size[0] * self.size[1])
+        return math.log(bits * shown / self.pixels)

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -130,18 +131,23 @@ class Ladder:
         last = len(self.rungs) + 1
         if not 0 <= position <= last:
             raise ValueError(f"position must be from 0 to {last}, got {position}")
-        first, end = self.rungs[0], self.rungs[-1]
-        flat = [np.full((8, 8), q) for q in (255, 1)]
-        steps = [
-            replace(first, luma=flat[0], chroma=flat[0]),
-            *self.rungs,
-            replace(end, luma=flat[1], chroma=flat[1]),
-        ]
+        steps = self._steps
         low = min(int(position), last - 1)
         share = position - low
         # What lies beyond the rungs has the distortion of the last one.
         rung = self.rungs[min(max(low + round(share), 1), last - 1) - 1]
         return between(steps[low], steps[low + 1], share, rung)
+
+    @cached_property
+    def _steps(self) -> list[Preset]:
+        """The rungs between both ends."""
+        first, end = self.rungs[0], self.rungs[-1]
+        flat = [np.full((8, 8), q) for q in (255, 1)]
+        return [
+            replace(first, luma=flat[0], chroma=flat[0]),
+            *self.rungs,
+            replace(end, luma=flat[1], chroma=flat[1]),
+        ]
 
     def to_json(self) -> str:
         """The ladder as text, its rungs as presets are written."""
