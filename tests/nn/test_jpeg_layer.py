@@ -1,12 +1,19 @@
 """`JPEGLayer`: against the functions it is made of, and real files."""
 
+import io
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from helpers import references
 from helpers.ops import Case, ModuleTests, uniform
 from softjpeg import JPEGLayer, Preset, decode, encode
 from softjpeg.functional import hard_quantize, soft_quantize
+from softjpeg.functional.rate.entropy import predict_dc
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
+from softjpeg.jpeg.markers import scan_bytes
 
 
 def picture(*shape, seed=0):
@@ -139,3 +146,85 @@ def test_refused(options, message):
 def test_refused_images():
     with pytest.raises(ValueError, match=r"image must have shape .* got \(3, 8, 8\)"):
         JPEGLayer()(torch.zeros(3, 8, 8))
+
+
+RAMP = torch.linspace(9, 60, 64).reshape(8, 8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_entropy_of_images_is_that_of_their_coefficients_counted_one_by_one(channels):
+    """Of the second of two rounds, as the index is the last quantizer's."""
+    layer = JPEGLayer(
+        torch.stack([RAMP / 2, RAMP]), hardness=3.0, subsampling="4:2:0", rounds=2
+    ).double()
+    x = picture(2, channels, 17, 20).double()
+    shown, bits = layer.forward_with_rate(x)
+    assert torch.equal(shown, layer(x))
+    planes = image_to_coefficients(x, "4:4:4" if channels == 1 else "4:2:0")
+    expected = 0.0
+    for kind, z in zip((0, 1, 1), planes, strict=False):
+        steps, alphas = layer.tables[:, kind].detach(), layer.sharpness()[:, kind].detach()
+        given = predict_dc(soft_quantize(z, steps[0], alphas[0])).numpy()
+        entropy = references.entropy(given, steps[1].numpy(), alphas[1].numpy())
+        expected += entropy.sum() * z.shape[1] * z.shape[2]
+    assert bits.item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_jpeg_bits_of_images_are_those_of_files_pillow_writes():
+    preset = Preset.from_quality(60, "4:2:0")
+    smooth = torch.nn.functional.interpolate(picture(3, 3, 6, 6), (45, 62), mode="bicubic")
+    x = (smooth.clamp(0, 1) * 255).round() / 255
+    layer = JPEGLayer(
+        preset.luma, preset.chroma, hardness=1e5, subsampling="4:2:0", rounding=True
+    )
+    _, bits = layer.forward_with_rate(x, rate="jpeg")
+    sizes = []
+    for image in (x * 255).round().to(torch.uint8):
+        file = io.BytesIO()
+        pixels = Image.fromarray(image.permute(1, 2, 0).numpy())
+        pixels.save(file, "jpeg", quality=60, optimize=True)
+        sizes.append(scan_bytes(file.getvalue()))
+    assert bits.item() / 8 == pytest.approx(np.mean(sizes), rel=0.01)
+
+
+@pytest.mark.parametrize("rate", ["entropy", "jpeg"])
+def test_gradient_of_shown_and_bits_is_that_of_their_values(rate):
+    """J4D's whole objective, by differences of both its terms."""
+    layer = JPEGLayer(RAMP, RAMP + 3, hardness=2.0, train_hardness=True).double()
+    x = picture(1, 3, 8, 16).double()
+    weights = picture(1, 3, 8, 16, seed=1).double()
+
+    def objective():
+        shown, bits = layer.forward_with_rate(x, rate=rate)
+        return (shown * weights).sum() + bits
+
+    objective().backward()
+    for parameter in layer.parameters():
+        for kind, row, column in ((0, 0, 0), (0, 2, 1), (1, 0, 0), (1, 7, 7)):
+            entry = parameter.data[0, kind]
+            before, values = entry[row, column].item(), []
+            for change in (1e-4, -1e-4):
+                entry[row, column] = before + change
+                values.append(objective().item())
+            entry[row, column] = before
+            slope = (values[0] - values[1]) / 2e-4
+            found = parameter.grad[0, kind, row, column].item()
+            assert found == pytest.approx(slope, rel=2e-3, abs=2e-5)
+
+
+def test_rate_without_dc_and_in_half_precision():
+    layer = JPEGLayer(RAMP, RAMP, zero_dc=True)
+    flat = torch.full((1, 3, 16, 16), 0.9)
+    assert layer.forward_with_rate(flat)[1].item() == pytest.approx(0, abs=1e-3)
+    x = picture(1, 3, 16, 16)
+    shown, bits = layer.forward_with_rate(x.half())
+    assert shown.dtype == torch.float16
+    assert bits.item() == pytest.approx(layer.forward_with_rate(x)[1].item(), rel=0.01)
+
+
+def test_refused_rates():
+    x = torch.zeros(1, 3, 8, 8)
+    with pytest.raises(ValueError, match="rate must be entropy or jpeg, got 'huffman'"):
+        JPEGLayer().forward_with_rate(x, rate="huffman")
+    with pytest.raises(ValueError, match="the quantizer 'none' has no indices"):
+        JPEGLayer(quantizer="none").forward_with_rate(x)

@@ -55,6 +55,14 @@ class LearnMode(str, Enum):
     rdo = "rdo"
 
 
+class LearnMethod(str, Enum):
+    """How to learn."""
+
+    measured = "measured"
+    backprop = "backprop"
+    hybrid = "hybrid"
+
+
 @commands.command()
 def learn(
     network: NetworkName,
@@ -99,6 +107,10 @@ def learn(
     mode: Annotated[
         LearnMode, typer.Option(help="Of the encoder; rdo also learns a distortion model.")
     ] = LearnMode.hard,
+    method: Annotated[
+        LearnMethod,
+        typer.Option(help="measured, J4D's backprop, or hybrid: descent from what is measured."),
+    ] = LearnMethod.measured,
     labels: Labels = None,
     size: Size = None,
     resize: Resize = None,
@@ -137,6 +149,7 @@ def learn(
         "subsampling": subsampling.value,
         "short_side": stored_side(short_side, automatic=True),
         "mode": mode.value,
+        "method": method.value,
         "rounds": rounds,
         "batch_size": batch_size,
         "seed": seed,

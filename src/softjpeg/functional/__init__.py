@@ -21,6 +21,8 @@ from softjpeg.functional.quantizers import (
     noise_quantize,
     quantize,
 )
+from softjpeg.functional.rate.entropy import entropy_bits
+from softjpeg.functional.rate.jpeg_bits import jpeg_bits
 from softjpeg.functional.soft_quantizer import soft_quantize
 from softjpeg.kernels.library import pure_functions
 
@@ -30,7 +32,9 @@ __all__ = [
     "cpmf",
     "cubic_quantize",
     "downsample",
+    "entropy_bits",
     "hard_quantize",
+    "jpeg_bits",
     "jpeg_layer",
     "lsq_quantize",
     "merge_planes",

@@ -43,12 +43,30 @@ def choose(
     # The 90 % quantile of Student's t, to 6 % from 2 degrees of freedom on.
     quantile = 1.28 + 1.0 / max(1, len(gain) - 1)
     chosen = int((gain.mean(0) - quantile * error).amin(-1).argmax())
+    return chosen, measured_gain(losses, bpp, chosen, worst_case=worst_case)
+
+
+def measured_gain(
+    losses: Tensor, bpp: Sequence[float], chosen: int, *, worst_case: bool = False
+) -> MeasuredGain:
+    """What one of several candidates gains on the last one, the default tables.
+
+    Args:
+        losses: (batches, candidates, networks) float64.
+        bpp: bits per pixel of each candidate.
+        chosen: index of the candidate.
+        worst_case: of several networks, the one that gains least counts.
+
+    >>> losses = torch.tensor([[[0.1], [0.5]]], dtype=torch.float64)
+    >>> measured_gain(losses, [1.0, 2.0], 0).default_bpp
+    2.0
+    """
     means = losses.mean(0)
-    summary = combined(means, scales, worst_case=worst_case)
-    return chosen, MeasuredGain(
+    summary = combined(means, means[-1].tolist(), worst_case=worst_case)
+    return MeasuredGain(
         loss=float(summary[chosen]),
-        bpp=float(rates[chosen]),
+        bpp=bpp[chosen],
         default_loss=float(summary[-1]),
-        default_bpp=float(rates[-1]),
+        default_bpp=bpp[-1],
         networks=torch.stack([means[chosen], means[-1]], -1).tolist(),
     )

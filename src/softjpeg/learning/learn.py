@@ -14,7 +14,8 @@ are to be kept, bisection finds the rate (`drop_search`). Last, `learned_presets
 "rdo" `rdo_trials` adds a distortion model, and the hardness of the probabilistic quantizer is
 chosen by measurement (`hardness`).
 
-Plain gradient descent was tried and did worse; docs/learning.md has the measurements.
+The method "backprop" is J4D as the paper has it: gradient descent through the soft quantizer, a
+pass too (`backpropagation`); "hybrid" goes on from where these passes lead. docs/j4d.md compares.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from softjpeg.common.image_sequence import Images
+from softjpeg.learning.backpropagation import Backpropagation, Method
 from softjpeg.learning.bytes_saved import with_bytes_saved
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.goal import Goal
@@ -57,6 +59,7 @@ def learn(
     target_bytes: float | None = None,
     max_drop: float | None = None,
     mode: Mode = "hard",
+    method: Method | Backpropagation = "measured",
     rounds: int = 1,
     batch_size: int = 32,
     seed: int = 0,
@@ -90,6 +93,9 @@ def learn(
             with `labels`, else the network's own.
         mode: of the encoder to learn for, "hard" or "rdo": the latter also learns a model of the
             network's distortion (`Preset.distortion`), and tables that count on it.
+        method: "measured", the four passes; "backprop", J4D's gradient descent from the default
+            tables, kept whatever it finds; "hybrid", descent from what the passes find, kept if
+            surely better; or a `softjpeg.learning.backpropagation.Backpropagation`.
         rounds: of the four passes; a later one starts from better tables.
         batch_size: images the network reads at once; fewer where there are few images.
         seed: of everything random, 0 to 2^31 - 1; the same seed gives the same preset.
@@ -114,7 +120,7 @@ def learn(
     '4:2:0'
     """
     goal = Goal(rate_weight, target_bpp, target_bytes, max_drop)
-    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side, method)
     if max_drop is not None and mode != "hard":
         raise ValueError(f"max_drop is kept with mode hard only, got mode {mode!r}")
     if max_drop is not None and loss is not None:
@@ -125,8 +131,8 @@ def learn(
     if max_drop is not None and any(output.ndim != 2 for output in networks.outputs):
         raise ValueError("max_drop counts answers: the network's output must be (N, classes)")
     rate = goal.rate_on(images)
-    passes = schedule(rounds, [] if rate is None else [rate], max_drop)
-    facts = {**asdict(goal), "rounds": rounds}
+    passes = schedule(rounds, [] if rate is None else [rate], max_drop, options.descent)
+    facts = {**asdict(goal), "rounds": rounds, **options.descent_facts()}
     first = "4:2:0" if subsampling == "auto" else subsampling
     objective = Objective(networks, first, seed, worst_case)
     (side,) = short_sides(objective, [rate or 0.0], options).values()

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from softjpeg.common.image_sequence import Images
+from softjpeg.learning.backpropagation import Backpropagation, Method
 from softjpeg.learning.bytes_saved import with_bytes_saved
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.goal import check_positive, only_one
@@ -42,6 +43,7 @@ def learn_ladder(
     subsampling: SubsamplingOption = "4:2:0",
     short_side: ShortSideOption = None,
     mode: Mode = "hard",
+    method: Method | Backpropagation = "measured",
     rounds: int = 1,
     batch_size: int = 32,
     seed: int = 0,
@@ -70,6 +72,7 @@ def learn_ladder(
         short_side: of the stored images, as `Preset` has it, whose presets then have it; "auto" for
             what measures best at each rate. Rates stay those of the images' own pixels.
         mode: of the encoder to learn for, "hard" or "rdo".
+        method: "measured", "backprop", "hybrid" or a `Backpropagation`, as for `learn`.
         rounds: of the four passes, at the highest rate.
         batch_size: images the network reads at once; fewer where there are few images.
         seed: of everything random, 0 to 2^31 - 1; the same seed gives the same presets.
@@ -93,7 +96,7 @@ def learn_ladder(
     2
     """
     rates = _Rates(targets_bpp, qualities)
-    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side, method)
     networks = FrozenNetworks(models, images, labels, loss, batch_size)
     return _learned(networks, rates, options, subsampling, worst_case, provenance)
 
@@ -110,6 +113,7 @@ def learned_ladder(
     subsampling: SubsamplingOption = "4:2:0",
     short_side: ShortSideOption = None,
     mode: Mode = "hard",
+    method: Method | Backpropagation = "measured",
     rounds: int = 1,
     batch_size: int = 32,
     seed: int = 0,
@@ -138,7 +142,7 @@ def learned_ladder(
     '4:2:0'
     """
     rates = _Rates(targets_bpp, qualities)
-    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side, method)
     networks = FrozenNetworks(models, images, labels, loss, batch_size)
     presets = _learned(networks, rates, options, subsampling, worst_case, provenance)
     objective = Objective(networks, presets[0].subsampling, seed)
@@ -190,7 +194,7 @@ def _learned(
     rates = at.on(objective.image_rates())
     given = None if options.short_side == "auto" else options.short_side
     objective = replace(objective, short_side=given)
-    facts: dict[str, Any] = {"rounds": options.rounds}
+    facts: dict[str, Any] = {"rounds": options.rounds, **options.descent_facts()}
     if subsampling == "auto":
         middle = schedule(options.rounds, [sorted(rates)[len(rates) // 2]])
         choice = choose_subsampling(objective, middle, options)
@@ -217,7 +221,8 @@ def _at_one_size(
 ) -> list[Preset]:
     """Presets of falling rates in one stored size and subsampling."""
     control = RateControl(objective.image_rates())
-    state = run_passes(schedule(options.rounds, falling), objective, control, options)
+    passes = schedule(options.rounds, falling, descent=options.descent)
+    state = run_passes(passes, objective, control, options)
     assert state.gain is not None
     learned = [*state.finished, (state.current, state.gain)]
     results = [RateResult(control.at(r), *x) for r, x in zip(falling, learned, strict=True)]

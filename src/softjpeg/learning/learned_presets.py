@@ -119,13 +119,17 @@ def _preset(
         "seed": objective.seed,
         "torch": torch.__version__,
     }
-    hardness = choose_hardness(
-        objective, control.rates, tables, learned.rate_weight, gain.default_losses
-    )
+    if learned.hardness is None:
+        chosen = choose_hardness(
+            objective, control.rates, tables, learned.rate_weight, gain.default_losses
+        )
+        hardness = np.full((2, 8, 8), chosen)
+    else:
+        hardness = learned.hardness.numpy()
     return Preset(
         tables[0].numpy(),
         tables[1].numpy(),
-        np.full((2, 8, 8), hardness),
+        hardness,
         subsampling=objective.subsampling,
         provenance={**provenance, "learned": figures},
         distortion=None if trial is None else trial.distortion,

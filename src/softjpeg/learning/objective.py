@@ -153,7 +153,7 @@ class Objective:
             of Y, Cb, Cr (B, rows, columns, 8, 8).
         """
         custom = self.networks.custom_loss
-        groups = same_size_groups(self._stored(part))
+        groups = same_size_groups(self.stored(part))
         for k in range(len(self.networks)):
 
             def summed(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ class Objective:
     ) -> list[list[float]]:
         """For each of the tables and each network, a number of (network, its outputs)."""
         groups = []
-        for places, images in same_size_groups(self._stored(part)):
+        for places, images in same_size_groups(self.stored(part)):
             z = image_to_coefficients(
                 images.to(self.networks.device), self.subsampling, rounding=True
             )
@@ -206,7 +206,7 @@ class Objective:
             rows.append([measure(k, self._outputs(k, part, shown)) for k in networks])
         return rows
 
-    def _stored(self, part: slice) -> Images:
+    def stored(self, part: slice) -> Images:
         """A batch as it is encoded."""
         return shrunk_images(self.images[part], self.short_side)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
+from softjpeg.learning.backpropagation import Backpropagation, Method, descent_of
 from softjpeg.presets.preset import check_short_side
 
 Mode = Literal["hard", "rdo"]
@@ -33,6 +34,7 @@ class RunOptions:
         progress: show a progress bar on a terminal.
         log: takes sentences of what is measured on the way.
         short_side: of the images to learn for, as they are stored.
+        method: how to learn; `descent` has the settings that a name stands for.
 
     Raises:
         ValueError: a value out of its range.
@@ -48,6 +50,7 @@ class RunOptions:
     progress: bool = False
     log: Callable[[str], None] | None = None
     short_side: ShortSideOption = None
+    method: Method | Backpropagation = "measured"
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -58,6 +61,16 @@ class RunOptions:
             raise ValueError(f"seed must be from 0 to {_MAX_SEED}, got {self.seed}")
         if self.short_side != "auto":
             check_short_side(self.short_side)
+        descent_of(self.method)
+
+    @property
+    def descent(self) -> Backpropagation | None:
+        """Settings of the backpropagation; None where the method has none."""
+        return descent_of(self.method)
+
+    def descent_facts(self) -> dict[str, Any]:
+        """Those for the provenance, which says nothing of a method without."""
+        return {} if self.descent is None else {"descent": asdict(self.descent)}
 
     def with_checkpoint(self, name: str) -> RunOptions:
         """The same with a file of its own, whose name begins with this one's."""

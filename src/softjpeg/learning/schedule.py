@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from softjpeg.learning.backpropagation import Backpropagation
 from softjpeg.learning.passes.band_pass import BandPass
 from softjpeg.learning.passes.choice_passes import BlendPass, ChoicePass
+from softjpeg.learning.passes.descent_passes import DescentChoice, DescentPass
 from softjpeg.learning.passes.drop_search import QualitySearch, RateSearch
 from softjpeg.learning.passes.learning_pass import Pass
 from softjpeg.learning.passes.sensitivity_pass import SensitivityPass
 
 
 def schedule(
-    rounds: int, targets_bpp: Sequence[float] = (), max_drop: float | None = None
+    rounds: int,
+    targets_bpp: Sequence[float] = (),
+    max_drop: float | None = None,
+    descent: Backpropagation | None = None,
 ) -> list[Pass]:
     """The passes of a whole run.
 
@@ -22,14 +27,21 @@ def schedule(
             searched for.
         max_drop: points (percent) of answers that may be lost: the rate is searched for before and
             after.
+        descent: by backpropagation at every rate, after the other passes or instead of them.
 
     >>> [type(one).__name__ for one in schedule(1, [1.0, 0.5])][2:]
     ['BandPass', 'ChoicePass', 'BandPass', 'ChoicePass']
     """
-    first = targets_bpp[0] if targets_bpp else None
-    one_round = (SensitivityPass, BlendPass, BandPass, ChoicePass)
-    passes: list[Pass] = [kind(target_bpp=first) for _ in range(rounds) for kind in one_round]
+    first, later = (targets_bpp[0], targets_bpp[1:]) if targets_bpp else (None, ())
+    at_first = (SensitivityPass, BlendPass, BandPass, ChoicePass) * rounds
+    at_later = (BandPass, ChoicePass)
+    if descent is not None and descent.start == "default":
+        at_first, at_later = (), ()
+    passes: list[Pass] = []
+    for kinds, bpp in ((at_first, first), *((at_later, bpp) for bpp in later)):
+        passes += [kind(target_bpp=bpp) for kind in kinds]
+        if descent is not None:
+            passes += [kind(descent, target_bpp=bpp) for kind in (DescentPass, DescentChoice)]
     if max_drop is not None:
         return [QualitySearch(max_drop), *passes, RateSearch(max_drop)]
-    later = (kind(target_bpp=bpp) for bpp in targets_bpp[1:] for kind in (BandPass, ChoicePass))
-    return [*passes, *later]
+    return passes

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from softjpeg.learning.image_rates import Tables, default_tables
 from softjpeg.learning.rate_control import QuadraticModel, RateControl
@@ -20,12 +21,14 @@ class Candidate:
         model: whose optimum they are.
         rate_weight: λ in loss per bit per pixel.
         is_default: the tables are Annex K's, and the model what they imply.
+        hardness: (2, 8, 8) h = αq² learned with the tables; None where it is still to be chosen.
     """
 
     tables: Tables
     model: QuadraticModel
     rate_weight: float
     is_default: bool = False
+    hardness: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ def choose_subsampling(
         options: its checkpoint's name is the beginning of each subsampling's own.
         rate_weight: λ, where that is the goal.
     """
+    if options.descent is not None and options.descent.start == "default":
+        raise ValueError("subsampling 'auto' is chosen by what the method 'measured' finds first")
     trials = _Trials(objective, options, rate_weight)
     if isinstance(passes[0], QualitySearch):
         trials.run(SUBSAMPLINGS, passes[:1], "default")

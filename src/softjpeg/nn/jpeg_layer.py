@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from softjpeg.functional.rate.rate_model import RateModel, check_rate_model, scan_bits_by
+from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.nn.table_quantizer import TableQuantizer, stack_tables
 
@@ -67,6 +70,54 @@ class JPEGLayer(TableQuantizer):
             raise ValueError(f"image must have shape (B, 3 or 1, H, W), got {tuple(image.shape)}")
         layout = "gray" if image.shape[1] == 1 else self.subsampling
         return self.through(image, layout, rounding=self.rounding)
+
+    def forward_with_rate(
+        self, images: Tensor, *, rate: RateModel = "entropy"
+    ) -> tuple[Tensor, Tensor]:
+        """What a decoder shows of images, and what they cost: both terms of J4D's objective.
+
+        Args:
+            images: (B, 3 or 1, H, W) in [0, 1].
+            rate: "entropy", J4D's entropy of the quantizer's indices, DC as its difference; or
+                "jpeg", the Huffman bits expected of a baseline scan.
+
+        Returns:
+            `forward(images)`, and the estimated bits of one image's scan, a scalar ≥ 0: the mean
+            over the batch, indices drawn from the CPMF of the tables and the hardness (of the last
+            of several rounds). Both are differentiable in the images and in what trains.
+
+        Raises:
+            ValueError: an unknown `rate`, another shape of images, or a quantizer without indices.
+
+        >>> tables = torch.full((2, 8, 8), 16.0)
+        >>> layer = JPEGLayer(*tables, hardness=30.0, train_hardness=True)
+        >>> shown, bits = layer.forward_with_rate(torch.zeros(2, 3, 16, 16))
+        >>> tuple(shown.shape), bits.ndim
+        ((2, 3, 16, 16), 0)
+        """
+        check_rate_model(rate)
+        if self.quantizer in ("clip", "none"):
+            raise ValueError(f"the quantizer {self.quantizer!r} has no indices whose bits count")
+        shown = self(images)
+        layout = "4:4:4" if images.shape[1] == 1 else self.subsampling
+        with torch.autocast(images.device.type, enabled=False):
+            half = images.dtype in (torch.float16, torch.bfloat16)
+            samples = images.float() if half else images
+            z = image_to_coefficients(samples, layout, rounding=self.rounding)
+            kinds = (0, 1, 1)[: len(z)]
+            steps, alphas = self.steps(), self.sharpness()
+            last = [self.before_last_round(c, k) for c, k in zip(z, kinds, strict=True)]
+            bits = scan_bits_by(
+                rate,
+                last,
+                [steps[-1, k] for k in kinds],
+                [alphas[-1, k] for k in kinds],
+                size=(images.shape[-2], images.shape[-1]),
+                subsampling=layout,
+                levels=self.levels,
+                window=self.window,
+            )
+        return shown, bits
 
     def extra_repr(self) -> str:
         """The settings that are not parameters."""

@@ -96,6 +96,11 @@ class TableQuantizer(nn.Module):
             z, self.steps()[:, kind], self.sharpness()[:, kind], **self._settings()
         )
 
+    def before_last_round(self, z: Tensor, kind: int) -> Tensor:
+        """The coefficients (..., 8, 8) of one plane that the last quantizer in a row is given."""
+        steps, alphas = self.steps()[:-1, kind], self.sharpness()[:-1, kind]
+        return quantize_rounds(z, steps, alphas, **self._settings())
+
     def through(self, x: Tensor, layout: Layout, *, rounding: bool = False) -> Tensor:
         """Samples (B, C, H, W) through `softjpeg.functional.jpeg_layer`.
 

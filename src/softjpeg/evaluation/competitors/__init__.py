@@ -129,6 +129,13 @@ COMPETITORS: dict[str, Competitor] = {
             needs=_LEARNED,
         ),
         Competitor(
+            "j4d",
+            "tables and hardness learned by gradient through the soft quantizer",
+            "ours, after J4D, Zheng et al., 2026 (arXiv 2606.16185)",
+            "j4d:j4d",
+            needs=_LEARNED,
+        ),
+        Competitor(
             "kornia",
             "tables learned by gradient through kornia's differentiable JPEG",
             "ours, with kornia.enhance.jpeg_codec_differentiable",
