@@ -163,7 +163,7 @@ def test_a_worse_descent_is_not_kept_where_it_starts_from_what_was_measured():
     assert judged["loss"] > hybrid.provenance["learned"]["judged"]["loss"]
 
 
-class Interrupted(Exception):
+class StopError(Exception):
     """In place of a power cut."""
 
 
@@ -185,12 +185,12 @@ def test_interrupted_and_resumed_is_the_same(tmp_path, monkeypatch, method):
     def interrupted(self, *arguments):
         calls.append(None)
         if len(calls) in (3, 10):
-            raise Interrupted
+            raise StopError
         original(self, *arguments)
 
     monkeypatch.setattr(DescentPass, "step", interrupted)
     for _ in range(2):
-        with pytest.raises(Interrupted):
+        with pytest.raises(StopError):
             run(tmp_path / "checkpoint")
     assert run(tmp_path / "checkpoint") == whole
 
@@ -211,9 +211,10 @@ def test_which_passes_are_made():
     def names(*arguments):
         return [type(one).__name__ for one in schedule(*arguments)]
 
-    assert names(1, [2.0, 1.0], None, descent_of("backprop")) == ["DescentPass", "DescentChoice"] * 2
+    descents = ["DescentPass", "DescentChoice"]
+    assert names(1, [2.0, 1.0], None, descent_of("backprop")) == descents * 2
     hybrid = names(1, [2.0, 1.0], None, descent_of("hybrid"))
-    assert hybrid[4:] == ["DescentPass", "DescentChoice", "BandPass", "ChoicePass"] + hybrid[4:6]
+    assert hybrid[4:] == [*descents, "BandPass", "ChoicePass", *descents]
     assert names(2, [2.0]) == names(1, [2.0]) * 2
 
 
@@ -235,7 +236,7 @@ def test_refused_settings(settings, message):
 
 def test_refused_runs():
     model, x = HighFrequencyReader(), images(4, 16)
-    with pytest.raises(ValueError, match="method must be measured, .* got 'sgd'"):
+    with pytest.raises(ValueError, match=r"method must be measured, .* got 'sgd'"):
         learn(model, x, target_bpp=9.0, method="sgd")
     with pytest.raises(ValueError, match="subsampling 'auto' is chosen by"):
         learn(model, x, target_bpp=9.0, method="backprop", subsampling="auto")

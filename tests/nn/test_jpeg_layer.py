@@ -174,9 +174,7 @@ def test_jpeg_bits_of_images_are_those_of_files_pillow_writes():
     preset = Preset.from_quality(60, "4:2:0")
     smooth = torch.nn.functional.interpolate(picture(3, 3, 6, 6), (45, 62), mode="bicubic")
     x = (smooth.clamp(0, 1) * 255).round() / 255
-    layer = JPEGLayer(
-        preset.luma, preset.chroma, hardness=1e5, subsampling="4:2:0", rounding=True
-    )
+    layer = JPEGLayer(preset.luma, preset.chroma, hardness=1e5, subsampling="4:2:0", rounding=True)
     _, bits = layer.forward_with_rate(x, rate="jpeg")
     sizes = []
     for image in (x * 255).round().to(torch.uint8):

@@ -33,14 +33,14 @@ NAMES = {
     "mode='hard', encoders=None, change=None, failed=None, seed=0, batch_size=32, progress=False)",
     "learn": "(models, images, *, labels=None, loss=None, worst_case=False, subsampling='4:2:0', "
     "short_side=None, rate_weight=None, target_bpp=None, target_bytes=None, max_drop=None, "
-    "mode='hard', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, "
-    "provenance=None, say=None)",
+    "mode='hard', method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, "
+    "progress=False, provenance=None, say=None)",
     "learn_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
-    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', rounds=1, "
-    "batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', "
+    "method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
     "learned_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
-    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', rounds=1, "
-    "batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', "
+    "method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
     "load_preset": "(spec, quality=None)",
     "measured_ladder": "(presets, images, provenance=None, *, size_exponent=1.0)",
     "read_coefficients": "(data)",
@@ -56,7 +56,11 @@ FUNCTIONAL = {
     "cpmf": "(z, q, alpha, *, levels=None, window=None)",
     "cubic_quantize": "(z, q)",
     "downsample": "(plane, subsampling, *, rounding=False)",
+    "entropy_bits": "(coefficients, tables, alphas, *, levels=None, window=None, "
+    "dc_prediction=True)",
     "hard_quantize": "(z, q, *, levels=None)",
+    "jpeg_bits": "(coefficients, tables, alphas, *, size, subsampling='4:4:4', header='jfif', "
+    "shift=None)",
     "jpeg_layer": "(image, steps, alphas, *, layout='4:4:4', quantizer='soft', rounding=False, "
     "levels=None, window=None, zero_dc=False)",
     "lsq_quantize": "(z, q, *, levels=None)",
@@ -77,8 +81,8 @@ COMMANDS = {
     "inspect": "FILE [--export] [--out] [--images] [--limit 256] [--seed 0]",
     "learn": "NETWORK IMAGES --out [--target-bpp] [--target-bytes] [--max-drop] [--rate-weight] "
     "[--ladder] [--qualities] [--also ...] [--worst-case] [--loss kl] [--subsampling 4:2:0] "
-    "[--short-side keep] [--mode hard] [--labels] [--size] [--resize] [--crops] [--limit] "
-    "[--rounds 1] [--batch-size 32] [--seed 0] [--checkpoint]",
+    "[--short-side keep] [--mode hard] [--method measured] [--labels] [--size] [--resize] "
+    "[--crops] [--limit] [--rounds 1] [--batch-size 32] [--seed 0] [--checkpoint]",
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] "
     "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] [--batch-size 32] "
@@ -138,6 +142,10 @@ def test_functions_and_parameters():
     assert {*functional.__all__} == {*FUNCTIONAL}
     assert {name: parameters(getattr(functional, name)) for name in FUNCTIONAL} == FUNCTIONAL
     assert softjpeg.functional is functional
+
+
+def test_methods():
+    assert parameters(softjpeg.JPEGLayer.forward_with_rate) == "(self, images, *, rate='entropy')"
 
 
 def test_networks():

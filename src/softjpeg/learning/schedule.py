@@ -33,8 +33,8 @@ def schedule(
     ['BandPass', 'ChoicePass', 'BandPass', 'ChoicePass']
     """
     first, later = (targets_bpp[0], targets_bpp[1:]) if targets_bpp else (None, ())
-    at_first = (SensitivityPass, BlendPass, BandPass, ChoicePass) * rounds
-    at_later = (BandPass, ChoicePass)
+    at_first: tuple[type[Pass], ...] = (SensitivityPass, BlendPass, BandPass, ChoicePass) * rounds
+    at_later: tuple[type[Pass], ...] = (BandPass, ChoicePass)
     if descent is not None and descent.start == "default":
         at_first, at_later = (), ()
     passes: list[Pass] = []

@@ -126,7 +126,7 @@ class DescentPass(Pass):
         if control.rate_weight is not None:
             return control.rate_weight
         of_loss, of_rate = self.along.tolist()
-        return max(of_loss, 0.0) / max(-of_rate, 1e-6)
+        return float(max(of_loss, 0.0) / max(-of_rate, 1e-6))
 
     def _descend(self, found: Slopes, rate_weight: float) -> None:
         (group,) = self.optimizer.param_groups
