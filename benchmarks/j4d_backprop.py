@@ -12,6 +12,7 @@ by real files of the others. `run` goes on with what --out lacks.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -55,30 +56,53 @@ def images_of(folder: Path, seed: int, learn: int, report: int) -> tuple[Tensor,
     return x[order[:learn]], x[held], torch.from_numpy(data["y"]).long()[held]
 
 
-def reported(network: nn.Module, x: Tensor, y: Tensor, presets: dict[str, list[Preset]]) -> list:
+def reported(
+    network: nn.Module, x: Tensor, y: Tensor, method: str, presets: dict[int, Preset]
+) -> list[dict]:
     """Of every preset's real files: rounded, and as J4D's encoder writes them, drawn."""
+    modes = ("hard",) if method == "default" else ("hard", "probabilistic")
+    encoders = {
+        f"{mode} {quality}": preset_encoder(preset, mode)
+        for mode in modes
+        for quality, preset in presets.items()
+    }
     rows = []
-    for method, rungs in presets.items():
-        modes = ("hard",) if method == "default" else ("hard", "probabilistic")
-        encoders = {
-            f"{mode} {quality}": preset_encoder(preset, mode)
-            for mode in modes
-            for quality, preset in zip(QUALITIES, rungs, strict=True)
-        }
-        for point in judge(network, x, encoders, y, batch_size=100)[1:]:
-            mode, quality = point.name.split()
-            rows.append(
-                {
-                    "method": method,
-                    "mode": mode,
-                    "quality": int(quality),
-                    "bpp": point.bpp,
-                    "scan_bpp": point.scan_bpp,
-                    "kl": point.kl,
-                    "top1": point.top1,
-                }
-            )
+    for point in judge(network, x, encoders, y, batch_size=100)[1:]:
+        mode, quality = point.name.split()
+        preset = presets[int(quality)]
+        rows.append(
+            {
+                "method": method,
+                "mode": mode,
+                "quality": int(quality),
+                "bpp": point.bpp,
+                "scan_bpp": point.scan_bpp,
+                "kl": point.kl,
+                "top1": point.top1,
+                "hardness": float(preset.hardness.mean()),
+                "luma": preset.luma.tolist(),
+                "chroma": preset.chroma.tolist(),
+            }
+        )
     return rows
+
+
+def learned(
+    network: nn.Module, seen: Tensor, method: str, qualities: tuple[int, ...], seed: int
+) -> list[Preset]:
+    """Presets at the rates of default JPEG's qualities on the learning images."""
+    if method == "default":
+        return [Preset.from_quality(quality, SUBSAMPLING) for quality in qualities]
+    return learn_ladder(
+        network,
+        seen,
+        qualities=qualities,
+        subsampling=SUBSAMPLING,
+        method=METHODS[method],
+        batch_size=50,
+        seed=seed,
+        say=print,
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -86,34 +110,24 @@ def run(options: argparse.Namespace) -> None:
     result["command"] = "python benchmarks/j4d_backprop.py run --data FOLDER --out FILE"
     result["facts"] = {"learn": options.learn, "report": options.report, **environment()}
     network = load_resnet(20, options.data / "cifar10_resnets").requires_grad_(False)
-    for seed in options.seeds:
-        for method in options.methods or ("default", *METHODS):
-            if any(r["method"] == method and r["seed"] == seed for r in result["rows"]):
-                continue
-            seen, held, labels = images_of(options.data, seed, options.learn, options.report)
-            if method == "default":
-                presets = [Preset.from_quality(q, SUBSAMPLING) for q in QUALITIES]
-            else:
-                presets = learn_ladder(
-                    network,
-                    seen,
-                    qualities=QUALITIES,
-                    subsampling=SUBSAMPLING,
-                    method=METHODS[method],
-                    batch_size=50,
-                    seed=seed,
-                    say=print,
-                )
-            rows = reported(network, held, labels, {method: presets})
-            for row in rows:
-                tables = presets[QUALITIES.index(row["quality"])]
-                luma, chroma = tables.luma.tolist(), tables.chroma.tolist()
-                row |= {"seed": seed, "luma": luma, "chroma": chroma}
-                shown = [row[key] for key in ("mode", "scan_bpp", "kl", "top1")]
-                print(method, seed, *shown, flush=True)
-            result["rows"] += rows
-            text = json.dumps(result, indent=1) + "\n"
-            write_atomically(options.out, text.encode())
+    done = {(row["method"], row["seed"], row["quality"]) for row in result["rows"]}
+    for quality, seed, method in itertools.product(
+        options.qualities, options.seeds, options.methods
+    ):
+        # Of these a ladder costs little more than a rate.
+        whole = method in ("default", "measured")
+        qualities = tuple(options.qualities) if whole else (quality,)
+        if (method, seed, quality) in done:
+            continue
+        seen, held, labels = images_of(options.data, seed, options.learn, options.report)
+        presets = learned(network, seen, method, qualities, seed)
+        for row in reported(
+            network, held, labels, method, dict(zip(qualities, presets, strict=True))
+        ):
+            print(method, seed, *[row[k] for k in ("mode", "scan_bpp", "kl", "top1")], flush=True)
+            result["rows"].append({"seed": seed, **row})
+            done.add((method, seed, row["quality"]))
+        write_atomically(options.out, (json.dumps(result) + "\n").encode())
 
 
 def table(options: argparse.Namespace) -> None:
@@ -129,6 +143,9 @@ def table(options: argparse.Namespace) -> None:
                 for row in rows
                 if (row["method"], row["mode"], row["quality"]) == (method, mode, quality)
             ]
+            if not own:
+                cells.append("")
+                continue
             values = [[row[k] for row in own] for k in ("scan_bpp", "kl", "top1")]
             shown = [
                 f"{statistics.mean(v):.3f}"
@@ -145,7 +162,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--methods", nargs="*", help="of the table; all by default")
+    parser.add_argument("--qualities", type=int, nargs="*", default=list(QUALITIES))
+    parser.add_argument("--methods", nargs="*", default=["default", *METHODS])
     parser.add_argument("--learn", type=int, default=400, help="images to learn from")
     parser.add_argument("--report", type=int, default=500, help="images to report on")
     options = parser.parse_args()

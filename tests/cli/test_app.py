@@ -301,7 +301,7 @@ def test_learn(folder, learned):
     result = call(
         *("learn", "net.py:small", "photos", "--rate-weight", 0.1, "--out", "new.json"),
         *("--subsampling", "4:4:4", "--rounds", 3, "--batch-size", 2, "--seed", 9),
-        *("--checkpoint", "state.bin", "--limit", 2, "--crops"),
+        *("--checkpoint", "state.bin", "--limit", 2, "--crops", "--method", "hybrid"),
     )
     assert result.exit_code == 0, result.output
     assert np.array_equal(Preset.load("new.json").luma, Preset.from_quality(20).luma)
@@ -316,6 +316,7 @@ def test_learn(folder, learned):
         "subsampling": "4:4:4",
         "rate_weight": 0.1,
         "target_bpp": None,
+        "method": "hybrid",
         "rounds": 3,
         "batch_size": 2,
         "seed": 9,

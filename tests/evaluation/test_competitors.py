@@ -15,6 +15,7 @@ from helpers.images import smooth_images
 from softjpeg.codec.image import encode
 from softjpeg.evaluation.competitors import COMPETITORS, Competitor, Context
 from softjpeg.evaluation.competitors.deepn_jpeg import deepn_steps
+from softjpeg.evaluation.competitors.j4d import j4d
 from softjpeg.evaluation.competitors.opts import laplacian_error, water_filled_tables
 from softjpeg.evaluation.competitors.scaling import at_bpp, scaled_preset
 from softjpeg.evaluation.competitors.soft_decisions import encode_soft
@@ -466,6 +467,21 @@ class TestKornia:
             p.grad is None and bool((p == b).all())
             for p, b in zip(model.parameters(), before, strict=True)
         )
+
+
+def test_j4d_draws_its_coefficients_again_for_another_seed():
+    image = photos(1)[0]
+    files = []
+    for seed in (0, 0, 1):
+        (encoder,) = j4d(context(targets_bpp=(2.5,), seed=seed), steps=2).values()
+        files.append(encoder(image))
+    assert files[0] == files[1] != files[2]
+    tables = [np.array(t, int) for t in read_coefficients(files[0]).tables]
+    rounded = encode(image, Preset(tables[0], tables[1], subsampling="4:2:0"))
+    pairs = zip(*(read_coefficients(data).components for data in (files[0], rounded)), strict=True)
+    changes = np.concatenate([(a.astype(int) - b).ravel() for a, b in pairs])
+    assert np.abs(changes).max() == 1
+    assert 0 < (changes != 0).mean() < 0.2
 
 
 def test_rates_out_of_reach_give_the_nearest():

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from softjpeg.evaluation.competitors.competitor import Context
 from softjpeg.evaluation.encoders import Encoder, preset_encoder
+from softjpeg.learning.backpropagation import Backpropagation
 from softjpeg.learning.learn_ladder import learn_ladder
 
 
-def j4d(context: Context) -> dict[str, Encoder]:
-    """What `softjpeg.learn_ladder` learns by the method "backprop" for each of the target rates.
+def j4d(context: Context, steps: int = 100) -> dict[str, Encoder]:
+    """What `softjpeg.learn_ladder` learns by backpropagation for each of the target rates.
 
     The paper's encoder draws every coefficient from the learned CPMF; so does this one, with the
     context's seed.
 
     Args:
         context: its network, images, labels, subsampling, targets_bpp, seed and progress are used.
+        steps: of Adam at each rate.
     """
     assert context.images is not None
     assert context.model is not None
@@ -25,7 +27,7 @@ def j4d(context: Context) -> dict[str, Encoder]:
         targets,
         labels=context.labels,
         subsampling=context.subsampling,
-        method="backprop",
+        method=Backpropagation(steps=steps),
         seed=context.seed,
         progress=context.progress,
     )
