@@ -37,10 +37,12 @@ NAMES = {
     "progress=False, provenance=None, say=None)",
     "learn_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
     "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', "
-    "method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, "
+    "provenance=None, say=None)",
     "learned_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
     "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', "
-    "method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, provenance=None, say=None)",
+    "method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, "
+    "provenance=None, say=None)",
     "load_preset": "(spec, quality=None)",
     "measured_ladder": "(presets, images, provenance=None, *, size_exponent=1.0)",
     "read_coefficients": "(data)",
