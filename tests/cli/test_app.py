@@ -83,7 +83,11 @@ def test_interrupt(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "softjpeg.cli.demo_steps", SimpleNamespace(run=interrupted))
     result = call("demo")
-    assert (result.exit_code, result.output) == (130, "")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr == (
+        "softjpeg: interrupted; what was written is whole, and the same command goes on or begins "
+        "anew\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -242,13 +246,19 @@ def test_encode_reports_broken_images_and_writes_the_rest(folder):
 
 
 def test_encode_refuses_collisions(folder):
+    """Those that would be one file are named, the others written."""
     picture(folder / "photos" / "a.bmp")
-    words = ("--preset", "preset.json", "--out", "out")
-    target = folder / "out" / "a.jpg"
-    assert refusal("encode", "photos", *words) == (
-        f"{folder}/photos/a.bmp and {folder}/photos/a.png would both be written to {target}"
+    result = call("encode", "photos", "--preset", "preset.json", "--out", "out")
+    assert result.exit_code == 1
+    first, second, last = result.stderr.splitlines()
+    bmp, png, target = (
+        f"{folder}/{name}" for name in ("photos/a.bmp", "photos/a.png", "out/a.jpg")
     )
-    assert not (folder / "out").exists()
+    rule = "rename one, or say --name-collision suffix"
+    assert first == f"softjpeg: {bmp} would be written to {target}, and so would {png}: {rule}"
+    assert second == f"softjpeg: {png} would be written to {target}, and so would {bmp}: {rule}"
+    assert last == "softjpeg: 2 of 4 images were not written"
+    assert set(files(folder / "out")) == {"sub/b.jpg", "sub/c.d.jpg"}
 
 
 def test_encode_never_overwrites_its_images(folder):

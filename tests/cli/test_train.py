@@ -1,6 +1,8 @@
 """``softjpeg train``, and what the other commands make of its runs."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -160,3 +162,30 @@ def test_refusals_name_what_is_wrong(experiment, tmp_path):
     assert "--seeds must be integers" in refusal(
         "train", experiment / "recipe.toml", "--out", tmp_path, "--seeds", "a"
     )
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_remarkable_about_training_images_is_said(tmp_path, workers):
+    """Once for each kind, whichever process reads them."""
+    from PIL import Image
+
+    write_images(tmp_path)
+    for i in (0, 3, 6):
+        Image.new("RGBA", (16, 16)).save(tmp_path / "train" / "class0" / f"{i:02}.png")
+    (tmp_path / "val" / "class0" / "x.gif").touch()
+    tree = tiny_recipe(tmp_path, "plain", data__workers=workers, train__max_steps=6)
+    words = ["train", write_recipe(tmp_path / "r.toml", tree), "--out", tmp_path / "runs"]
+    done = subprocess.run(
+        [sys.executable, "-m", "softjpeg", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = sorted(done.stderr.splitlines())
+    assert first == (
+        f"softjpeg: left out, of a suffix that is not read (1): {tmp_path}/val/class0/x.gif"
+    )
+    kind = "softjpeg: what is transparent is composed on the background 255,255,255"
+    assert second.startswith(f"{kind} ({1 if workers else 3}): {tmp_path}/train/class0/")
+    assert second.endswith("and maybe others") == bool(workers)

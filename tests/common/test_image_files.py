@@ -6,6 +6,7 @@ from PIL import Image
 
 from softjpeg.common.image_files import ImageFiles, read_image
 from softjpeg.common.image_set import from_image
+from softjpeg.common.image_warning import ImageWarning
 
 
 def test_every_mode_becomes_rgb(tmp_path):
@@ -16,7 +17,10 @@ def test_every_mode_becomes_rgb(tmp_path):
     Image.fromarray(np.full((4, 4), 40000, dtype=np.uint16)).save(file)
     assert from_image(read_image(file)).unique().tolist() == [40000 >> 8]
     Image.new("P", (4, 4)).save(file, transparency=b"\x10")
-    assert read_image(file).mode == "RGB"
+    with pytest.warns(ImageWarning, match="composed on the background 255,255,255"):
+        image = read_image(file)
+    # Black with 16 of 255 parts on white.
+    assert (image.mode, image.getpixel((0, 0))) == ("RGB", (239, 239, 239))
     Image.new("F", (4, 4)).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match=r"a\.tif holds 32-bit samples"):
         read_image(tmp_path / "a.tif")

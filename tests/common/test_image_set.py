@@ -3,8 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from softjpeg.common.image_files import find_images, relative_name
+from softjpeg.common.image_search import find_images, relative_name
 from softjpeg.common.image_set import from_image, load_images, to_image
+from softjpeg.common.image_warning import ImageWarning
 
 
 def save(path, size=(20, 16), seed=0, **options):
@@ -24,7 +25,8 @@ def test_folder(tmp_path):
     b, a = save(tmp_path / "b.png", seed=1), save(tmp_path / "sub" / "a.PNG", seed=2)
     save(tmp_path / ".hidden.png")
     (tmp_path / "notes.txt").write_text("not an image")
-    images = load_images(tmp_path)
+    with pytest.warns(ImageWarning, match=r"left out, hidden \(1\): .*/\.hidden\.png$"):
+        images = load_images(tmp_path)
     assert images.names == ("b.png", "sub/a.PNG")
     assert images.pixels.dtype == torch.uint8
     np.testing.assert_array_equal(images.pixels.permute(0, 2, 3, 1), np.stack([b, a]))

@@ -84,19 +84,22 @@ COMMANDS = {
     "learn": "NETWORK IMAGES --out [--target-bpp] [--target-bytes] [--max-drop] [--rate-weight] "
     "[--ladder] [--qualities] [--also ...] [--worst-case] [--loss kl] [--subsampling 4:2:0] "
     "[--short-side keep] [--mode hard] [--method measured] [--labels] [--size] [--resize] "
-    "[--crops] [--limit] [--rounds 1] [--batch-size 32] [--seed 0] [--checkpoint]",
+    "[--crops] [--follow-links] [--limit] [--rounds 1] [--batch-size 32] [--seed 0] "
+    "[--checkpoint]",
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] "
     "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
-    "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] [--batch-size 32] "
-    "[--jobs CORES] [--seed 0]",
+    "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] "
+    "[--name-collision error] [--background 255,255,255] [--truncated refuse] [--follow-links] "
+    "[--batch-size 32] [--jobs CORES] [--seed 0]",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
     "[--mode hard] [--reader ...] [--against] [--learn-from] [--recode] [--labels] [--size] "
-    "[--resize] [--crops] [--limit] [--batch-size 32] [--seed 0] [--json] [--csv] [--plot]",
+    "[--resize] [--crops] [--follow-links] [--limit] [--batch-size 32] [--seed 0] [--json] "
+    "[--csv] [--plot]",
     "plot": "POINTS --out",
     "attack": "RUN... [--baseline ...] [--eps 1,2,3,4] [--attacks fgsm,pgd,bpda] [--steps 20] "
     "[--restarts 1] [--checks] [--limit] [--batch-size 64] [--seed 0] [--json] [--plot]",
     "qualities": "NETWORK --out [IMAGES] [--labels] [--quality] [--subsampling 4:2:0] [--size] "
-    "[--resize] [--limit] [--batch-size 32] [--seed 0] [--json]",
+    "[--resize] [--follow-links] [--limit] [--batch-size 32] [--seed 0] [--json]",
     "export": "RUN --out",
     "train": "RECIPE --out [--variant jpeg-dl] [--seeds 0] [--jpeg-at] [--set ...] [--skip-bad]",
 }

@@ -125,8 +125,29 @@ def test_killed_and_stopped_runs_end_like_an_uninterrupted_one(images, tmp_path,
         assert list(whole) == list(found)
         different = [key for key, value in whole.items() if not torch.equal(value, found[key])]
         assert different == []
+        whole, found = ((run_of(tmp_path / f) / name).read_bytes() for f in ("whole", "o"))
+        assert whole == found
     # Both optimizers and the average were there to be compared.
     assert {k.split(".")[0] for k in load_file(last)} >= {"ema", "optimizer", "jpeg", "network"}
+
+
+def test_one_run_has_one_writer_and_leaves_nothing_of_a_killed_one(images, tmp_path, start):
+    tree = tiny_recipe(images, "plain")
+    words = ("softjpeg", "train", write_recipe(tmp_path / "r.toml", tree), "--out", tmp_path / "o")
+    process = start(*words, PAUSE_AT=2, PAUSE_IN=tmp_path)
+    wait_for(tmp_path / "paused", process)
+    _, err = end(start(*words), 2)
+    run = run_of(tmp_path / "o")
+    assert err.startswith(f"softjpeg: {run} is being written by process {process.pid} on ")
+    # Another run of the same experiment is another folder.
+    end(start(*words, "--seeds", "1"), 0)
+    process.kill()
+    end(process, -signal.SIGKILL)
+    (run / ".softjpeg-left.tmp").touch()
+    end(start(*words), 0)
+    assert {path.name for path in run.iterdir()} == {
+        *("best.safetensors", "last.safetensors", "log.jsonl"),
+    }
 
 
 FULL_DISK = """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +15,13 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command_from_info
 
+from softjpeg.cli.remarks import remarks_said
+from softjpeg.common.interrupt import exit_status, terminated_like_interrupted
+
 commands = typer.Typer()
 """Where commands register."""
+
+_INTERRUPTED = "interrupted; what was written is whole, and the same command goes on or begins anew"
 
 
 def _registered() -> dict[str, Any]:
@@ -57,12 +64,18 @@ class _Group(TyperGroup):
             )
 
     def invoke(self, ctx: Any) -> Any:
+        # Names of files are bytes, which need not be text.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
+            with terminated_like_interrupted(), remarks_said():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as stop:
+            typer.echo(f"softjpeg: {str(stop) or _INTERRUPTED}", err=True)
+            raise typer.Exit(exit_status(stop)) from None
         except (ValueError, OSError, ImportError) as error:
             typer.echo(f"softjpeg: {sentence(error)}", err=True)
             raise typer.Exit(2) from error
@@ -113,6 +126,9 @@ Crops = Annotated[
         "--size or --resize.",
     ),
 ]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Also links that lead out of a folder of images.")
+]
 Limit = Annotated[int | None, typer.Option(help="Use a random subset of so many images.")]
 BatchSize = Annotated[int, typer.Option(help="Images the network reads at once.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
@@ -161,16 +177,6 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         return tuple(int(word) for word in text.split(","))
     except ValueError:
         raise ValueError(f"{option} must be integers with commas between, got {text!r}") from None
-
-
-def check_folder(option: str, file: Path | None) -> None:
-    """Before hours of work, not after; None where no file is to be written."""
-    if file is None:
-        return
-    if not file.parent.is_dir():
-        raise ValueError(f"{option} {file}: the folder {file.parent} does not exist")
-    if file.is_dir():
-        raise ValueError(f"{option} {file}: this is a folder, not a file")
 
 
 def show(view: Any) -> None:

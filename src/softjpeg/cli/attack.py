@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softjpeg.cli.app import BatchSize, Limit, Seed, check_folder, commands, numbers, show
+from softjpeg.cli.app import BatchSize, Limit, Seed, commands, numbers, show
 from softjpeg.cli.load import load_inputs, load_trained, provenance
+from softjpeg.cli.outputs import check_outputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,8 +42,7 @@ def attack(
     plot: Annotated[Path | None, typer.Option(help="File for the curves (HTML).")] = None,
 ) -> None:
     """Attack trained networks through their JPEG layer: accuracy against strength."""
-    check_folder("--json", json)
-    check_folder("--plot", plot)
+    check_outputs({"--json": json, "--plot": plot}, [*run, *(baseline or [])])
     from softjpeg.evaluation.robustness.accuracy_under_attack import robustness
     from softjpeg.evaluation.robustness.points import save_json, table
 
@@ -104,12 +104,12 @@ def _write_page(
     title: str,
     facts: Mapping[str, Any],
 ) -> None:
-    from softjpeg.common.files import write_atomically
+    from softjpeg.common.files import write_text
     from softjpeg.report.robustness_plot import robustness_page
 
     lines = {
         name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         for name, value in facts.items()
     }
-    write_atomically(file, robustness_page(points, answers, title=title, facts=lines).encode())
+    write_text(file, robustness_page(points, answers, title=title, facts=lines))
     typer.echo(f"wrote {file}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from softjpeg.cli.app import Seed, commands
+from softjpeg.cli.outputs import check_output_folder
 
 
 @commands.command()
@@ -16,6 +17,7 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """Learn, encode and evaluate on a few photos, offline, in minutes."""
+    check_output_folder(out)
     from softjpeg.cli.demo_steps import run
 
     run(out, seed=seed)

@@ -59,7 +59,7 @@ def run(output: Path, *, seed: int = 0) -> None:
         from softjpeg.cli import demo_photos as photos
         from softjpeg.cli.demo_own_size import own_size_gains, own_size_sentences
         from softjpeg.codec.file_sizes import equal_bytes_quality
-        from softjpeg.common.files import write_atomically
+        from softjpeg.common.files import write_text
         from softjpeg.evaluation import comparison
         from softjpeg.evaluation.comparison import compare, headline
         from softjpeg.evaluation.rate_accuracy import evaluate
@@ -137,7 +137,7 @@ def run(output: Path, *, seed: int = 0) -> None:
         facts=facts,
         seconds=seconds,
     )
-    write_atomically(output / "report.html", render(report).encode())
+    write_text(output / "report.html", render(report))
     comparisons = compare(points)
     console = Console()
     for sentence in (lead, *others):

@@ -12,6 +12,7 @@ import typer
 from softjpeg.cli.app import (
     BatchSize,
     EncoderMode,
+    FollowLinks,
     Images,
     Mode,
     Seed,
@@ -21,10 +22,12 @@ from softjpeg.cli.app import (
     show,
 )
 from softjpeg.cli.load import network_on_device
+from softjpeg.cli.remarks import say_remarks
 
 if TYPE_CHECKING:
     from softjpeg.codec.closed_loop.judge import Judge
-    from softjpeg.corpus.folders import EncodeSummary
+    from softjpeg.corpus.sources import SourceRules
+    from softjpeg.corpus.writing import EncodeSummary
     from softjpeg.jpeg.subsampling import SubsamplingOrGray
     from softjpeg.models.network import Network
 
@@ -91,6 +94,17 @@ def encode(
         bool,
         typer.Option("--manifest", help="Keep a manifest, and skip what it says is done."),
     ] = False,
+    name_collision: Annotated[
+        str,
+        typer.Option(help="Of a.png and a.bmp: error writes neither, suffix a.png.jpg, a.bmp.jpg."),
+    ] = "error",
+    background: Annotated[
+        str, typer.Option(help="Under what is transparent: red,green,blue from 0 to 255.")
+    ] = "255,255,255",
+    truncated: Annotated[
+        str, typer.Option(help="refuse a JPEG that is cut off or corrupt, or keep what is there.")
+    ] = "refuse",
+    follow_links: FollowLinks = False,
     batch_size: BatchSize = 32,
     jobs: Annotated[int, typer.Option(help="Images at a time; default: one for each core.")] = (
         os.cpu_count() or 1
@@ -108,7 +122,12 @@ def encode(
         **({"progressive": True} if progressive else {}),
         **({} if metadata else {"metadata": False}),
     }
-    driver: dict[str, Any] = {"seed": seed, "jobs": jobs, "progress": True}
+    from softjpeg.corpus.sources import SourceRules
+
+    color: Any = numbers("--background", background)
+    words: Any = {"name_collision": name_collision, "truncated": truncated}
+    rules = SourceRules(follow_links, background=color, **words)
+    driver: dict[str, Any] = {"seed": seed, "rules": rules, "jobs": jobs, "progress": True}
     from softjpeg.jpeg.subsampling import parse_subsampling
 
     samplings = [] if subsampling is None else list(map(parse_subsampling, subsampling.split(",")))
@@ -140,7 +159,7 @@ def encode(
         summary = encode_files(images, tables, out, manifest=manifest, **options, **driver)
     _report(summary, keep)
     if networks and summary.written + summary.done:
-        _report_readers(images, out, summary, networks, jobs)
+        _report_readers(summary, networks, rules, jobs)
     if failed := len(summary.failures):
         total = summary.written + summary.done + failed
         typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
@@ -188,6 +207,7 @@ def _report(summary: EncodeSummary, keep: str) -> None:
     for path, error in summary.failures:
         text = sentence(error)
         typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
+    say_remarks({**summary.left_out, **summary.remarks})
     share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
     already = f" ({summary.done} done already)" if summary.done else ""
     typer.echo(
@@ -204,15 +224,12 @@ def _report(summary: EncodeSummary, keep: str) -> None:
 
 
 def _report_readers(
-    images: Path, out: Path, summary: EncodeSummary, networks: list[Network], jobs: int
+    summary: EncodeSummary, networks: list[Network], rules: SourceRules, jobs: int
 ) -> None:
     """What networks make of the files, beside default JPEG."""
     from softjpeg.corpus.file_answers import read_files, readings_table
-    from softjpeg.corpus.folders import output_files
 
-    failed = {path for path, _ in summary.failures}
-    pairs = [(job.path, job.target) for job in output_files(images, out) if job.path not in failed]
-    quality, share, readings = read_files(networks, pairs, jobs=jobs)
+    quality, share, readings = read_files(networks, summary.files, rules=rules, jobs=jobs)
     typer.echo(
         "networks' own answers for the images, kept by these files and by default JPEG 4:2:0 at "
         f"quality {quality} ({share:.0%} of their bytes):"

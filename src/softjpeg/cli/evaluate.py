@@ -15,6 +15,7 @@ from softjpeg.cli.app import (
     BatchSize,
     Crops,
     EncoderMode,
+    FollowLinks,
     Labels,
     Limit,
     Mode,
@@ -22,7 +23,6 @@ from softjpeg.cli.app import (
     Resize,
     Seed,
     Size,
-    check_folder,
     commands,
     numbers,
     show,
@@ -35,6 +35,7 @@ from softjpeg.cli.load import (
     provenance,
     reader_of,
 )
+from softjpeg.cli.outputs import check_outputs
 
 if TYPE_CHECKING:
     from softjpeg.evaluation.encoders import Encoder
@@ -57,7 +58,9 @@ def evaluate(
     ] = None,
     preset: Annotated[
         list[str] | None,
-        typer.Option(help="A preset or ladder to measure, or a built-in one; may be repeated."),
+        typer.Option(
+            help="A preset or ladder: a file, a built-in name, or default (libjpeg's); repeated."
+        ),
     ] = None,
     quality: Annotated[
         str | None, typer.Option(help="Of ladders and of default JPEG beside them, as 10,20,50.")
@@ -83,6 +86,7 @@ def evaluate(
     size: Size = None,
     resize: Resize = None,
     crops: Crops = False,
+    follow_links: FollowLinks = False,
     limit: Limit = None,
     batch_size: BatchSize = 32,
     seed: Seed = 0,
@@ -96,8 +100,10 @@ def evaluate(
 
     For a training run without images: its layer as trained, rounding, as real files, and without.
     """
-    for option, file in (("--json", json), ("--csv", csv), ("--plot", plot_file)):
-        check_folder(option, file)
+    check_outputs(
+        {"--json": json, "--csv": csv, "--plot": plot_file},
+        [network, images, labels, learn_from, *(preset or []), *(reader or [])],
+    )
     if images is None and not preset and quality is None and against is None:
         _evaluate_layer(network, limit, batch_size, seed, json)
         return
@@ -118,13 +124,21 @@ def evaluate(
     samplings = [parse_subsampling(text) for text in dict.fromkeys(subsampling.split(","))]
     presets = load_curves(preset or [], qualities)
     net, loaded, module = load_reader(
-        network, images, labels, size=size, resize=resize, crops=crops, limit=limit, seed=seed
+        network,
+        images,
+        labels,
+        size=size,
+        resize=resize,
+        crops=crops,
+        limit=limit,
+        seed=seed,
+        follow_links=follow_links,
     )
     readers = {name: reader_of(network_on_device(name), loaded) for name in reader or []}
     context = Context(qualities=qualities, model=net.module, seed=seed, progress=True)
     if competitors and learn_from is not None:
         # Their tables are learned on crops, wherever they are judged.
-        learning = images_for(net, learn_from, labels, size, resize)
+        learning = images_for(net, learn_from, labels, size, resize, follow_links=follow_links)
         context = replace(context, images=learning.pixels, labels=learning.labels)
     others = rivals(competitors, context, samplings)
     points = evaluate(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from softjpeg.cli.app import check_folder, commands
+from softjpeg.cli.app import commands
+from softjpeg.cli.outputs import check_outputs
 
 
 @commands.command()
@@ -16,7 +17,7 @@ def export(
     out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
 ) -> None:
     """Write a trained network, its JPEG layer and normalization inside, as ONNX."""
-    check_folder("--out", out)
+    check_outputs({"--out": out}, [run])
     from softjpeg.cli.load import load_trained
     from softjpeg.nn.export import export_onnx
 

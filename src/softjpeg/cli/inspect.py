@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from softjpeg.cli.app import Form, Seed, check_folder, commands, show
+from softjpeg.cli.app import Form, Seed, commands, show
 from softjpeg.cli.load import is_run, load_inputs, load_trained
+from softjpeg.cli.outputs import check_outputs
 
 
 @commands.command()
@@ -44,8 +45,8 @@ def inspect(
 def _write_page(run: Path, out: Path | None, images: Path | None, limit: int, seed: int) -> None:
     if out is None:
         raise ValueError(f"{run} is a training run: say where its page goes with --out PAGE.html")
-    check_folder("--out", out)
-    from softjpeg.common.files import write_atomically
+    check_outputs({"--out": out}, [run, images])
+    from softjpeg.common.files import write_text
     from softjpeg.report.run_page import run_page
 
     trained = load_trained(str(run))
@@ -68,5 +69,5 @@ def _write_page(run: Path, out: Path | None, images: Path | None, limit: int, se
             **({"top-1 on the test images": f"{100 * test['top1']:.2f} %"} if test else {}),
         },
     )
-    write_atomically(out, page.encode())
+    write_text(out, page)
     typer.echo(f"wrote {out}")

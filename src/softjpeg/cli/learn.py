@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +13,7 @@ import typer
 from softjpeg.cli.app import (
     BatchSize,
     Crops,
+    FollowLinks,
     Images,
     Labels,
     Limit,
@@ -18,7 +21,6 @@ from softjpeg.cli.app import (
     Resize,
     Seed,
     Size,
-    check_folder,
     commands,
     numbers,
 )
@@ -28,7 +30,10 @@ from softjpeg.cli.load import (
     provenance,
     reader_of,
 )
+from softjpeg.cli.outputs import check_outputs
 from softjpeg.cli.presets import stored_side
+from softjpeg.common.interrupt import told_when_stopped
+from softjpeg.common.locks import sole_writer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -115,6 +120,7 @@ def learn(
     size: Size = None,
     resize: Resize = None,
     crops: Crops = False,
+    follow_links: FollowLinks = False,
     limit: Limit = None,
     rounds: Annotated[int, typer.Option(help="Of measuring and solving; 2 is finer.")] = 1,
     batch_size: BatchSize = 32,
@@ -136,9 +142,9 @@ def learn(
 
     only_one({**options, "--ladder": ladder})
     at = _qualities(qualities or _LADDER)
-    check_folder("--out", out)
-    if checkpoint is not None:
-        check_folder("--checkpoint", checkpoint)
+    check_outputs(
+        {"--out": out, "--checkpoint": checkpoint}, [network, *(also or []), images, labels, loss]
+    )
     import softjpeg
     from softjpeg.learning.learned_presets import gain_sentences
     from softjpeg.learning.losses import load_loss
@@ -158,7 +164,15 @@ def learn(
         "say": typer.echo,
     }
     net, loaded, reader = load_reader(
-        network, images, labels, size=size, resize=resize, crops=crops, limit=limit, seed=seed
+        network,
+        images,
+        labels,
+        size=size,
+        resize=resize,
+        crops=crops,
+        limit=limit,
+        seed=seed,
+        follow_links=follow_links,
     )
     facts = provenance(net, images, loaded, seed)
     models: nn.Module | list[nn.Module] = reader
@@ -166,14 +180,31 @@ def learn(
         models = [reader, *(_other(name, loaded) for name in also)]
         facts["networks"] = [net.name, *also]
     settings |= {"labels": loaded.labels, "provenance": facts}
-    if ladder:
-        softjpeg.learned_ladder(models, loaded.pixels, qualities=at, **settings).save(out)
-        typer.echo(f"wrote {out}: a preset for every quality from 1 to 100")
-        return
-    preset = softjpeg.learn(models, loaded.pixels, **goal, **settings)
-    preset.save(out)
+    with _alone(out, checkpoint), told_when_stopped(lambda: _how_to_go_on(checkpoint)):
+        if ladder:
+            softjpeg.learned_ladder(models, loaded.pixels, qualities=at, **settings).save(out)
+            typer.echo(f"wrote {out}: a preset for every quality from 1 to 100")
+            return
+        preset = softjpeg.learn(models, loaded.pixels, **goal, **settings)
+        preset.save(out)
     typer.echo(gain_sentences(preset))
     typer.echo(f"wrote {out}; see it with: softjpeg inspect {out}")
+
+
+@contextmanager
+def _alone(*files: Path | None) -> Iterator[None]:
+    """While inside, no other process learns into one of these files."""
+    with ExitStack() as locks:
+        for file in files:
+            if file is not None:
+                locks.enter_context(sole_writer(file))
+        yield
+
+
+def _how_to_go_on(checkpoint: Path | None) -> str:
+    if checkpoint is None or not checkpoint.exists():
+        return "interrupted; nothing was written (with --checkpoint FILE the same command goes on)"
+    return f"interrupted; {checkpoint} is saved, and the same command goes on from it"
 
 
 def _qualities(text: str) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ def load_inputs(
     limit: int | None = None,
     seed: int = 0,
     *,
+    follow_links: bool = False,
     trained: TrainedNetwork | None = None,
 ) -> tuple[Network, ImageSet]:
     """A network by name or training run, on its device, and images.
@@ -33,6 +34,7 @@ def load_inputs(
         size, resize: sides of the crop and before it, in pixels; None for what the network wants.
         limit: a random subset of so many images; None for all.
         seed: which subset.
+        follow_links: also those that lead out of the folder.
         trained: that run, where it is loaded already.
 
     Raises:
@@ -48,7 +50,8 @@ def load_inputs(
         from softjpeg.training.held_out import held_out_images
 
         return net, held_out_images(trained, limit=limit, seed=seed, progress=True)
-    return net, images_for(net, images, labels, size, resize, limit=limit, seed=seed)
+    given: dict[str, Any] = {"limit": limit, "seed": seed, "follow_links": follow_links}
+    return net, images_for(net, images, labels, size, resize, **given)
 
 
 def load_reader(
@@ -61,6 +64,7 @@ def load_reader(
     crops: bool,
     limit: int | None,
     seed: int,
+    follow_links: bool,
 ) -> tuple[Network, ImageSet | PhotoSet, nn.Module]:
     """A network, images, and the network as it reads them.
 
@@ -73,6 +77,7 @@ def load_reader(
             own size, read through the network's preprocessing.
         limit: a random subset of so many images; None for all.
         seed: which subset.
+        follow_links: also those that lead out of the folder.
 
     Raises:
         ValueError: no such network or images.
@@ -80,10 +85,13 @@ def load_reader(
     from softjpeg.common.image_set import load_photos
 
     if images is None or crops or size is not None or resize is not None:
-        net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
+        net, loaded = load_inputs(
+            network, images, labels, size, resize, limit, seed, follow_links=follow_links
+        )
         return net, loaded, net.module
     net = network_on_device(network)
-    return net, load_photos(images, labels=labels, limit=limit, seed=seed), net.reader
+    given: dict[str, Any] = {"limit": limit, "seed": seed, "follow_links": follow_links}
+    return net, load_photos(images, labels=labels, **given), net.reader
 
 
 def reader_of(net: Network, loaded: ImageSet | PhotoSet) -> nn.Module:
@@ -122,6 +130,7 @@ def images_for(
     *,
     limit: int | None = None,
     seed: int = 0,
+    follow_links: bool = False,
 ) -> ImageSet:
     """Images cropped to what a network wants, or to the size that is asked for.
 
@@ -132,6 +141,7 @@ def images_for(
         size, resize: sides of the crop and before it, in pixels; None for what the network wants.
         limit: a random subset of so many images; None for all.
         seed: which subset.
+        follow_links: also those that lead out of the folder.
 
     Raises:
         ValueError: no images, or one that cannot be read or is too small.
@@ -146,6 +156,7 @@ def images_for(
         labels=labels,
         limit=limit,
         seed=seed,
+        follow_links=follow_links,
         progress=True,
     )
 
@@ -153,9 +164,11 @@ def images_for(
 def is_run(path: str | Path) -> bool:
     """Whether a path is what training writes, a folder or a checkpoint, and no name or preset.
 
-    >>> is_run("timm:resnet18")
-    False
+    >>> is_run("timm:resnet18"), is_run("timm:resnet18@weights.safetensors")
+    (False, False)
     """
+    if str(path).startswith("timm:"):
+        return False
     return Path(path).suffix == ".safetensors" or any(Path(path).glob("*.safetensors"))
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from softjpeg.cli.app import check_folder, commands
+from softjpeg.cli.app import commands
+from softjpeg.cli.outputs import check_outputs
 
 
 @commands.command()
@@ -16,7 +17,7 @@ def plot(
     out: Annotated[Path, typer.Option(help="File for the curves: .html, .png or .svg.")],
 ) -> None:
     """Draw the curves that evaluate measured."""
-    check_folder("--out", out)
+    check_outputs({"--out": out}, [points])
     from softjpeg.evaluation.gain import gains
     from softjpeg.evaluation.results import load_json
     from softjpeg.report.rate_curves import save_plot

@@ -21,18 +21,23 @@ def load_curves(
 ) -> dict[str, Preset | dict[str, Preset | AdaptiveQuality]]:
     """Presets, and ladders as curves of presets by quality.
 
-    They are called by their files' stems, or by their paths where stems coincide.
+    They are called by their files' stems, or by their paths where stems coincide; "default" is
+    libjpeg's tables.
 
     Raises:
         ValueError: no such file or built-in name.
     """
     from softjpeg.codec.adaptive_quality import at_quality
+    from softjpeg.codec.closed_loop.candidates import default_presets
     from softjpeg.presets.loading import load
     from softjpeg.presets.preset import Preset
 
     stems = Counter(Path(spec).stem for spec in specs)
     curves: dict[str, Preset | dict[str, Preset | AdaptiveQuality]] = {}
-    for spec in specs:
+    for spec in dict.fromkeys(specs):
+        if spec == "default":
+            curves[spec] = {f"preset {n}": p for n, p in default_presets(qualities).items()}
+            continue
         name = Path(spec).stem if stems[Path(spec).stem] == 1 else spec
         loaded = load(spec)
         curves[name] = (

@@ -10,6 +10,7 @@ import typer
 from softjpeg.cli.app import (
     BatchSize,
     Chroma,
+    FollowLinks,
     Labels,
     Limit,
     NetworkName,
@@ -17,11 +18,11 @@ from softjpeg.cli.app import (
     Seed,
     Size,
     Subsampling,
-    check_folder,
     commands,
     numbers,
 )
 from softjpeg.cli.load import load_inputs, provenance
+from softjpeg.cli.outputs import check_outputs
 
 
 @commands.command()
@@ -38,19 +39,21 @@ def qualities(
     subsampling: Chroma = Subsampling.s420,
     size: Size = None,
     resize: Resize = None,
+    follow_links: FollowLinks = False,
     limit: Limit = None,
     batch_size: BatchSize = 32,
     seed: Seed = 0,
     json: Annotated[Path | None, typer.Option(help="File for the numbers.")] = None,
 ) -> None:
     """One JPEG quality for all images, and all qualities for one image (JPEG-DL's opening)."""
-    check_folder("--out", out)
-    check_folder("--json", json)
-    from softjpeg.common.files import write_atomically
+    check_outputs({"--out": out, "--json": json}, [network, images, labels])
+    from softjpeg.common.files import write_text
     from softjpeg.evaluation.qualities import save_json, sweep_qualities
     from softjpeg.report.quality_page import quality_page
 
-    net, loaded = load_inputs(network, images, labels, size, resize, limit, seed)
+    net, loaded = load_inputs(
+        network, images, labels, size, resize, limit, seed, follow_links=follow_links
+    )
     if loaded.labels is None:
         raise ValueError("labels must be given (--labels): a CSV, or folders for class folders")
     sweep = sweep_qualities(
@@ -67,7 +70,7 @@ def qualities(
     page = quality_page(
         sweep, loaded.pixels, loaded.names, title=f"{network} and JPEG's quality", facts=lines
     )
-    write_atomically(out, page.encode())
+    write_text(out, page)
     if json is not None:
         save_json(sweep, json, facts)
     share = sweep.better().double().mean().item()

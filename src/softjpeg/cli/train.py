@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from softjpeg.cli.app import commands, numbers, show
+from softjpeg.cli.outputs import check_output_folder
 
 
 @commands.command()
@@ -33,12 +34,13 @@ def train(
     ] = False,
 ) -> None:
     """Train a network with a JPEG layer, or its baseline, as a recipe says."""
+    from softjpeg.common.interrupt import StoppedBySignalError
     from softjpeg.training.distributed import joined
     from softjpeg.training.experiment import load_experiment
-    from softjpeg.training.interrupt import StoppedBySignalError
     from softjpeg.training.runs import sweep
     from softjpeg.training.summary import save_summary, table
 
+    check_output_folder(out)
     experiment = load_experiment(
         recipe,
         out,

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from softjpeg.common.image_files import MAX_SIDE
+from softjpeg.common.transparency import has_transparency, on_background
 
 
 def to_pillow_image(
@@ -35,7 +36,7 @@ def to_pillow_image(
 
 
 def _convert(image: Image.Image) -> Image.Image:
-    if image.mode in ("L", "RGB"):
+    if image.mode in ("L", "RGB") and not has_transparency(image):
         return image
     if image.mode.startswith("I;16"):
         # Pillow would clip 16 bits to 8, not scale them.
@@ -44,10 +45,10 @@ def _convert(image: Image.Image) -> Image.Image:
         raise ValueError(
             f'image must not have mode "{image.mode}": 32-bit samples have no known range'
         )
-    if "transparency" in image.info:
-        # Pillow warns when a palette with transparency goes straight to RGB.
-        image = image.convert("RGBA")
-    return image.convert("L" if image.mode in ("1", "LA", "La") else "RGB")
+    gray = image.mode in ("1", "L", "LA", "La")
+    if has_transparency(image):
+        image, _ = on_background(image)
+    return image.convert("L" if gray else "RGB")
 
 
 def _from_pixels(pixels: Tensor | np.ndarray[Any, Any]) -> Image.Image:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+from softjpeg.common.locks import fcntl, try_lock
+
+_PREFIX, _SUFFIX = ".softjpeg", ".tmp"
+"""Of temporary files: short, for the file's own name may be as long as names can be."""
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -14,6 +23,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: the folder does not exist, the disk is full, ...; it names the file, and `path` is
             then as it was.
+        ValueError: `path` is there and is no regular file, but a device, a pipe or a folder.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_atomically(Path(folder) / "x", b"abc")
@@ -21,21 +31,94 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     b'abc'
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    if problem := not_replaceable(path):
+        raise ValueError(f"{path}: {problem}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _temporary_file(path.parent) as (file, temporary):
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; a user expects the usual permissions.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException as error:
+            # Private files are made; a user expects the usual permissions.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            if fcntl is None:
+                file.close()  # Windows renames no open file.
+            temporary.replace(path)
+    except OSError as error:
+        # Writing to an open file fails without its name, and elsewhere it would be the temporary.
+        if error.filename is None or Path(os.fsdecode(error.filename)).suffix == _SUFFIX:
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """`write_atomically` of a text in UTF-8; bytes of file names that are no UTF-8 are escaped.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(Path(folder) / "x", "caf\\udce9")
+    ...     (Path(folder) / "x").read_bytes()
+    b'caf\\\\udce9'
+    """
+    write_atomically(path, text.encode(errors="backslashreplace"))
+
+
+def not_replaceable(path: Path) -> str:
+    """Why a path cannot become a file of ours; empty where it can."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    if stat.S_ISDIR(mode):
+        return "this is a folder, not a file"
+    return "" if stat.S_ISREG(mode) else "this is no regular file, and is left alone"
+
+
+def remove_orphans(folder: Path) -> None:
+    """Remove the temporary files and locks that processes left in a folder when they were killed.
+
+    Those of processes that live are locked, and stay.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     orphan = Path(folder, ".softjpeg-abc.tmp")
+    ...     orphan.touch()
+    ...     remove_orphans(Path(folder))
+    ...     orphan.exists()
+    False
+    """
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError):
+        found = [entry.path for entry in os.scandir(folder) if _is_temporary(entry)]
+        for path in found:
+            # Somebody else may be removing it, too.
+            with contextlib.suppress(OSError):
+                handle = os.open(path, os.O_RDWR)
+                try:
+                    if try_lock(handle):
+                        os.unlink(path)
+                finally:
+                    os.close(handle)
+
+
+def _is_temporary(entry: os.DirEntry[str]) -> bool:
+    named = entry.name.startswith(_PREFIX) and entry.name.endswith((_SUFFIX, ".lock"))
+    return named and entry.is_file(follow_symlinks=False)
+
+
+@contextmanager
+def _temporary_file(folder: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """A new file, open and locked, that is removed unless it gets another name."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f"{_PREFIX}-", suffix=_SUFFIX)
+        # Between the two, somebody may have taken it for an orphan.
+        if try_lock(handle) and os.path.exists(name):
+            break
+        os.close(handle)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file, Path(name)
+    except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        if isinstance(error, OSError) and error.filename is None:
-            # Writing to an open file fails without its name.
-            error.filename = str(path)
+            os.unlink(name)
         raise

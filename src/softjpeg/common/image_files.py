@@ -1,85 +1,95 @@
-"""Image files: which ones a source names, and each as upright 8-bit RGB."""
+"""Image files, each as upright 8-bit RGB, and what is remarkable about it."""
 
 from __future__ import annotations
 
+import io
 import os
+import stat
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import overload
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
+
+from softjpeg.common.image_warning import ImageWarning
+from softjpeg.common.transparency import WHITE, Color, has_transparency, on_background
 
 MAX_SIDE = 65500
 """In pixels: what libjpeg reads and writes; T.81 would allow 65535."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
+FIRST_FRAME = "only the first of several frames is read"
+TRANSPARENT = "what is transparent is composed on the background {},{},{}"
+
 
 class ImageFileError(ValueError):
     """A file that is damaged, gone, changed, or no image that JPEG can hold; it is named."""
 
 
-def find_images(source: str | os.PathLike[str]) -> list[Path]:
-    """The sorted paths of the images that `source` names.
+class NamedBytes(io.BytesIO):
+    """Bytes of an image that messages can name."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self._words = name
+
+    def __str__(self) -> str:
+        return self._words
+
+
+ImageSource = str | os.PathLike[str] | NamedBytes
+"""The path of a regular file, or what is in one."""
+
+
+def read_image(path: ImageSource) -> Image.Image:
+    """An image file as upright 8-bit RGB, transparency composed on white; warns of such.
+
+    Raises:
+        ImageFileError: the file is none, cannot be read as an image, or holds 32-bit samples.
+    """
+    image, remarks = read_upright(path)
+    for remark in remarks:
+        warnings.warn(ImageWarning(remark, path), stacklevel=2)
+    return image.convert("RGB")
+
+
+def read_upright(
+    path: ImageSource, background: Color = WHITE
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """An image file as upright 8-bit RGB, or as gray ("L") where the file is gray.
 
     Args:
-        source: a folder (searched with its subfolders; hidden files are left out), one image, or a
-            text file with one path a line, relative to the text file's folder.
+        path: of a regular file: pipes and devices are not opened.
+        background: RGB, 0..255, under what is transparent.
+
+    Returns:
+        (image, remarks): what an `ImageWarning` is to say of it.
 
     Raises:
-        ValueError: no such source, no images in it, or a listed file that does not exist.
-    """
-    source = Path(source)
-    if source.is_dir():
-        paths = [
-            Path(folder, name)
-            for folder, _, names in os.walk(source, followlinks=True)
-            for name in names
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
-    elif source.suffix.lower() in SUFFIXES and source.is_file():
-        return [source]
-    elif source.is_file():
-        paths = _listed_images(source)
-    else:
-        raise ValueError(f"images must be a file or a folder, but {source} does not exist")
-    if not paths:
-        raise ValueError(f"{source} holds no images ({' '.join(SUFFIXES)})")
-    return sorted(paths)
-
-
-def relative_name(path: Path, source: str | os.PathLike[str]) -> str:
-    """What an image of `find_images` is called: its path from the source's folder.
-
-    >>> relative_name(Path("photos/cats/a.png"), "photos/list.txt")
-    'cats/a.png'
-    """
-    root = Path(source) if Path(source).is_dir() else Path(source).parent
-    path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-
-
-def read_image(path: str | os.PathLike[str]) -> Image.Image:
-    """An image file as upright 8-bit RGB.
-
-    Raises:
-        ImageFileError: the file cannot be read as an image, or holds 32-bit samples.
+        ImageFileError: the file is none, cannot be read as an image, or holds 32-bit samples.
     """
     try:
+        size = _bytes_of(path)
         with Image.open(path) as file:
+            _require_enough(file, size)
+            remarks = _remarks(file)
             image: Image.Image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I;16"):
                 # Pillow would clip 16-bit samples at 255.
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            if "transparency" in image.info:
-                # Pillow warns when a palette with transparency goes straight to RGB.
-                image = image.convert("RGBA")
             if image.mode not in ("I", "F"):
-                return image.convert("RGB")
+                # Of equal channels Pillow's luma is that channel exactly.
+                gray = image.mode in ("1", "L", "LA", "La")
+                if has_transparency(image):
+                    image, shows = on_background(image, background)
+                    gray = gray and (not shows or len(set(background)) == 1)
+                    remarks += (TRANSPARENT.format(*background),) * shows
+                return image.convert("L" if gray else "RGB"), remarks
     # Damaged files make Pillow raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
         raise ImageFileError(f"{path} cannot be read as an image: {error}") from error
@@ -88,20 +98,30 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     )
 
 
-def _listed_images(file: Path) -> list[Path]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{file} is neither an image nor a text file that lists some") from None
-    paths = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        path = file.parent / line.strip()
-        if not path.is_file():
-            raise ValueError(f"{file}, line {number}: {line.strip()} does not exist")
-        paths.append(path)
-    return paths
+def _bytes_of(path: ImageSource) -> int:
+    if isinstance(path, NamedBytes):
+        return len(path.getvalue())
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no regular file")
+    return found.st_size
+
+
+def _require_enough(file: Image.Image, size: int) -> None:
+    """Before memory is taken for what a header claims: a JPEG has a bit for each block at least."""
+    blocks = -(-file.width // 8) * -(-file.height // 8)
+    if file.format in ("JPEG", "MPO") and 8 * size < blocks and not _keeps_truncated():
+        raise ValueError(f"{size} bytes cannot hold {file.width}x{file.height} pixels")
+
+
+def _keeps_truncated() -> bool:
+    return bool(ImageFile.LOAD_TRUNCATED_IMAGES)
+
+
+def _remarks(file: Image.Image) -> tuple[str, ...]:
+    frames = getattr(file, "n_frames", 1)
+    # The second picture of an MPO is a camera's preview, or for the other eye.
+    return (FIRST_FRAME,) if frames > 1 and file.format != "MPO" else ()
 
 
 _CACHE_BYTES = 1 << 29

@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from softjpeg.common.image_files import find_images, relative_name
+from softjpeg.common.image_search import find_images, relative_name
 
 _MOST_DIGITS = 18
 """Of a class index: all of them fit into 64 bits."""
@@ -19,6 +19,8 @@ def selected_images(
     labels: str | os.PathLike[str] | None,
     limit: int | None,
     seed: int,
+    *,
+    follow_links: bool = False,
 ) -> tuple[list[Path], list[str], list[int] | None, tuple[str, ...] | None]:
     """The images of a source, or a random subset of them.
 
@@ -27,6 +29,7 @@ def selected_images(
         labels: "folders", a CSV file with the columns file and label, or None.
         limit: a subset of so many images; None for all.
         seed: which subset.
+        follow_links: as for `find_images`.
 
     Returns:
         Paths, names relative to the source, class indices and class names; the last two None where
@@ -35,7 +38,7 @@ def selected_images(
     Raises:
         ValueError: no images, or one without a label; it is named.
     """
-    paths = find_images(source)
+    paths = find_images(source, follow_links=follow_links)
     names = [relative_name(path, source) for path in paths]
     indices, class_names = _labels(names, labels) if labels is not None else (None, None)
     if limit is not None and limit < len(paths):

@@ -67,6 +67,7 @@ def load_images(
     labels: str | os.PathLike[str] | None = None,
     limit: int | None = None,
     seed: int = 0,
+    follow_links: bool = False,
     progress: bool = False,
 ) -> ImageSet:
     """Load images of one size, with their labels where they have any.
@@ -82,6 +83,7 @@ def load_images(
             columns file (as in `ImageSet.names`) and label (a class index or a class name).
         limit: a random subset of so many images.
         seed: which subset.
+        follow_links: also those that lead out of the folder.
         progress: show a progress bar.
 
     Raises:
@@ -104,7 +106,9 @@ def load_images(
     for argument, value in positive.items():
         if value is not None and value < 1:
             raise ValueError(f"{argument} must be at least 1, got {value}")
-    paths, names, indices, class_names = selected_images(source, labels, limit, seed)
+    paths, names, indices, class_names = selected_images(
+        source, labels, limit, seed, follow_links=follow_links
+    )
 
     def load(path: Path) -> Tensor:
         return from_image(resize_and_crop(read_image(path), path, resize, crop, interpolation))
@@ -137,6 +141,7 @@ def load_photos(
     labels: str | os.PathLike[str] | None = None,
     limit: int | None = None,
     seed: int = 0,
+    follow_links: bool = False,
 ) -> PhotoSet:
     """Images at their own sizes, which are decoded when they are asked for.
 
@@ -146,6 +151,7 @@ def load_photos(
             columns file and label, as for `load_images`.
         limit: a random subset of so many images.
         seed: which subset.
+        follow_links: also those that lead out of the folder.
 
     Raises:
         ValueError: an argument out of its range, no images, or one without a label, named.
@@ -159,7 +165,9 @@ def load_photos(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
-    paths, names, indices, class_names = selected_images(source, labels, limit, seed)
+    paths, names, indices, class_names = selected_images(
+        source, labels, limit, seed, follow_links=follow_links
+    )
     classes = None if indices is None else torch.tensor(indices)
     return PhotoSet(tuple(names), ImageFiles(paths), classes, class_names)
 

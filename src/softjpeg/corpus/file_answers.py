@@ -15,7 +15,8 @@ import torch
 from softjpeg.codec.closed_loop.judge import Inputs, Outputs, network_input, network_outputs
 from softjpeg.codec.file_sizes import equal_size_quality
 from softjpeg.codec.image import decode, encode
-from softjpeg.corpus.folders import pool_of, read_upright
+from softjpeg.corpus.folders import pool_of
+from softjpeg.corpus.sources import SourceRules
 from softjpeg.models.fidelity import agree, cosine, kl
 from softjpeg.models.network import Network
 from softjpeg.presets.preset import Preset
@@ -50,13 +51,19 @@ class Reading:
 
 
 def read_files(
-    networks: Sequence[Network], pairs: Sequence[Pair], *, most: int = 500, jobs: int = 1
+    networks: Sequence[Network],
+    pairs: Sequence[Pair],
+    *,
+    rules: SourceRules | None = None,
+    most: int = 500,
+    jobs: int = 1,
 ) -> tuple[int, float, list[Reading]]:
     """Ask networks about files and about default JPEG of no fewer bytes.
 
     Args:
         networks: the readers.
         pairs: images and their files.
+        rules: how the images were read.
         most: of more pairs, so many are read, evenly spread.
         jobs: images at a time.
 
@@ -69,17 +76,18 @@ def read_files(
     """
     if not pairs:
         raise ValueError("pairs must be one or more, got none")
+    rules = rules or SourceRules()
     count = min(most, len(pairs))
     pairs = [pairs[i * len(pairs) // count] for i in range(count)]
     # Of each network: (agreement, distance) of the files, then of default JPEG.
     sums = torch.zeros(len(networks), 4, dtype=torch.float64)
-    with pool_of(jobs) as pool:
-        quality, share = equal_bytes_quality(pairs, pool)
+    with pool_of(jobs) as pool, rules.applied():
+        quality, share = equal_bytes_quality(pairs, pool, rules)
         tables = Preset.from_quality(quality)
 
         def inputs_of(pair: Pair) -> list[Inputs]:
             """Of the image, its file and its default JPEG."""
-            image, data = read_upright(pair[0]), pair[1].read_bytes()
+            image, data = rules.read(pair[0])[0], pair[1].read_bytes()
             shown = image, decode(data), decode(encode(image, tables))
             return [tuple(network_input(x, n, str(pair[0])) for n in networks) for x in shown]
 
@@ -94,18 +102,26 @@ def read_files(
     return quality, share, readings
 
 
-def equal_bytes_quality(pairs: Sequence[Pair], pool: Executor) -> tuple[int, float]:
+def equal_bytes_quality(
+    pairs: Sequence[Pair], pool: Executor, rules: SourceRules | None = None
+) -> tuple[int, float]:
     """The quality at which default JPEG has no fewer bytes than the files in all, one lower fewer.
+
+    Args:
+        pairs: images and their files.
+        pool: threads to encode in.
+        rules: how the images were read.
 
     Returns:
         (quality, its bytes as a share of the files'); 100 also when even its files are smaller.
     """
+    read = (rules or SourceRules()).read
     wanted = sum(file.stat().st_size for _, file in pairs)
 
     @cache
     def total(quality: int) -> int:
         tables = Preset.from_quality(quality)
-        return sum(pool.map(lambda pair: len(encode(read_upright(pair[0]), tables)), pairs))
+        return sum(pool.map(lambda pair: len(encode(read(pair[0])[0], tables)), pairs))
 
     quality = equal_size_quality(wanted, total)
     return quality, total(quality) / wanted

@@ -17,18 +17,11 @@ from softjpeg.codec.closed_loop.judge import Inputs, Judge, network_input
 from softjpeg.codec.closed_loop.repair import repaired_choices
 from softjpeg.codec.closed_loop.search import Choice, smallest_files
 from softjpeg.codec.image import Mode
-from softjpeg.corpus.folders import (
-    EncodeSummary,
-    FileAndFacts,
-    Job,
-    image_seed,
-    output_files,
-    pool_of,
-    preset_sha256,
-    read_upright,
-    write_files,
-)
+from softjpeg.corpus.folders import IMAGE_ERRORS, image_seed, pool_of, preset_sha256, remarked
 from softjpeg.corpus.manifest import Manifest
+from softjpeg.corpus.sources import SourceRules
+from softjpeg.corpus.targets import Job, plan_files
+from softjpeg.corpus.writing import EncodeSummary, FileAndFacts, write_files, written_alone
 from softjpeg.jpeg.subsampling import SubsamplingOrGray
 from softjpeg.models.network import Network
 from softjpeg.presets.preset import Preset
@@ -42,6 +35,7 @@ class _Picture:
     image: Image.Image
     inputs: Inputs
     seed: int
+    remarks: tuple[str, ...]
 
 
 def encode_in_the_loop(
@@ -55,6 +49,7 @@ def encode_in_the_loop(
     passes: int = 0,
     by_size: bool = False,
     seed: int = 0,
+    rules: SourceRules | None = None,
     jobs: int = 1,
     batch_size: int = 32,
     progress: bool = False,
@@ -75,15 +70,19 @@ def encode_in_the_loop(
         by_size: order an image's candidates by their real files' sizes.
         passes: of a repair after it, see `repaired_choices`; 0 for none.
         seed: of encoders that draw; an image's own seed depends on it and on the image's name.
+        rules: what of the source is read, and how.
         jobs: images encoded at a time; the files do not depend on it.
         batch_size: images in a round of the search. A batch that was begun before a run was killed
             is searched again as a whole: a network's last digits depend on what it reads at once.
         progress: show a progress bar on a terminal.
 
     Raises:
-        ValueError: no images, or two that would be written to one file or over an input.
+        ValueError: no images, one that would be written over an input, or another process writes
+            to `out`.
+        KeyboardInterrupt: its words say what is kept.
     """
-    targets = output_files(source, out)
+    rules = rules or SourceRules()
+    plan = plan_files(source, out, rules)
     all_settings = {
         **settings,
         "networks": [[n.name, weights_sha256(n)] for n in judge.networks],
@@ -94,7 +93,8 @@ def encode_in_the_loop(
         "seed": seed,
     }
     all_settings |= {"passes": passes} if passes else {}
-    with pool_of(jobs) as pool:
+    all_settings |= rules.settings
+    with pool_of(jobs) as pool, written_alone(out), rules.applied():
 
         def choose(pictures: Sequence[_Picture]) -> list[FileAndFacts | Exception]:
             images = [picture.image for picture in pictures]
@@ -109,7 +109,7 @@ def encode_in_the_loop(
                 )
                 if passes:
                     choices = repaired_choices(images, choices, judge, passes, **shared)
-            except (ValueError, OSError) as error:
+            except IMAGE_ERRORS as error:
                 # One image must not cost the others their files.
                 return [error] if len(pictures) == 1 else [choose([p])[0] for p in pictures]
             return [
@@ -118,16 +118,16 @@ def encode_in_the_loop(
             ]
 
         def make(todo: Sequence[Job], batch: Sequence[Job]) -> list[FileAndFacts | Exception]:
-            read = _read(todo, judge, seed, pool)
+            read = _read(todo, judge, seed, rules, pool)
             if all(isinstance(picture, Exception) for picture in read.values()):
                 return [_failure(read[job]) for job in todo]
-            read |= _read([job for job in batch if job not in read], judge, seed, pool)
+            read |= _read([job for job in batch if job not in read], judge, seed, rules, pool)
             pictures = {job: p for job in batch if isinstance(p := read[job], _Picture)}
             results = dict(zip(pictures, choose(list(pictures.values())), strict=True))
             return [results[job] if job in results else _failure(read[job]) for job in todo]
 
-        manifest = Manifest(out, all_settings)
-        return write_files(targets, make, manifest, batch_size=batch_size, progress=progress)
+        manifest = Manifest(out, all_settings, plan.left_out)
+        return write_files(plan, make, manifest, batch_size=batch_size, progress=progress)
 
 
 def encode_presets_in_the_loop(
@@ -142,6 +142,7 @@ def encode_presets_in_the_loop(
     passes: int = 0,
     by_size: bool = False,
     seed: int = 0,
+    rules: SourceRules | None = None,
     jobs: int = 1,
     batch_size: int = 32,
     progress: bool = False,
@@ -150,7 +151,7 @@ def encode_presets_in_the_loop(
     """`encode_in_the_loop` with presets as every image's candidates.
 
     Args:
-        source, out, judge, effort, passes, by_size, seed, jobs, batch_size, progress: of
+        source, out, judge, effort, passes, by_size, seed, rules, jobs, batch_size, progress: of
             `encode_in_the_loop`.
         presets: by name, from the smallest files to the largest.
         subsamplings: of "4:4:4", "4:2:2", "4:2:0" and "gray"; default: each preset's own.
@@ -182,6 +183,7 @@ def encode_presets_in_the_loop(
         passes=passes,
         by_size=by_size,
         seed=seed,
+        rules=rules,
         jobs=jobs,
         batch_size=batch_size,
         progress=progress,
@@ -198,15 +200,15 @@ def weights_sha256(network: Network) -> str:
 
 
 def _read(
-    jobs: Sequence[Job], judge: Judge, seed: int, pool: Executor
+    jobs: Sequence[Job], judge: Judge, seed: int, rules: SourceRules, pool: Executor
 ) -> dict[Job, _Picture | Exception]:
     def read(job: Job) -> _Picture | Exception:
         try:
-            image = read_upright(job.path)
+            image, remarks = rules.read(job.path)
             inputs = tuple(network_input(image, n, str(job.path)) for n in judge.networks)
-        except (ValueError, OSError) as error:
+        except IMAGE_ERRORS as error:
             return error
-        return _Picture(image, inputs, image_seed(seed, job.name))
+        return _Picture(image, inputs, image_seed(seed, job.name), remarks)
 
     return dict(zip(jobs, pool.map(read, jobs), strict=True))
 
@@ -219,6 +221,7 @@ def _file_and_facts(picture: _Picture, choice: Choice, judge: Judge) -> FileAndF
         "kept": choice.kept,
         "measures": {name: float(f"{measure:.6g}") for name, measure in measures},
         "runs": choice.runs,
+        **remarked(picture.remarks),
     }
 
 

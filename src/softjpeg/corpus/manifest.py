@@ -6,7 +6,8 @@ one image's and names the run it was made in:
     {"run": "0f6c…", "settings": {"mode": "hard", …}, "versions": {"softjpeg": "0.1.0", …}}
     {"file": "a.jpg", "source": "a.png", "source_sha256": "…", "run": "0f6c…", "bytes": 812, …}
 
-Lines are appended while a run goes on; opening it sorts them, so that a run that was killed and
+A line with "left_out" names what the last run did not read of the folder, and why. Lines are
+appended while a run goes on; opening it sorts them, so that a run that was killed and
 resumed leaves the same manifest as one that was not.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Manifest:
     Args:
         folder: it is made where it is missing; the manifest is its ``manifest.jsonl``.
         settings: all that decides the files' bytes besides the images; anything JSON can hold.
+        left_out: by the reason, what is not read of the images' folder.
 
     Raises:
         ValueError: a file of that name which is no manifest. A last line cut off is left out.
@@ -48,8 +50,16 @@ class Manifest:
     (True, None, None)
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        left_out: Mapping[str, Sequence[Path]] | None = None,
+    ) -> None:
         self.folder, self.path = folder, folder / NAME
+        self._left_out = {
+            str(path): reason for reason, paths in (left_out or {}).items() for path in paths
+        }
         self._runs: dict[str, Record] = {}
         self._records: dict[str, Record] = {}
         self._read()
@@ -92,6 +102,7 @@ class Manifest:
         used = {record["run"] for record in self._records.values()} | {self._run}
         lines = [_line(self._runs[run]) for run in sorted(used)]
         lines += [_line(self._records[file]) for file in sorted(self._records)]
+        lines += [_line({"left_out": k, "reason": v}) for k, v in sorted(self._left_out.items())]
         write_atomically(self.path, "".join(lines).encode())
 
     def _read(self) -> None:
@@ -105,7 +116,7 @@ class Manifest:
                 body = json.loads(line)
                 if "settings" in body:
                     self._runs[body["run"]] = body
-                else:
+                elif "left_out" not in body:
                     _ = body["source_sha256"], body["sha256"], self._runs[body["run"]]
                     self._records[body["file"]] = body
             except (ValueError, KeyError, TypeError):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from softjpeg.common.files import write_atomically
+from softjpeg.common.files import write_atomically, write_text
 from softjpeg.evaluation.bootstrap import Estimate, point_intervals, resample_means
 from softjpeg.evaluation.gain import Gain
 from softjpeg.evaluation.points import PerImage, RatePoint
@@ -102,7 +102,7 @@ def save_csv(
             writer = csv.DictWriter(buffer, list(row), lineterminator="\n")
             writer.writeheader()
         writer.writerow(row)
-    write_atomically(path, buffer.getvalue().encode())
+    write_text(path, buffer.getvalue())
 
 
 def _scalars(point: RatePoint) -> dict[str, Any]:

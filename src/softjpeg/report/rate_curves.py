@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softjpeg.common.extras import import_extra
-from softjpeg.common.files import write_atomically
+from softjpeg.common.files import write_atomically, write_text
 from softjpeg.evaluation.bootstrap import resample_means
 from softjpeg.evaluation.gain import Gain
 from softjpeg.evaluation.points import RatePoint
@@ -170,7 +170,7 @@ def save_plot(
     check_format(path)
     if path.suffix.lower() == ".html":
         page = curves_page(points, gains, title="Rate and answers", facts=facts)
-        write_atomically(path, page.encode())
+        write_text(path, page)
     else:
         write_atomically(path, _picture(points, path.suffix.lower()[1:]))
 

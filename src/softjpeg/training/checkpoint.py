@@ -32,7 +32,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[st
     """
     # safetensors wants every tensor dense and sharing no memory.
     dense = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
-    write_atomically(path, save(dense, {_KEY: json.dumps(facts)}))
+    write_atomically(path, save(dense, {_KEY: json.dumps(facts, sort_keys=True)}))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
+from softjpeg.common.interrupt import StoppedBySignalError, stop_signals
 from softjpeg.common.progress import track
 from softjpeg.training.accuracy import accuracy
 from softjpeg.training.data.loader import Batch, batches
 from softjpeg.training.data.transforms import train_transform
-from softjpeg.training.interrupt import StoppedBySignalError, stop_signals
 from softjpeg.training.log import Log
 from softjpeg.training.optimizers import set_learning_rates
 from softjpeg.training.plan import Run

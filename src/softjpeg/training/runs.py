@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from softjpeg.common.files import remove_orphans
+from softjpeg.common.locks import sole_writer
 from softjpeg.nn.wrapping import JPEGNetwork
 from softjpeg.training.build import build_network, check_network
 from softjpeg.training.data.sources import open_split
@@ -120,7 +122,11 @@ def train(
         **({} if start is None else {"initial_tables": start}),
     }
     run = Run(recipe, seed, folder, images, tests, group, facts, progress)
-    return fit(run, new_state(network.to(group.device), recipe))
+    if not group.leads:
+        return fit(run, new_state(network.to(group.device), recipe))
+    remove_orphans(folder)
+    with sole_writer(folder):
+        return fit(run, new_state(network.to(group.device), recipe))
 
 
 def _reference(experiment: Experiment, recipe: Recipe, seed: int, classes: int) -> JPEGNetwork:

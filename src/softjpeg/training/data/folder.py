@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from softjpeg.common.image_files import SUFFIXES, find_images
+from softjpeg.common.image_files import SUFFIXES
+from softjpeg.common.image_search import find_images
 from softjpeg.training.data.split import FileSplit
 
 
@@ -12,7 +13,8 @@ def open_folder(root: Path, train: bool) -> FileSplit:
     """``root/train/CLASS/...``, or ``root/val/CLASS/...`` (``root/test`` where there is no val).
 
     The class indices are those of the sorted names of the training folder's subfolders. Hidden
-    files and folders are left out; images may lie in subfolders of their class.
+    files and folders are left out; images may lie in subfolders of their class, and links are
+    followed: each real folder once.
 
     Raises:
         ValueError: a folder that is absent or empty, an image outside the class folders, or a test
@@ -51,7 +53,7 @@ def _images(folder: Path, present: tuple[str, ...], classes: tuple[str, ...]) ->
     files: list[str] = []
     labels: list[int] = []
     for name in present:
-        paths = find_images(folder / name)
+        paths = find_images(folder / name, follow_links=True)
         files += [path.relative_to(folder).as_posix() for path in paths]
         labels += [classes.index(name)] * len(paths)
     return FileSplit(classes, folder, tuple(files), tuple(labels))

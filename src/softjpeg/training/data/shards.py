@@ -7,7 +7,6 @@ the order is a function of the seed alone, whatever processes read it.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import tarfile
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from softjpeg.common.files import write_atomically
-from softjpeg.common.image_files import SUFFIXES, read_image
+from softjpeg.common.image_files import SUFFIXES, NamedBytes, read_image
 
 _MIXED = 16
 """How many shards are shuffled with each other: few enough that reading stays nearly sequential."""
@@ -63,7 +62,7 @@ class ShardSplit:
                 data = file.read(size)
         except OSError as error:
             raise ValueError(f"{self.name(i)} cannot be read: {error.strerror}") from None
-        return read_image(_NamedBytes(data, self.name(i)))  # type: ignore[arg-type]
+        return read_image(NamedBytes(data, self.name(i)))
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """A permutation that finishes some shards, drawn at random, before it opens others."""
@@ -99,17 +98,6 @@ def open_shards(root: Path, train: bool) -> ShardSplit:
                 f"{split.name(i)} has label {label}, but there are {len(classes)} classes"
             )
     return split
-
-
-class _NamedBytes(io.BytesIO):
-    """Bytes that `read_image` can name when they are no image."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        super().__init__(data)
-        self._words = name
-
-    def __str__(self) -> str:
-        return self._words
 
 
 def _index(root: Path, prefix: str) -> dict[str, Any]:

@@ -1,0 +1,155 @@
+"""Kill a command at random moments, run it to its end, and compare with a run that nobody killed.
+
+    python tests/chaos                 encode and learn, a few kills of each
+    python tests/chaos --long          60 kills of each
+    python tests/chaos --kills 5 --seed 3 --only encode
+
+A moment is a call that changes the disk (open for writing, flush, rename, unlink), drawn from the
+seed: the kill comes before or after it, never by the clock. A failure says the seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+NETWORK = """
+import torch
+from torch import nn
+
+def small():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(3 * 4 * 4, 5))
+    net[-1].weight.data *= 20
+    net.input_size = 16
+    return net
+"""
+
+KILLED = """
+import os, signal, sys, tempfile
+left = [int(os.environ["KILL_AT"])]
+
+def counted(call):
+    def change(*words, **options):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = call(*words, **options)
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return change
+
+for module, name in ((os, "fsync"), (os, "replace"), (os, "rename"), (os, "unlink"),
+                     (os, "ftruncate"), (tempfile, "mkstemp")):
+    setattr(module, name, counted(getattr(module, name)))
+
+from softjpeg.cli import app
+try:
+    app(sys.argv[1:])
+finally:
+    if "COUNT_IN" in os.environ:
+        open(os.environ["COUNT_IN"], "w").write(str(-left[0]))
+"""
+
+COMMANDS = {
+    "encode": ("encode", "photos", "--preset", "default", "--quality", "20", "--manifest"),
+    "encode --network": (
+        *("encode", "photos", "--network", "net.py:small", "--quality", "5,20,60"),
+        *("--batch-size", "4"),
+    ),
+    "learn": (
+        *("learn", "net.py:small", "photos", "--target-bpp", "3", "--subsampling", "4:4:4"),
+        *("--batch-size", "6", "--crops"),
+    ),
+}
+
+
+def run(folder: Path, words: list[str], kill_at: int = 0, count_in: Path | None = None) -> int:
+    """The exit status of a command that is killed at a change of the disk; 0 for at none."""
+    environment = {**os.environ, "KILL_AT": str(kill_at), "OMP_NUM_THREADS": "1"}
+    if count_in is not None:
+        environment["COUNT_IN"] = str(count_in)
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, *words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    ).returncode
+
+
+def words_for(name: str, out: str) -> list[str]:
+    """A command that writes to a folder of its own."""
+    if name == "learn":
+        return [*COMMANDS[name], "--out", f"{out}/p.json", "--checkpoint", f"{out}/state"]
+    return [*COMMANDS[name], "--out", out]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but the checkpoint, which is no result."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "state")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def check(name: str, kills: int, rng: random.Random, folder: Path) -> None:
+    """Kill a command until it has been killed so often, each time going on; then compare."""
+    (folder / "whole").mkdir()
+    count = folder / "count"
+    assert run(folder, words_for(name, "whole"), count_in=count) == 0, f"{name} fails unkilled"
+    moments, whole = int(count.read_text()), contents(folder / "whole")
+    done = round_ = 0
+    while done < kills:
+        out = f"out{round_}"
+        (folder / out).mkdir()
+        words = words_for(name, out)
+        # Up to three kills, one after the other, then to the end.
+        for _ in range(rng.randint(1, 3)):
+            status = run(folder, words, rng.randint(1, moments))
+            assert status in (0, -signal.SIGKILL), f"{name}: exit status {status} after a kill"
+            done += status != 0
+        for path in contents(folder / out):
+            temporary = path.rpartition("/")[2].startswith(".softjpeg")
+            assert temporary or path in whole, f"{name}: {path} is no file of an unkilled run"
+        assert run(folder, words) == 0, f"{name} fails after a kill"
+        found = contents(folder / out)
+        assert found.keys() == whole.keys(), f"{name}: {sorted(found.keys() ^ whole.keys())}"
+        different = [path for path in whole if whole[path] != found[path]]
+        assert not different, f"{name}: {different} are not as without kills"
+        round_ += 1
+    print(f"{name}: {done} kills at {moments} moments in {round_} rounds, all byte-equal")
+
+
+def main() -> None:
+    """The command line."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--kills", type=int, default=4)
+    options.add_argument("--long", action="store_true")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--only", choices=COMMANDS)
+    chosen = options.parse_args()
+    for name in [chosen.only] if chosen.only else COMMANDS:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            (folder / "net.py").write_text(NETWORK)
+            for i in range(12):
+                path = folder / "photos" / f"{'ab'[i % 2]}" / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.random.default_rng(i).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+                Image.fromarray(pixels).resize((24, 20), Image.Resampling.BICUBIC).save(path)
+            check(name, 60 if chosen.long else chosen.kills, random.Random(chosen.seed), folder)
+
+
+if __name__ == "__main__":
+    main()
