@@ -217,6 +217,19 @@ def test_metadata_that_change_how_the_picture_is_shown_are_kept():
     assert dropped == recode(default_file((20, 30), "4:2:0"))
 
 
+def test_a_profile_in_pieces_is_kept_and_one_that_lacks_a_piece_is_not():
+    profile = b"\0" * 16 + b"RGB " + bytes(range(256)) * 800
+    theirs = default_file((20, 30), "4:2:0", icc_profile=profile)
+    pieces = [piece for piece in segments(theirs) if piece.name == "APP2"]
+    assert len(pieces) == 4
+    swapped = b"".join(theirs[p.offset : p.offset + p.length] for p in pieces[::-1])
+    start, end = pieces[0].offset, pieces[-1].offset + pieces[-1].length
+    with Image.open(io.BytesIO(recode(theirs[:start] + swapped + theirs[end:]))) as image:
+        assert image.info["icc_profile"] == profile
+    lacking = theirs[: pieces[1].offset] + theirs[pieces[2].offset :]
+    assert recode(lacking) == recode(default_file((20, 30), "4:2:0"))
+
+
 def test_progressive_only_where_smaller(tmp_path):
     pytest.importorskip("mozjpeg_lossless_optimization")
     small = recode(default_file((16, 16), "4:2:0"))

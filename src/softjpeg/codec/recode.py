@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 
-from PIL import Image
-
-from softjpeg.codec.metadata import display_metadata
+from softjpeg.codec.metadata import display_metadata_of_file
 from softjpeg.jpeg.color_space import adobe_payload, color_space
 from softjpeg.jpeg.markers import APP14, build, insert_after_header, read_bytes, segments
 from softjpeg.jpeg.progressive import smaller_as_progressive
@@ -40,8 +37,10 @@ def recode(
 
     Raises:
         ValueError: `data` is not a sequential 8-bit Huffman-coded JPEG file, or it is corrupt.
+        OSError: the path cannot be read.
         ImportError: `progressive` without its package.
 
+    >>> import io
     >>> from PIL import Image
     >>> buffer = io.BytesIO()
     >>> Image.new("RGB", (16, 16), "red").save(buffer, "jpeg")
@@ -65,6 +64,5 @@ def recode(
     if progressive:
         recoded = smaller_as_progressive(recoded)
     if metadata:
-        with Image.open(io.BytesIO(data)) as image:
-            recoded = insert_after_header(recoded, display_metadata(image, image.mode))
+        recoded = insert_after_header(recoded, display_metadata_of_file(pieces, space))
     return recoded
