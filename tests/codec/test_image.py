@@ -1,6 +1,7 @@
 """`encode` and `decode`: real files, read back by Pillow and by our reader."""
 
 import io
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import jpeglib
@@ -152,7 +153,7 @@ def test_refusals():
         encode([[0, 1], [1, 0]], preset)
     with pytest.raises(ValueError, match="image must hold its pixels, got a tensor on meta"):
         encode(torch.zeros(3, 8, 8, device="meta"), preset)
-    with pytest.raises(ValueError, match="preset must be a Preset, or a function .*, got str"):
+    with pytest.raises(ValueError, match=r"preset must be a Preset, or a function .*, got str"):
         encode(smooth_image(), "preset.json")
     with pytest.raises(ValueError, match="data must be a file's bytes or its path, got int"):
         decode(5)
@@ -313,8 +314,11 @@ def test_refused_options():
 
 
 @pytest.mark.parametrize("is_loaded", [True, False])
-def test_threads_that_share_an_image_get_the_files_of_one_thread(tmp_path, is_loaded):
+def test_threads_that_share_an_image_get_the_files_of_one_thread(tmp_path, request, is_loaded):
     """Pillow keeps the tables it saves with, and the pixels it loads, on the image."""
+    interval = sys.getswitchinterval()
+    request.addfinalizer(lambda: sys.setswitchinterval(interval))
+    sys.setswitchinterval(1e-6)
     smooth_image(64, 64).save(tmp_path / "image.png")
     presets = [Preset.from_quality(quality) for quality in (10, 40, 70, 95)]
     alone = [encode(smooth_image(64, 64), preset) for preset in presets]
@@ -357,7 +361,7 @@ def test_files_that_pillow_refuses_in_other_ways(monkeypatch):
     """Too many pixels, and a file that is opened but cannot be loaded."""
     data = encode(smooth_image(), custom())
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(ValueError, match="data cannot be decoded as an image: .* exceeds limit"):
+    with pytest.raises(ValueError, match=r"data cannot be decoded as an image: .* exceeds limit"):
         decode(data)
     # Coefficients are no pixels.
     assert len(recode(data)) < len(data)

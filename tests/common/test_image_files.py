@@ -18,7 +18,7 @@ def test_every_mode_becomes_rgb(tmp_path):
     Image.new("P", (4, 4)).save(file, transparency=b"\x10")
     assert read_image(file).mode == "RGB"
     Image.new("F", (4, 4)).save(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match=r"a\.tif holds 32-bit samples"):
+    with pytest.raises(ValueError, match=r"a\.tif cannot be read .* 32-bit samples"):
         read_image(tmp_path / "a.tif")
 
 

@@ -51,7 +51,8 @@ def _from_pixels(pixels: Tensor | np.ndarray[Any, Any]) -> Image.Image:
         raise ValueError(f"image must be a Pillow image, tensor or array, got {kind}")
     if isinstance(pixels, Tensor):
         if pixels.is_meta or pixels.layout != torch.strided:
-            raise ValueError(f"image must hold its pixels, got a tensor on {pixels.device}, {pixels.layout}")
+            where = f"{pixels.device}, {pixels.layout}"
+            raise ValueError(f"image must hold its pixels, got a tensor on {where}")
         if pixels.is_floating_point() and pixels.dtype != torch.float64:
             # NumPy knows no bfloat16.
             pixels = pixels.float()

@@ -10,8 +10,10 @@ from typing import overload
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
+
+from softjpeg.common.image_samples import to_8_bits, upright
 
 MAX_SIDE = 65500
 """In pixels: what libjpeg reads and writes; T.81 would allow 65535."""
@@ -71,21 +73,14 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """
     try:
         with Image.open(path) as file:
-            image: Image.Image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I;16"):
-                # Pillow would clip 16-bit samples at 255.
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            image = to_8_bits(upright(file))
             if "transparency" in image.info:
                 # Pillow warns when a palette with transparency goes straight to RGB.
                 image = image.convert("RGBA")
-            if image.mode not in ("I", "F"):
-                return image.convert("RGB")
+            return image.convert("RGB")
     # Damaged files make Pillow raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
         raise ImageFileError(f"{path} cannot be read as an image: {error}") from error
-    raise ImageFileError(
-        f"{path} holds 32-bit samples, which have no known range: save it as 8-bit"
-    )
 
 
 def _listed_images(file: Path) -> list[Path]:

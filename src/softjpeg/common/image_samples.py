@@ -48,6 +48,7 @@ def upright(image: Image.Image) -> Image.Image:
     if turn is None:
         return image
     turned = image.transpose(turn)
+    turned.format = image.format
     turned.info = {name: value for name, value in turned.info.items() if name not in _EXIF}
     return turned
 
