@@ -359,9 +359,7 @@ def test_half_precision_and_bad_arguments():
     assert y.dtype == torch.bfloat16
     with pytest.raises(ValueError, match="levels must be from 1 to 16777216 or None, got 0"):
         soft_quantize(z, z, z, levels=0)
-    with pytest.raises(
-        ValueError, match="window must be an odd number from 3 to 4095 or None, got 4"
-    ):
+    with pytest.raises(ValueError, match="window must be an odd number from 3 to 4095 or None"):
         cpmf(z, z, z, window=4)
     with pytest.raises(ValueError, match="got 'sof'"):
         quantize(z, z, z, kind="sof")

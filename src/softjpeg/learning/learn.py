@@ -116,8 +116,6 @@ def learn(
     if max_drop is not None and loss is not None:
         raise ValueError("max_drop counts answers, which a loss of your own need not have")
     networks = FrozenNetworks(models, images, labels, loss, batch_size)
-    if max_drop is not None and any(output.ndim != 2 for output in networks.outputs):
-        raise ValueError("max_drop counts answers: the network's output must be (N, classes)")
     rate = goal.rate_on(images)
     passes = schedule(rounds, [] if rate is None else [rate], max_drop)
     facts = {**asdict(goal), "rounds": rounds}
