@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,9 @@ from typer.main import get_command_from_info
 
 commands = typer.Typer()
 """Where commands register."""
+
+TRUSTED: ContextVar[tuple[Path, ...]] = ContextVar("trusted", default=())
+"""Python files that the command line allows training runs to take their network from."""
 
 
 def _registered() -> dict[str, Any]:
@@ -150,7 +154,12 @@ def _main(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
+    trust: Annotated[
+        list[Path] | None,
+        typer.Option(help="A Python file that training runs may take their network from."),
+    ] = None,
 ) -> None:
+    TRUSTED.set(tuple(trust or ()))
     # On a busy machine, threads that spin while they wait slow each other down.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -147,9 +147,10 @@ def pack_tokens(
     """
     _check_array("tokens", tokens, np.uint32, 1)
     _check_array("starts", starts, np.int64, 1)
-    if not (len(starts) > 1 and starts[0] == 0 and starts[-1] <= len(tokens)) or (
-        np.diff(starts) < 0
-    ).any():
+    if (
+        not (len(starts) > 1 and starts[0] == 0 and starts[-1] <= len(tokens))
+        or (np.diff(starts) < 0).any()
+    ):
         raise ValueError(f"starts must rise from 0 to {len(tokens)} tokens, got {starts}")
     if len(tables) % 2 or not 2 <= len(tables) <= 2 * _MAX_COMPONENTS:
         raise ValueError(f"tables must be a DC and an AC table a component, got {len(tables)}")
