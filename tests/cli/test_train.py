@@ -30,6 +30,40 @@ def run_of(experiment, variant="jpeg-dl", seed=0):
     return experiment / "runs" / variant / f"seed-{seed}"
 
 
+def trusting(experiment):
+    """The file that the runs' network is of, as the command line must name it."""
+    return "--trust", experiment / "networks.py"
+
+
+def test_loading_a_run_executes_no_file_that_the_command_line_does_not_name(
+    experiment, tmp_path, monkeypatch
+):
+    """A checkpoint's metadata may name any file: it has no say in what is run."""
+    file = experiment / "networks.py"
+    marked = tmp_path / "ran"
+    whole = file.read_text()
+    monkeypatch.chdir(tmp_path)
+    try:
+        file.write_text(f"open({str(marked)!r}, 'w').close()\n" + whole)
+        run = run_of(experiment)
+        for words in (
+            ("inspect", run, "--out", tmp_path / "page.html"),
+            ("inspect", run / "best.safetensors", "--out", tmp_path / "page.html"),
+            ("evaluate", run),
+            ("attack", run),
+            ("qualities", run, "--out", tmp_path / "q"),
+            ("export", run, "--out", tmp_path / "net.onnx"),
+        ):
+            assert f"softjpeg --trust {file}" in refusal(*words)
+            assert "which is not run unasked" in refusal("--trust", tmp_path / "x.py", *words)
+        assert not marked.exists()
+        done = call(*trusting(experiment), "inspect", run, "--out", tmp_path / "page.html")
+        assert done.exit_code == 0, done.output
+        assert marked.exists()
+    finally:
+        file.write_text(whole)
+
+
 def test_train_tabulates_and_saves_every_seed(experiment):
     summary = json.loads((experiment / "runs" / "summary.json").read_text())
     assert [r["variant"] for r in summary["results"]] == ["baseline", "jpeg-dl"]
@@ -42,7 +76,9 @@ def test_train_tabulates_and_saves_every_seed(experiment):
 
 
 def test_evaluate_a_run_shows_every_version_of_its_layer(experiment, tmp_path):
-    done = call("evaluate", run_of(experiment), "--json", tmp_path / "v.json")
+    done = call(
+        *trusting(experiment), "evaluate", run_of(experiment), "--json", tmp_path / "v.json"
+    )
     assert done.exit_code == 0, done.output
     for name in ("as trained", "hard rounding", "real JPEG", "no layer"):
         assert name in done.stdout
@@ -52,13 +88,15 @@ def test_evaluate_a_run_shows_every_version_of_its_layer(experiment, tmp_path):
 
 
 def test_evaluate_a_run_behind_default_jpeg(experiment):
-    done = call("evaluate", run_of(experiment), "--quality", "20,80")
+    done = call(*trusting(experiment), "evaluate", run_of(experiment), "--quality", "20,80")
     assert done.exit_code == 0, done.output
     assert "default 4:2:0 q 20" in done.stdout
 
 
 def test_inspect_a_run_writes_a_page(experiment, tmp_path):
-    done = call("inspect", run_of(experiment), "--out", tmp_path / "page.html")
+    done = call(
+        *trusting(experiment), "inspect", run_of(experiment), "--out", tmp_path / "page.html"
+    )
     assert done.exit_code == 0, done.output
     page = (tmp_path / "page.html").read_text()
     assert not Page(page).open
@@ -69,7 +107,15 @@ def test_inspect_a_run_writes_a_page(experiment, tmp_path):
 def test_attack_measures_both_networks_over_their_seeds(experiment, tmp_path):
     words = [run_of(experiment), run_of(experiment, seed=1)]
     words += ["--baseline", run_of(experiment, "baseline"), "--eps", "1,8", "--steps", "2"]
-    done = call("attack", *words, "--json", tmp_path / "a.json", "--plot", tmp_path / "a.html")
+    done = call(
+        *trusting(experiment),
+        "attack",
+        *words,
+        "--json",
+        tmp_path / "a.json",
+        "--plot",
+        tmp_path / "a.html",
+    )
     assert done.exit_code == 0, done.output
     points = json.loads((tmp_path / "a.json").read_text())["points"]
     assert {(p["network"], p["run"]) for p in points} == {
@@ -86,7 +132,7 @@ def test_attack_measures_both_networks_over_their_seeds(experiment, tmp_path):
 
 def test_qualities_of_a_run(experiment, tmp_path):
     words = ["--quality", "10,90", "--json", tmp_path / "q.json", "--out", tmp_path / "q.html"]
-    done = call("qualities", run_of(experiment), *words)
+    done = call(*trusting(experiment), "qualities", run_of(experiment), *words)
     assert done.exit_code == 0, done.output
     assert json.loads((tmp_path / "q.json").read_text())["sweep"]["qualities"] == [10, 90]
     assert not Page((tmp_path / "q.html").read_text()).open
@@ -96,13 +142,13 @@ def test_export_agrees_in_onnxruntime(experiment, tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="softjpeg[export] is not installed")
     from softjpeg.training.trained_network import load_run
 
-    done = call("export", run_of(experiment), "--out", tmp_path / "net.onnx")
+    done = call(*trusting(experiment), "export", run_of(experiment), "--out", tmp_path / "net.onnx")
     assert done.exit_code == 0, done.output
     images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     session = runtime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
     (answer,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     with torch.no_grad():
-        expected = load_run(run_of(experiment)).network(images)
+        expected = load_run(run_of(experiment), trust=True).network(images)
     assert torch.allclose(torch.from_numpy(answer), expected, atol=1e-4)
 
 
@@ -129,7 +175,7 @@ def test_a_run_is_loaded_once(experiment, tmp_path, monkeypatch, words, seeds):
     )
     places = {"RUN": run_of(experiment), "OTHER": run_of(experiment, seed=1)}
     places["IMAGES"] = experiment / "val" / "class0"
-    done = call(*(places.get(word, word) for word in words))
+    done = call(*trusting(experiment), *(places.get(word, word) for word in words))
     assert done.exit_code == 0, done.output
     assert loaded == [run_of(experiment, seed=seed) / "best.safetensors" for seed in seeds]
 

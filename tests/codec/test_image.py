@@ -1,6 +1,8 @@
 """`encode` and `decode`: real files, read back by Pillow and by our reader."""
 
 import io
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jpeglib
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 from helpers.images import as_tensor, smooth_image
 from softjpeg import Preset, decode, encode, read_coefficients
 from softjpeg.codec.image import encode_coefficients
+from softjpeg.codec.recode import recode
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.table_formats import read_tables
 
@@ -144,6 +147,16 @@ def test_refusals():
         encode(np.zeros((8, 8, 3), dtype=np.int32), preset)
     with pytest.raises(ValueError, match="data cannot be decoded"):
         decode(b"not a jpeg")
+    with pytest.raises(ValueError, match="image must be a Pillow image, tensor or array, got str"):
+        encode("photo.png", preset)
+    with pytest.raises(ValueError, match="image must be a Pillow image, tensor or array, got list"):
+        encode([[0, 1], [1, 0]], preset)
+    with pytest.raises(ValueError, match="image must hold its pixels, got a tensor on meta"):
+        encode(torch.zeros(3, 8, 8, device="meta"), preset)
+    with pytest.raises(ValueError, match=r"preset must be a Preset, or a function .*, got str"):
+        encode(smooth_image(), "preset.json")
+    with pytest.raises(ValueError, match="data must be a file's bytes or its path, got int"):
+        decode(5)
 
 
 def libjpeg_planes(data, folder):
@@ -301,3 +314,88 @@ def test_refused_options():
     for mode in ("I", "F"):
         with pytest.raises(ValueError, match=f'mode "{mode}": 32-bit samples have no known range'):
             encode(Image.new(mode, (8, 8)), custom())
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_threads_that_share_an_image_get_the_files_of_one_thread(tmp_path, request, is_loaded):
+    """Pillow keeps the tables it saves with, and the pixels it loads, on the image."""
+    interval = sys.getswitchinterval()
+    request.addfinalizer(lambda: sys.setswitchinterval(interval))
+    sys.setswitchinterval(1e-6)
+    smooth_image(64, 64).save(tmp_path / "image.png")
+    presets = [Preset.from_quality(quality) for quality in (10, 40, 70, 95)]
+    alone = [encode(smooth_image(64, 64), preset) for preset in presets]
+    assert len(set(alone)) == 4
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(1 if is_loaded else 20):
+            image = Image.open(tmp_path / "image.png")
+            if is_loaded:
+                image.load()
+            count = 400 if is_loaded else 20
+            jobs = [pool.submit(encode, image, presets[k % 4]) for k in range(count)]
+            assert [job.result() for job in jobs] == [alone[k % 4] for k in range(count)]
+            image.close()
+
+
+def test_an_image_is_as_it_was_before_it_was_encoded():
+    image = smooth_image()
+    before = dict(vars(image))
+    encode(image, custom())
+    assert {name: value for name, value in vars(image).items() if name != "_exif"} == {
+        name: value for name, value in before.items() if name != "_exif"
+    }
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_floats_of_any_width(dtype):
+    image = torch.linspace(0, 1, 3 * 16 * 16, dtype=torch.float64).reshape(3, 16, 16).to(dtype)
+    bytes_of_pixels = (image.double() * 255).round().byte()
+    assert encode(image, custom()) == encode(bytes_of_pixels, custom())
+
+
+def test_decode_reads_paths(tmp_path):
+    data = encode(smooth_image(), custom())
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert torch.equal(decode(tmp_path / "a.jpg"), decode(data))
+    assert torch.equal(decode(str(tmp_path / "a.jpg")), decode(data))
+
+
+def test_files_that_pillow_refuses_in_other_ways(monkeypatch):
+    """Too many pixels, and a file that is opened but cannot be loaded."""
+    data = encode(smooth_image(), custom())
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"data cannot be decoded as an image: .* exceeds limit"):
+        decode(data)
+    # Coefficients are no pixels.
+    assert len(recode(data)) < len(data)
+    monkeypatch.undo()
+    with (
+        Image.open(io.BytesIO(data[:-200])) as image,
+        pytest.raises(ValueError, match="image cannot be loaded: image file is truncated"),
+    ):
+        encode(image, custom())
+
+
+def test_metadata_never_refuse_pixels(tmp_path):
+    plain = encode(smooth_image(), custom())
+    large = smooth_image()
+    large.info["icc_profile"] = bytes(16) + b"RGB " + bytes(255 * 65519)
+    with pytest.warns(UserWarning, match="the ICC profile of 16707365 bytes is left out"):
+        assert encode(large, custom()) == plain
+    for profile in ("text", b"short", bytes(16) + b"RGB "):
+        other = smooth_image()
+        other.info["icc_profile"] = profile
+        assert torch.equal(decode(encode(other, custom())), decode(plain))
+    # An EXIF directory of one entry that is cut off.
+    broken = smooth_image()
+    broken.info["exif"] = b"Exif\0\0MM\0*\0\0\0\x08" + bytes.fromhex("0008000201120003")
+    assert encode(broken, custom()) == plain
+
+
+def test_sixteen_bit_pgm_is_scaled_not_refused(tmp_path):
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(">u2")
+    (tmp_path / "a.pgm").write_bytes(b"P5 64 64 65535\n" + ramp.tobytes())
+    with Image.open(tmp_path / "a.pgm") as image:
+        shown = decode(encode(image, custom()))[0].numpy()
+    expected = decode(encode((ramp >> 8).astype(np.uint8), custom()))[0].numpy()
+    assert np.array_equal(shown, expected)

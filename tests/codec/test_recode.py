@@ -17,7 +17,7 @@ from softjpeg.jpeg.entropy.huffman import code_lengths, optimal_table
 from softjpeg.jpeg.entropy.layout import scan_layout
 from softjpeg.jpeg.entropy.table_sharing import smallest_sharing
 from softjpeg.jpeg.frame import Frame
-from softjpeg.jpeg.markers import bytes_by_marker, scan_bytes, segments
+from softjpeg.jpeg.markers import bytes_by_marker, segments
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.writer import write_coefficients, write_frame
 
@@ -217,6 +217,19 @@ def test_metadata_that_change_how_the_picture_is_shown_are_kept():
     assert dropped == recode(default_file((20, 30), "4:2:0"))
 
 
+def test_a_profile_in_pieces_is_kept_and_one_that_lacks_a_piece_is_not():
+    profile = b"\0" * 16 + b"RGB " + bytes(range(256)) * 800
+    theirs = default_file((20, 30), "4:2:0", icc_profile=profile)
+    pieces = [piece for piece in segments(theirs) if piece.name == "APP2"]
+    assert len(pieces) == 4
+    swapped = b"".join(theirs[p.offset : p.offset + p.length] for p in pieces[::-1])
+    start, end = pieces[0].offset, pieces[-1].offset + pieces[-1].length
+    with Image.open(io.BytesIO(recode(theirs[:start] + swapped + theirs[end:]))) as image:
+        assert image.info["icc_profile"] == profile
+    lacking = theirs[: pieces[1].offset] + theirs[pieces[2].offset :]
+    assert recode(lacking) == recode(default_file((20, 30), "4:2:0"))
+
+
 def test_progressive_only_where_smaller(tmp_path):
     pytest.importorskip("mozjpeg_lossless_optimization")
     small = recode(default_file((16, 16), "4:2:0"))
@@ -255,7 +268,17 @@ def test_refusals():
         recode(data, header="small")
     with pytest.raises(ValueError, match="must start with the JPEG marker"):
         recode(b"not a jpeg")
-    wide = jpeg(smooth_image(20, 20).convert("L"), qtables=[[300] * 64])
-    assert scan_bytes(wide) > 0
-    with pytest.raises(ValueError, match=r"must be an integer from 1 to 255, got 300"):
-        recode(wide)
+
+
+def test_tables_of_16_bits_are_written_as_libjpeg_writes_them(tmp_path):
+    """`cjpeg -quality 5` makes such files."""
+    for layout, mode in (("4:2:0", "RGB"), ("gray", "L")):
+        tables = [[16 + 40 * k for k in range(64)], [300] * 64][: len(mode)]
+        options = {} if mode == "L" else {"subsampling": layout}
+        theirs = jpeg(smooth_image(40, 50).convert(mode), qtables=tables, optimize=True, **options)
+        assert "SOF1" in bytes_by_marker(theirs)
+        assert recode(theirs, header="jfif") == theirs
+        assert_same_image(recode(theirs), theirs, tmp_path)
+        read = read_coefficients(theirs)
+        layouts = {"size": read.size, "subsampling": read.subsampling}
+        assert write_coefficients(read.components, read.tables, **layouts) == theirs

@@ -123,7 +123,11 @@ def test_outputs_that_a_criterion_cannot_read():
     with pytest.raises(ValueError, match="top5 needs as many classes, but there are 3"):
         parse_fidelity("top5").measure(torch.zeros(1, 3), torch.zeros(1, 3))
     with pytest.raises(ValueError, match=r"class scores .* got shape \(1, 3, 2\)"):
-        parse_fidelity("kl:1").measure(torch.zeros(1, 3, 2), torch.zeros(1, 3, 2))
+        parse_fidelity("in-top2").measure(torch.zeros(1, 3, 2), torch.zeros(1, 3, 2))
+    one = Network(nn.Sequential(nn.Flatten(), nn.Linear(3072, 1)), "one")
+    outputs = network_outputs([one], [(torch.zeros(3, 32, 32, dtype=torch.uint8),)])[0]
+    with pytest.raises(ValueError, match=r"one: keep top1 tells nothing of outputs \(1, 1\)"):
+        Judge((one,), parse_fidelity("top1")).measure(outputs, outputs)
 
 
 def test_several_networks_worst_and_average():

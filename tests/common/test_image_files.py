@@ -22,7 +22,7 @@ def test_every_mode_becomes_rgb(tmp_path):
     # Black with 16 of 255 parts on white.
     assert (image.mode, image.getpixel((0, 0))) == ("RGB", (239, 239, 239))
     Image.new("F", (4, 4)).save(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match=r"a\.tif holds 32-bit samples"):
+    with pytest.raises(ValueError, match=r"a\.tif cannot be read .* 32-bit samples"):
         read_image(tmp_path / "a.tif")
 
 

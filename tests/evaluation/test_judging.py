@@ -13,7 +13,7 @@ from torch import nn
 
 from helpers.images import as_tensor, smooth_image
 from helpers.networks import linear_reader
-from softjpeg.codec.image import encode
+from softjpeg.codec.image import decode, encode
 from softjpeg.common.image_files import ImageFiles
 from softjpeg.common.image_set import to_image
 from softjpeg.evaluation.bootstrap import estimate, point_intervals, resample_means
@@ -160,8 +160,6 @@ def test_a_photo_that_vanishes_is_no_encoders_failure(tmp_path):
 
 
 def test_bad_outputs():
-    with pytest.raises(ValueError, match=r"outputs must have shape \(N, classes\), got \(2, 3, "):
-        judge(nn.Identity(), images(2), {})
     with pytest.raises(ValueError, match="second: the network cannot read images of 24x24 pixels"):
         judge({"first": network(), "second": nn.Linear(5, 5)}, images(2), {})
 
@@ -326,3 +324,35 @@ def test_points_without_images_have_no_intervals(tmp_path):
     point = RatePoint("a", "hard", "4:2:0", 100, 1.0, 0.9, None, 0.5, 0.4)
     save_json([point], tmp_path / "p.json", {})
     assert repr(load_json(tmp_path / "p.json")[0]) == repr([point])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda y: y[:, :1], r"evaluate tells nothing of outputs \(\d+, 1\)"),
+        (lambda y: y[:, 0], r"evaluate tells nothing of outputs \(\d+,\)"),
+        (lambda y: y.softmax(1), "evaluate wants scores before the softmax"),
+    ],
+)
+def test_outputs_that_every_file_would_keep_are_refused(change, sentence):
+    """They would agree to 100 % whatever the files are."""
+    reader = linear_reader(16, 4, 6)
+    model = nn.Module()
+    model.forward = lambda x: change(reader(x))
+    with pytest.raises(ValueError, match=sentence):
+        judge(model, images(4, 16), default_jpeg([10], "4:2:0"))
+
+
+def test_answers_at_every_position_are_compared_there():
+    torch.manual_seed(0)
+    head = nn.Conv2d(3, 5, 4, stride=4)
+    pixels = images(4, 16)
+    _, point = judge(head, pixels, default_jpeg([5], "4:2:0"))
+    shown = torch.stack(
+        [decode(encode(x, Preset.from_quality(5, "4:2:0"))).float() / 255 for x in pixels]
+    )
+    answers, originals = (head(x).argmax(1) for x in (shown, pixels.float() / 255))
+    assert point.agreement == pytest.approx((answers == originals).double().mean().item(), abs=1e-5)
+    assert 0 < point.agreement < 1
+    with pytest.raises(ValueError, match=r"labels are for outputs \(N, classes\), got \(4, 5, 4"):
+        judge(head, pixels, default_jpeg([5], "4:2:0"), torch.zeros(4, dtype=torch.long))

@@ -90,5 +90,5 @@ def test_refusals():
     z[2, 3, 4] = torch.inf
     with pytest.raises(ValueError, match="z must be finite"):
         frequency_entropy(z, q, alpha)
-    with pytest.raises(ValueError, match="levels must be at least 1 or None, got 0"):
+    with pytest.raises(ValueError, match="levels must be from 1 to 16777216 or None, got 0"):
         frequency_entropy(z, q, alpha, levels=0)

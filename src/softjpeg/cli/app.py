@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from enum import Enum
 from io import TextIOWrapper
 from pathlib import Path
@@ -22,6 +23,9 @@ commands = typer.Typer()
 """Where commands register."""
 
 _INTERRUPTED = "interrupted; what was written is whole, and the same command goes on or begins anew"
+
+TRUSTED: ContextVar[tuple[Path, ...]] = ContextVar("trusted", default=())
+"""Python files that the command line allows training runs to take their network from."""
 
 
 def _registered() -> dict[str, Any]:
@@ -166,7 +170,12 @@ def _main(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
+    trust: Annotated[
+        list[Path] | None,
+        typer.Option(help="A Python file that training runs may take their network from."),
+    ] = None,
 ) -> None:
+    TRUSTED.set(tuple(trust or ()))
     # On a busy machine, threads that spin while they wait slow each other down.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from softjpeg.cli.app import TRUSTED
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -173,10 +175,10 @@ def is_run(path: str | Path) -> bool:
 
 
 def load_trained(path: str) -> TrainedNetwork:
-    """The training run at a path; ValueError where there is none."""
+    """The training run at a path; ValueError where there is none, or its code is not trusted."""
     from softjpeg.training.trained_network import load_run
 
-    return load_run(path)
+    return load_run(path, trust=TRUSTED.get())
 
 
 def provenance(

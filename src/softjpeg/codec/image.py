@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
@@ -17,7 +19,7 @@ from softjpeg.codec.probabilistic import sample_indices
 from softjpeg.codec.rdo import rdo_indices
 from softjpeg.codec.stored_size import shrunk
 from softjpeg.functional.transform import image_to_coefficients
-from softjpeg.jpeg.markers import insert_after_header
+from softjpeg.jpeg.markers import insert_after_header, read_bytes
 from softjpeg.jpeg.progressive import smaller_as_progressive
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.table_formats import to_pillow
@@ -29,6 +31,9 @@ Mode = Literal["hard", "probabilistic", "rdo"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 _PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
+
+_SHARED = threading.Lock()
+"""Around what changes a Pillow image that several threads may hold: loading pixels and EXIF."""
 
 Quantize = Callable[[Sequence[Tensor], Preset], Sequence[Any]]
 """Decides every coefficient: float (rows, columns, 8, 8) per component to integer indices."""
@@ -70,7 +75,8 @@ def encode(
         The bytes of a .jpg file.
 
     Raises:
-        ValueError: unknown mode or header, or an image of another shape, type, range or size.
+        ValueError: unknown mode or header, or an image of another shape, type, range or size, or
+            that Pillow cannot load.
         ImportError: `progressive` without its package.
 
     >>> data = encode(torch.zeros(3, 20, 30), Preset.from_quality(50))
@@ -81,8 +87,14 @@ def encode(
         raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     if header not in HEADERS:
         raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
+    segments = b""
+    if isinstance(image, Image.Image):
+        _load(image)
     picture = to_pillow_image(image, gray)
-    preset = preset if isinstance(preset, Preset) else preset(picture)
+    if metadata and isinstance(image, Image.Image):
+        with _SHARED:
+            segments = display_metadata(image, picture.mode)
+    preset = _preset_for(picture, preset)
     picture = shrunk(picture, preset.short_side)
     if mode == "hard" and header == "jfif" and not progressive:
         data = _pillow_file(picture, preset, optimize)
@@ -95,9 +107,7 @@ def encode(
             header=header,
             progressive=progressive,
         )
-    if metadata and isinstance(image, Image.Image):
-        data = insert_after_header(data, display_metadata(image, picture.mode))
-    return data
+    return insert_after_header(data, segments)
 
 
 def encode_coefficients(
@@ -139,18 +149,42 @@ def encode_coefficients(
     return smaller_as_progressive(data) if progressive else data
 
 
-def decode(data: bytes) -> Tensor:
+def decode(data: bytes | str | os.PathLike[str]) -> Tensor:
     """A .jpg as libjpeg-turbo (through Pillow) shows it: uint8 (3, H, W), or (1, H, W) if gray.
 
+    Args:
+        data: the file's bytes, or its path.
+
     Raises:
-        ValueError: not an image that Pillow can decode.
+        ValueError: not an image that Pillow can decode, or of more pixels than it allows
+            (``PIL.Image.MAX_IMAGE_PIXELS``).
+        OSError: the path cannot be read.
     """
+    file = io.BytesIO(read_bytes(data))
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(file) as image:
             pixels = np.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
-    except OSError as error:
+    # Damaged files make Pillow raise OSError, SyntaxError, struct.error and others.
+    except Exception as error:
         raise ValueError(f"data cannot be decoded as an image: {error}") from None
     return _to_tensor(pixels)
+
+
+def _load(image: Image.Image) -> None:
+    with _SHARED:
+        try:
+            image.load()
+        # As above, of a file that Pillow opened and has not read yet.
+        except Exception as error:
+            raise ValueError(f"image cannot be loaded: {error}") from error
+
+
+def _preset_for(picture: Image.Image, preset: Any) -> Preset:
+    chosen = preset(picture) if callable(preset) else preset
+    if not isinstance(chosen, Preset):
+        kind = type(chosen).__name__
+        raise ValueError(f"preset must be a Preset, or a function that gives one, got {kind}")
+    return chosen
 
 
 def _indices(
@@ -176,7 +210,8 @@ def _pillow_file(picture: Image.Image, preset: Preset, optimize: bool) -> bytes:
     buffer, gray = io.BytesIO(), picture.mode == "L"
     try:
         # No quality beside the tables: Pillow would scale them by it.
-        picture.save(
+        # Of a copy: Pillow keeps what it saves with on the image, which threads may share.
+        picture.copy().save(
             buffer,
             "jpeg",
             qtables=to_pillow(preset.luma, None if gray else preset.chroma),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from softjpeg.common.image_files import MAX_SIDE
+from softjpeg.common.image_samples import to_8_bits
 from softjpeg.common.transparency import has_transparency, on_background
 
 
@@ -20,7 +22,6 @@ def to_pillow_image(
     Raises:
         ValueError: an image of another shape, type or range, empty, or too large for libjpeg.
 
-    >>> import torch
     >>> to_pillow_image(torch.ones(1, 2, 2)).getpixel((0, 0))
     255
     >>> to_pillow_image(Image.new("RGB", (2, 2), "red"), gray=True).getpixel((0, 0))
@@ -38,13 +39,7 @@ def to_pillow_image(
 def _convert(image: Image.Image) -> Image.Image:
     if image.mode in ("L", "RGB") and not has_transparency(image):
         return image
-    if image.mode.startswith("I;16"):
-        # Pillow would clip 16 bits to 8, not scale them.
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            f'image must not have mode "{image.mode}": 32-bit samples have no known range'
-        )
+    image = to_8_bits(image)
     gray = image.mode in ("1", "L", "LA", "La")
     if has_transparency(image):
         image, _ = on_background(image)
@@ -52,7 +47,16 @@ def _convert(image: Image.Image) -> Image.Image:
 
 
 def _from_pixels(pixels: Tensor | np.ndarray[Any, Any]) -> Image.Image:
+    if not isinstance(pixels, (Tensor, np.ndarray)):
+        kind = type(pixels).__name__
+        raise ValueError(f"image must be a Pillow image, tensor or array, got {kind}")
     if isinstance(pixels, Tensor):
+        if pixels.is_meta or pixels.layout != torch.strided:
+            where = f"{pixels.device}, {pixels.layout}"
+            raise ValueError(f"image must hold its pixels, got a tensor on {where}")
+        if pixels.is_floating_point() and pixels.dtype != torch.float64:
+            # NumPy knows no bfloat16.
+            pixels = pixels.float()
         if pixels.ndim != 3 or pixels.shape[0] not in (1, 3):
             raise ValueError(f"image must have shape (3 or 1, H, W), got {tuple(pixels.shape)}")
         pixels = pixels.detach().cpu().permute(1, 2, 0).numpy()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
-from collections.abc import Sequence
 
-from PIL import Image
-
-from softjpeg.codec.metadata import display_metadata
-from softjpeg.jpeg.markers import Segment, insert_after_header, read_bytes, segments
+from softjpeg.codec.metadata import display_metadata_of_file
+from softjpeg.jpeg.color_space import adobe_payload, color_space
+from softjpeg.jpeg.markers import APP14, build, insert_after_header, read_bytes, segments
 from softjpeg.jpeg.progressive import smaller_as_progressive
 from softjpeg.jpeg.reader import read_frame
 from softjpeg.jpeg.writer import Header, write_frame
@@ -40,8 +37,10 @@ def recode(
 
     Raises:
         ValueError: `data` is not a sequential 8-bit Huffman-coded JPEG file, or it is corrupt.
+        OSError: the path cannot be read.
         ImportError: `progressive` without its package.
 
+    >>> import io
     >>> from PIL import Image
     >>> buffer = io.BytesIO()
     >>> Image.new("RGB", (16, 16), "red").save(buffer, "jpeg")
@@ -51,36 +50,19 @@ def recode(
     data = read_bytes(data)
     pieces = segments(data)
     frame = read_frame(pieces)
-    adobe = _adobe(pieces)
-    is_rgb = len(frame.identifiers) == 3 and _is_rgb(pieces, frame.identifiers)
+    space = color_space(frame.identifiers, pieces)
     frame = dataclasses.replace(
         frame,
-        identifiers=_RGB if is_rgb else (1, 2, 3, 4)[: len(frame.planes)],
+        identifiers=_RGB if space == "RGB" else (1, 2, 3, 4)[: len(frame.planes)],
         restart_interval=0,
     )
     recoded = write_frame(frame, optimize=optimize, header=header)
     # Without it RGB, CMYK and YCCK would be shown in other colours.
-    extra = adobe if is_rgb or len(frame.planes) == 4 else b""
-    recoded = insert_after_header(recoded, extra)
+    adobe = adobe_payload(pieces)
+    if adobe is not None and space in ("RGB", "CMYK", "YCCK"):
+        recoded = insert_after_header(recoded, build(APP14, adobe))
     if progressive:
         recoded = smaller_as_progressive(recoded)
     if metadata:
-        with Image.open(io.BytesIO(data)) as image:
-            recoded = insert_after_header(recoded, display_metadata(image, image.mode))
+        recoded = insert_after_header(recoded, display_metadata_of_file(pieces, space))
     return recoded
-
-
-def _adobe(pieces: Sequence[Segment]) -> bytes:
-    """Adobe's APP14 segment, which names the colour space, if there is one."""
-    for piece in pieces:
-        if piece.name == "APP14" and piece.payload.startswith(b"Adobe"):
-            return b"\xff\xee" + (len(piece.payload) + 2).to_bytes(2, "big") + piece.payload
-    return b""
-
-
-def _is_rgb(pieces: Sequence[Segment], identifiers: Sequence[int]) -> bool:
-    """Whether libjpeg takes three components for R, G, B instead of Y, Cb, Cr."""
-    if any(piece.name == "APP0" and piece.payload.startswith(b"JFIF\0") for piece in pieces):
-        return False
-    adobe = _adobe(pieces)
-    return adobe[15] == 0 if len(adobe) >= 16 else tuple(identifiers) == _RGB

@@ -12,9 +12,10 @@ from typing import overload
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
 from torch import Tensor
 
+from softjpeg.common.image_samples import to_8_bits, upright
 from softjpeg.common.image_warning import ImageWarning
 from softjpeg.common.transparency import WHITE, Color, has_transparency, on_background
 
@@ -78,24 +79,17 @@ def read_upright(
         with Image.open(path) as file:
             _require_enough(file, size)
             remarks = _remarks(file)
-            image: Image.Image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I;16"):
-                # Pillow would clip 16-bit samples at 255.
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            if image.mode not in ("I", "F"):
-                # Of equal channels Pillow's luma is that channel exactly.
-                gray = image.mode in ("1", "L", "LA", "La")
-                if has_transparency(image):
-                    image, shows = on_background(image, background)
-                    gray = gray and (not shows or len(set(background)) == 1)
-                    remarks += (TRANSPARENT.format(*background),) * shows
-                return image.convert("L" if gray else "RGB"), remarks
+            image = to_8_bits(upright(file))
+            # Of equal channels Pillow's luma is that channel exactly.
+            gray = image.mode in ("1", "L", "LA", "La")
+            if has_transparency(image):
+                image, shows = on_background(image, background)
+                gray = gray and (not shows or len(set(background)) == 1)
+                remarks += (TRANSPARENT.format(*background),) * shows
+            return image.convert("L" if gray else "RGB"), remarks
     # Damaged files make Pillow raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
         raise ImageFileError(f"{path} cannot be read as an image: {error}") from error
-    raise ImageFileError(
-        f"{path} holds 32-bit samples, which have no known range: save it as 8-bit"
-    )
 
 
 def _bytes_of(path: ImageSource) -> int:

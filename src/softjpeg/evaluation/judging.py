@@ -20,7 +20,7 @@ from softjpeg.evaluation.encoders import Encoder
 from softjpeg.evaluation.points import PerImage, RatePoint
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.jpeg.subsampling import subsampling_name
-from softjpeg.models.fidelity import agree, cosine, kl
+from softjpeg.models.fidelity import agree, check_scores, cosine, kl
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 
@@ -40,7 +40,7 @@ def judge(
 
     Args:
         models: a network, or several by name: from (B, 3, H, W) RGB in [0, 1] to logits
-            (B, classes); put in eval mode.
+            (B, classes), or (B, classes, ...) at many positions; put in eval mode.
         images: uint8, (N, 3, H, W) or several (3, H, W) of any sizes; read again for each encoder.
         encoders: by name, from an image uint8 (3, H, W) to the bytes of a file.
         labels: (N,) class indices, -1 for an image without; without them `top1` is None.
@@ -101,9 +101,10 @@ def _read_uncompressed(
     model: nn.Module, images: Images, labels: Tensor | None, batch_size: int
 ) -> Tensor:
     output = outputs_of(model.eval(), images, batch_size)
-    if output.ndim != 2:
-        raise ValueError(f"outputs must have shape (N, classes), got {tuple(output.shape)}")
+    check_scores(output, "evaluate", "give a network that has them")
     if labels is not None:
+        if output.ndim != 2:
+            raise ValueError(f"labels are for outputs (N, classes), got {tuple(output.shape)}")
         check_labels(labels.cpu(), output)
     return output
 

@@ -21,6 +21,7 @@ from softjpeg.common.files import write_atomically
 from softjpeg.common.image_set import from_image, to_image
 from softjpeg.common.progress import track
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
+from softjpeg.models.fidelity import check_scores
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 
@@ -120,6 +121,7 @@ def sweep_qualities(
     model.eval()
     labels = labels.cpu().long()
     original = outputs_of(model, images, batch_size)
+    check_scores(original, "qualities", "give a network that has them")
     check_labels(labels, original)
     if (labels < 0).any():
         raise ValueError(f"labels must be at least 0, got {int(labels.min())}")

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from softjpeg.functional.arguments import check_floats
 from softjpeg.functional.straight_through import clamp, round_half_up, straight_through
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 
@@ -78,6 +79,7 @@ def downsample(plane: Tensor, subsampling: Subsampling, *, rounding: bool = Fals
     >>> downsample(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "4:2:0").item()
     2.5
     """
+    check_floats(plane=plane)
     h, v = luma_factors(subsampling)
     if v * h == 1:
         return plane
@@ -107,6 +109,7 @@ def upsample(
     >>> upsample(torch.tensor([[0.0, 4.0, 8.0]]), "4:2:2", (1, 6)).tolist()
     [[0.0, 1.0, 3.0, 5.0, 7.0, 8.0]]
     """
+    check_floats(plane=plane)
     h, v = luma_factors(subsampling)
     height, width = size
     plane = plane[..., : -(-height // v), : -(-width // h)]
@@ -171,6 +174,7 @@ def split_planes(
     >>> [tuple(p.shape) for p in split_planes(torch.zeros(3, 17, 9), "4:2:0")]
     [(24, 16), (16, 8), (16, 8)]
     """
+    check_floats(rgb=rgb)
     height, width = rgb.shape[-2:]
     if height < 1 or width < 1:
         raise ValueError(f"image must have at least one pixel, got {width}x{height}")
@@ -211,6 +215,7 @@ def merge_planes(
     True
     """
     height, width = size
+    check_floats(**{f"planes[{i}]": plane for i, plane in enumerate(planes)})
     planes = [p + 128 for p in planes]
     if rounding:
         planes = [clamp(round_half_up(p), 0, 255) for p in planes]
@@ -230,3 +235,4 @@ def _whole_blocks(plane: Tensor) -> Tensor:
 def _check_rgb(name: str, image: Tensor) -> None:
     if image.ndim < 3 or image.shape[-3] != 3:
         raise ValueError(f"{name} must have shape (..., 3, H, W), got {tuple(image.shape)}")
+    check_floats(**{name: image})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from softjpeg.functional.arguments import check_floats
 from softjpeg.functional.soft_quantizer import check_index_set, nearest_index, reach
 
 
@@ -37,6 +38,7 @@ def cpmf(
     >>> i.tolist(), p.numpy().round(3)
     ([-1.0, 0.0, 1.0], array([0.   , 0.982, 0.018], dtype=float32))
     """
+    check_floats(z=z)
     check_index_set(levels, window)
     half = window // 2 if window is not None else reach(alpha * q**2)
     c, _ = nearest_index(z.detach(), q.detach(), levels)
@@ -71,6 +73,7 @@ def sample_index(
     >>> i.unique().tolist(), bool(450 < i.sum() < 550)
     ([0.0, 1.0], True)
     """
+    check_floats(z=z)
     uniform = torch.rand(z.shape, dtype=z.dtype, device=z.device, generator=generator)
     return index_at(1 - uniform, z, q, alpha, levels=levels)
 

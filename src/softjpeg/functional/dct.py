@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor
 
+from softjpeg.functional.arguments import check_floats
+
 
 def _build() -> Tensor:
     n = torch.arange(8, dtype=torch.float64)
@@ -50,6 +52,7 @@ def block_dct(plane: Tensor) -> Tensor:
     >>> block_dct(torch.ones(8, 16))[0, 1, 0, 0].item()
     8.0
     """
+    check_floats(plane=plane)
     *lead, height, width = plane.shape
     if height % 8 or width % 8:
         raise ValueError(f"plane must have sides that are multiples of 8, got {height}x{width}")
@@ -72,6 +75,7 @@ def block_idct(coefficients: Tensor) -> Tensor:
     >>> torch.allclose(block_idct(block_dct(x)), x, atol=1e-5)
     True
     """
+    check_floats(coefficients=coefficients)
     *lead, rows, columns, a, b = coefficients.shape
     if (a, b) != (8, 8):
         raise ValueError(

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from softjpeg.functional.arguments import check_floats
 from softjpeg.functional.soft_quantizer import soft_quantize
 from softjpeg.functional.straight_through import straight_through
 
@@ -28,6 +29,7 @@ def hard_quantize(z: Tensor, q: Tensor, *, levels: int | None = None) -> Tensor:
     >>> hard_quantize(torch.tensor([3.0, 17.0, 99.0]), torch.tensor(10.0), levels=5).tolist()
     [0.0, 20.0, 50.0]
     """
+    check_floats(z=z)
     u = z / q
     if levels is not None:
         u = u.clamp(-levels, levels)
@@ -48,6 +50,7 @@ def noise_quantize(z: Tensor, q: Tensor, *, generator: torch.Generator | None = 
     >>> bool((y.abs() <= 5).all())
     True
     """
+    check_floats(z=z)
     noise = torch.rand(z.shape, dtype=z.dtype, device=z.device, generator=generator) - 0.5
     return z + q * noise
 
@@ -60,6 +63,7 @@ def cubic_quantize(z: Tensor, q: Tensor) -> Tensor:
     >>> print(f"{cubic_quantize(torch.tensor(12.0), torch.tensor(10.0)):.2f}")
     10.08
     """
+    check_floats(z=z)
     u = z / q
     nearest = torch.round(u).detach()
     return q * (nearest + (u - nearest) ** 3)
@@ -81,6 +85,7 @@ def lsq_quantize(z: Tensor, q: Tensor, *, levels: int | None = None) -> Tensor:
     >>> round(q.grad.item(), 3)
     -0.2
     """
+    check_floats(z=z)
     count = z.shape[-4:-2].numel() if z.ndim >= 4 else max(1, z.numel() // q.numel())
     scale = (count * (levels or 127)) ** -0.5
     return hard_quantize(z, straight_through(q, q * scale), levels=levels)
@@ -99,6 +104,7 @@ def clip_quantize(z: Tensor, q: Tensor, *, levels: int) -> Tensor:
     >>> clip_quantize(torch.tensor([3.0, 99.0]), torch.tensor(10.0), levels=5).tolist()
     [3.0, 50.0]
     """
+    check_floats(z=z)
     bound = (levels * q).expand_as(z)
     return torch.minimum(torch.maximum(z, -bound), bound)
 
@@ -136,6 +142,7 @@ def quantize(
     >>> quantize(torch.tensor(12.0), torch.tensor(10.0), torch.tensor(1.0), kind="hard").item()
     10.0
     """
+    check_floats(z=z)
     if kind == "soft":
         return soft_quantize(z, q, alpha, levels=levels, window=window)
     if kind == "hard":

@@ -16,8 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softjpeg.functional.arguments import check_floats
 from softjpeg.functional.lattice_moments import Moments, direct_sum, five_points, theta
 
+MAX_LEVELS, MAX_WINDOW = 1 << 24, 4095
+"""Up to here float32 holds every index; and no coefficient of 8 bits has more indices in reach."""
 _FIVE_POINTS_FROM = 2.5
 """Hardness from which the five-point sum is exact; the theta function is exact below it."""
 
@@ -52,6 +55,7 @@ def soft_quantize(
     >>> soft_quantize(z, q, torch.tensor(0.01) / q**2).round(decimals=3).tolist()
     [3.0, 11.0]
     """
+    check_floats(z=z)
     check_index_set(levels, window)
     if not torch.is_grad_enabled():
         return _forward(z, q, alpha, levels, window)
@@ -80,11 +84,13 @@ def nearest_index(z: Tensor, q: Tensor, levels: int | None) -> tuple[Tensor, Ten
 
 
 def check_index_set(levels: int | None, window: int | None) -> None:
-    """Raise ValueError unless `levels` and `window` describe an index set."""
-    if levels is not None and levels < 1:
-        raise ValueError(f"levels must be at least 1 or None, got {levels}")
-    if window is not None and (window < 3 or window % 2 == 0):
-        raise ValueError(f"window must be an odd number from 3 on or None, got {window}")
+    """Raise ValueError unless `levels` and `window` describe an index set that can be summed."""
+    if levels is not None and not 1 <= levels <= MAX_LEVELS:
+        raise ValueError(f"levels must be from 1 to {MAX_LEVELS} or None, got {levels}")
+    if window is not None and not (3 <= window <= MAX_WINDOW and window % 2):
+        raise ValueError(
+            f"window must be an odd number from 3 to {MAX_WINDOW} or None, got {window}"
+        )
 
 
 def _forward(z: Tensor, q: Tensor, alpha: Tensor, levels: int | None, window: int | None) -> Tensor:

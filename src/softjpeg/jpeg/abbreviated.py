@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from softjpeg.jpeg import markers
+from softjpeg.jpeg.color_space import color_space
 from softjpeg.jpeg.component_tables import distinct_tables
 from softjpeg.jpeg.definitions import defined_tables
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, HuffmanTable, optimal_table
@@ -143,6 +144,8 @@ def _segments_of_tables(tables: bytes) -> list[Segment]:
     other = [piece.name for piece in pieces if piece.name not in ("SOI", "DQT", "DHT", "EOI")]
     if other:
         raise ValueError(f"tables must be a stream of tables alone, but has {other[0]}")
+    if pieces[-1].name != "EOI":
+        raise ValueError(f"tables must end with EOI, got {pieces[-1].name}")
     return pieces
 
 
@@ -164,7 +167,13 @@ def _sharing(
 
 def _read_plain_frame(data: bytes) -> Frame:
     """A frame of gray or Y, Cb, Cr without restart markers."""
-    frame = read_frame(segments(data))
+    pieces = segments(data)
+    frame = read_frame(pieces)
+    space = color_space(frame.identifiers, pieces)
+    if space not in ("gray", "YCbCr"):
+        raise ValueError(f"data must be gray or hold Y, Cb, Cr, got a JPEG of {space}")
+    if max(int(table.max()) for table in frame.tables) > 255:
+        raise ValueError("data must be baseline, but has quantization tables of 16 bits")
     if frame.identifiers not in ((1,), (1, 2, 3)):
         raise ValueError(
             f"component identifiers must be 1 or 1, 2, 3, got {frame.identifiers}: recode it first"

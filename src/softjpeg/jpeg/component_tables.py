@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from softjpeg.jpeg.tables import Table, validate_table
+from softjpeg.jpeg.tables import MAX_STEP, Table, validate_table
 
 
 def tables_of_components(tables: Any, components: int) -> tuple[Table, ...]:
@@ -36,12 +36,12 @@ def tables_of_components(tables: Any, components: int) -> tuple[Table, ...]:
 def _valid_table(name: str, table: Any) -> Table:
     if isinstance(table, np.ndarray) and table.dtype == np.int64 and table.shape == (8, 8):
         return _known_table(name, table.tobytes())
-    return validate_table(name, table)
+    return validate_table(name, table, MAX_STEP)
 
 
 @functools.lru_cache(maxsize=64)
 def _known_table(name: str, steps: bytes) -> Table:
-    table = validate_table(name, np.frombuffer(steps, dtype=np.int64).reshape(8, 8))
+    table = validate_table(name, np.frombuffer(steps, dtype=np.int64).reshape(8, 8), MAX_STEP)
     table.flags.writeable = False
     return table
 

@@ -7,12 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable
+from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, STANDARD_TABLES, HuffmanTable
 from softjpeg.jpeg.markers import Segment
 from softjpeg.jpeg.tables import Table, from_zigzag
 
 _UNREADABLE = {2: "progressive", 3: "lossless", 5: "hierarchical", 6: "hierarchical"}
 _UNREADABLE |= {7: "hierarchical"} | {9 + n: "arithmetic-coded" for n in range(7)}
+
+
+STANDARD_HUFFMAN = {
+    (is_ac == 1, destination): STANDARD_TABLES[2 * destination + is_ac]
+    for destination in range(2)
+    for is_ac in range(2)
+}
+"""By (is AC, destination): Annex K's, which frames of Motion JPEG leave out."""
 
 
 class FrameHeader(NamedTuple):

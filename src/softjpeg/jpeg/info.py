@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from softjpeg.jpeg.color_space import COMPONENT_NAMES, color_space
 from softjpeg.jpeg.definitions import defined_tables
-from softjpeg.jpeg.markers import Segment, bytes_by_marker, read_bytes, segments
+from softjpeg.jpeg.markers import bytes_by_marker, read_bytes, segments
 from softjpeg.jpeg.subsampling import subsampling_name
 from softjpeg.jpeg.tables import Table, quality_tables
 
@@ -86,7 +87,8 @@ def read_info(data: bytes | str | os.PathLike[str]) -> JPEGInfo:
         raise ValueError("data holds no JPEG frame (SOF segment)")
     height, width = (int.from_bytes(frame.payload[i : i + 2], "big") for i in (1, 3))
     rows = [tuple(frame.payload[i : i + 3]) for i in range(6, len(frame.payload) - 2, 3)]
-    names = _component_names([row[0] for row in rows], pieces)
+    identifiers = [row[0] for row in rows]
+    names = COMPONENT_NAMES.get(color_space(identifiers, pieces), tuple(map(str, identifiers)))
     # Alone: a damaged Huffman table does not keep anyone from reading headers.
     defined, _ = defined_tables([piece for piece in pieces if piece.name == "DQT"])
     tables = {
@@ -130,16 +132,3 @@ def nearest_quality(luma: Table, chroma: Table | None = None) -> tuple[int, bool
 
     best = min(range(1, 101), key=distance)
     return best, distance(best) == 0
-
-
-def _component_names(identifiers: Sequence[int], pieces: Sequence[Segment]) -> tuple[str, ...]:
-    if len(identifiers) == 1:
-        return ("Y",)
-    adobe = next((p.payload for p in pieces if p.name == "APP14"), b"")
-    untransformed = len(adobe) > 11 and adobe[:5] == b"Adobe" and adobe[11] == 0
-    if len(identifiers) == 3:
-        is_rgb = untransformed or bytes(identifiers) == b"RGB"
-        return ("R", "G", "B") if is_rgb else ("Y", "Cb", "Cr")
-    if len(identifiers) == 4:
-        return ("C", "M", "Y", "K") if untransformed or not adobe else ("Y", "Cb", "Cr", "K")
-    return tuple(str(i) for i in identifiers)

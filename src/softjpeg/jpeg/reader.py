@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from softjpeg.jpeg.color_space import color_space
 from softjpeg.jpeg.definitions import (
+    STANDARD_HUFFMAN,
     FrameHeader,
     read_frame_header,
     read_huffman_tables,
@@ -49,7 +51,7 @@ class _Decoder:
     frame: FrameHeader | None = None
     restart_interval: int = 0
     quantization: dict[int, Table] = field(default_factory=dict)
-    huffman: dict[tuple[bool, int], HuffmanTable] = field(default_factory=dict)
+    huffman: dict[tuple[bool, int], HuffmanTable] = field(default_factory=STANDARD_HUFFMAN.copy)
     planes: dict[int, Coefficients] = field(default_factory=dict)
     tables: dict[int, Table] = field(default_factory=dict)
 
@@ -57,15 +59,17 @@ class _Decoder:
 def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
     """Read the quantized DCT coefficients of a JPEG file, bit-exactly.
 
-    Reads 8-bit baseline and extended-sequential Huffman-coded files, gray or with three components
-    at 4:4:4, 4:2:2 (h2v1) or 4:2:0, interleaved or not, with any restart interval.
+    Reads 8-bit baseline and extended-sequential Huffman-coded files, gray or of Y, Cb, Cr at 4:4:4,
+    4:2:2 (h2v1) or 4:2:0, interleaved or not, with any restart interval. As libjpeg does it, bytes
+    between segments are skipped, Annex K's Huffman codes serve where none are defined, and EOI may
+    be missing; but every coefficient must be there.
 
     Args:
         data: the file's bytes, or its path.
 
     Raises:
-        ValueError: not a JPEG file, of another kind (progressive, arithmetic, 12-bit, CMYK, other
-            subsampling), cut off or corrupt; one sentence that says which.
+        ValueError: not a JPEG file, of another kind (progressive, arithmetic, 12-bit, of R, G, B or
+            CMYK, other subsampling), cut off or corrupt; one sentence that says which.
         OSError: the path cannot be read.
 
     >>> from softjpeg.jpeg.writer import write_coefficients
@@ -85,6 +89,11 @@ def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
                 )
             _subsampling(header.factors)
     frame = read_frame(pieces)
+    space = color_space(frame.identifiers, pieces)
+    if space == "RGB":
+        raise ValueError(
+            "data holds R, G, B, not Y, Cb, Cr: its coefficients would be shown in other colours"
+        )
     return JPEGCoefficients(
         components=frame.planes,
         tables=frame.tables,

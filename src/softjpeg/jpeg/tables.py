@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 Table = npt.NDArray[np.int64]
 
+MAX_STEP = 65535
+"""In a file that is extended sequential, with tables of 16 bits; 255 in a baseline file."""
+
 ZIGZAG = np.array(
     sorted(range(64), key=lambda m: (m // 8 + m % 8, (m // 8 if (m // 8 + m % 8) % 2 else m % 8)))
 )
@@ -43,15 +46,16 @@ ANNEX_K_CHROMA: Table = np.array([
 # fmt: on
 
 
-def validate_table(name: str, table: Any) -> Table:
+def validate_table(name: str, table: Any, most: int = 255) -> Table:
     """Return `table` as an (8, 8) int64 array, or refuse it.
 
     Args:
         name: what the error message calls the table.
-        table: anything array-like of 64 integers 1..255, shape (8, 8), raster order.
+        table: anything array-like of 64 integers 1..most, shape (8, 8), raster order.
+        most: the largest step.
 
     Raises:
-        ValueError: wrong shape, or a value that is not an integer 1..255; names the first one.
+        ValueError: wrong shape, or a value that is not an integer 1..most; names the first one.
 
     >>> validate_table("luma", [[1] * 8] * 7 + [[1] * 7 + [300]])
     Traceback (most recent call last):
@@ -69,15 +73,15 @@ def validate_table(name: str, table: Any) -> Table:
     for (row, column), value in () if entries.dtype.kind in "iuf" else np.ndenumerate(entries):
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
             raise ValueError(
-                f"{name}[{row}][{column}] must be an integer from 1 to 255, got {value!r}"
+                f"{name}[{row}][{column}] must be an integer from 1 to {most}, got {value!r}"
             )
     # A NaN fails every comparison, so the test is for what is allowed.
-    good = (array >= 1) & (array <= 255) & (array == np.floor(array))
+    good = (array >= 1) & (array <= most) & (array == np.floor(array))
     if not good.all():
         row, column = np.argwhere(~good)[0]
         value = array[row, column]
         raise ValueError(
-            f"{name}[{row}][{column}] must be an integer from 1 to 255, got {value.item()}"
+            f"{name}[{row}][{column}] must be an integer from 1 to {most}, got {value}"
         )
     return array.astype(np.int64)
 

@@ -46,7 +46,8 @@ def write_coefficients(
             ceil(ceil(height * V / Vmax) / 8) rows of blocks, columns likewise; one padded to whole
             MCUs is cropped to that.
         tables: quantization tables (8, 8) of integers 1..255: one for gray; (luma, chroma) or
-            (luma, cb, cr) for colour.
+            (luma, cb, cr) for colour. Up to 65535, where the file may be extended sequential
+            (SOF1, which libjpeg reads too).
         size: (height, width) of the image in pixels, 1..65535.
         subsampling: "4:4:4", "4:2:2" (h2v1) or "4:2:0"; ignored for gray.
         optimize: compute optimal Huffman tables for this image, else use those of Annex K.
@@ -100,7 +101,8 @@ def write_frame(frame: Frame, *, optimize: bool = True, header: Header = "jfif")
     """Write a frame of 1 to 4 components of any sampling as a baseline file.
 
     Args:
-        frame: its coefficients DC -1024..1023, AC -1023..1023, and tables 1..255.
+        frame: its coefficients DC -1024..1023, AC -1023..1023, and tables 1..65535; above 255
+            the file is extended sequential.
         optimize: compute optimal Huffman tables for this image, else use those of Annex K.
         header: "jfif" as libjpeg lays it out, or "compact", which is smaller.
 
@@ -157,7 +159,13 @@ def _first_segments(
             bytes([0xFF, markers.SOI]),
             markers.jfif() if not compact and identifiers in _JFIF_IDENTIFIERS else b"",
             *map(markers.quantization_tables, dqt_segments),
-            markers.frame_header((height, width), identifiers, factors, table_of),
+            markers.frame_header(
+                (height, width),
+                identifiers,
+                factors,
+                table_of,
+                extended=max(int(table.max()) for table in tables) > 255,
+            ),
         ]
     )
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from softjpeg.common.image_sequence import Images
 from softjpeg.learning.checkpoint import fingerprint
 from softjpeg.learning.losses import Loss, kl_loss
+from softjpeg.models.fidelity import agree, check_scores
 from softjpeg.models.inference import check_inputs, check_labels, device_of, outputs_of
 from softjpeg.models.preprocessing import Preprocessed
 
@@ -37,7 +38,8 @@ class FrozenNetworks:
 
     Raises:
         ValueError: no network, images or labels of a wrong shape or type, or a network that cannot
-            read the images or whose output is not finite; of several it is named.
+            read the images, or whose output is not finite or tells the loss nothing; of several it
+            is named.
     """
 
     def __init__(
@@ -91,9 +93,17 @@ class FrozenNetworks:
         """What the loss compares network k's outputs on images `part` with."""
         return (self.outputs[k] if self.labels is None else self.labels)[part]
 
-    def answers(self, k: int) -> Tensor:
-        """(N,) classes that network k is to keep: the right ones with labels, else its own."""
-        return self.outputs[k].argmax(-1) if self.labels is None else self.labels.cpu()
+    def kept(self, k: int, outputs: Tensor, part: slice) -> float:
+        """How many of network k's answers on images `part` are kept: right ones, or its own.
+
+        Args:
+            k: index of the network.
+            outputs: (B, classes, ...) of that network; of many positions, each counts its share.
+            part: the images of the batch.
+        """
+        if self.labels is None:
+            return float(agree(outputs.cpu(), self.outputs[k][part]).sum())
+        return float((outputs.argmax(-1).cpu() == self.labels[part].cpu()).sum())
 
     def loss_of(self, k: int, outputs: Tensor, part: slice) -> float:
         """Network k's mean loss on a batch.
@@ -124,7 +134,12 @@ class FrozenNetworks:
     def _read_uncompressed(self, k: int) -> Tensor:
         try:
             outputs = outputs_of(self.models[k].eval(), self.images, self.batch_size)
+            if self.custom_loss is None:
+                check_scores(outputs, self.loss_kind, "take --loss mse or cosine")
             if self.labels is not None:
+                if outputs.ndim != 2:
+                    shape = tuple(outputs.shape)
+                    raise ValueError(f"labels are for outputs (N, classes), got {shape}")
                 check_labels(self.labels, outputs)
                 if self.custom_loss is None and self.labels.min() < 0:
                     raise ValueError("labels must be given for every image to learn from, got -1")

@@ -128,8 +128,6 @@ def learn(
     if short_side == "auto" and target_bpp is None and target_bytes is None:
         raise ValueError('short_side "auto" needs a rate to measure at: target_bpp or target_bytes')
     networks = FrozenNetworks(models, images, labels, loss, batch_size)
-    if max_drop is not None and any(output.ndim != 2 for output in networks.outputs):
-        raise ValueError("max_drop counts answers: the network's output must be (N, classes)")
     rate = goal.rate_on(images)
     passes = schedule(rounds, [] if rate is None else [rate], max_drop, options.descent)
     facts = {**asdict(goal), "rounds": rounds, **options.descent_facts()}

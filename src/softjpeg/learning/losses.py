@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softjpeg.models.fidelity import cosine_distance, kl_terms
+from softjpeg.models.fidelity import check_direction, cosine_distance, kl_terms
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """From (outputs, targets) of a batch to the mean over it."""
@@ -19,18 +19,24 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def kl_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     """KL divergence (nats) of outputs from targets, both logits (B, classes), mean of the batch.
 
+    Of logits (B, classes, ...) at many positions, the mean of these too.
+
     >>> kl_loss(torch.zeros(2, 5), torch.zeros(2, 5)).item()
     0.0
     """
-    return kl_terms(outputs, targets).sum() / len(outputs)
+    return kl_terms(outputs, targets).sum() * outputs.shape[1] / outputs.numel()
 
 
 def cosine_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     """``1 - cos`` between embeddings (B, D), mean of the batch.
 
+    Raises:
+        ValueError: embeddings of one number, whose cosine is always 1.
+
     >>> cosine_loss(torch.eye(2), torch.eye(2)).item()
     0.0
     """
+    check_direction(targets, "take --loss mse")
     return cosine_distance(outputs, targets).mean()
 
 
@@ -106,9 +112,9 @@ def curvature_draw(
             return gradient.detach()
         signs = torch.randint(0, 2, point.shape, generator=generator).to(point) * 2 - 1
         (curved,) = torch.autograd.grad((gradient * signs).sum(), point, materialize_grads=True)
-    rows, of_signs = curved.flatten(1), signs.flatten(1)
+    rows, of_signs, along = (x.reshape(len(x), -1) for x in (curved, signs, gradient.detach()))
     trace = (rows * of_signs).sum(1).clamp_min(0)
     norm = rows.norm(dim=1)
     scaled = rows * (trace.sqrt() / norm.clamp_min(torch.finfo(rows.dtype).tiny))[:, None]
-    chosen = torch.where((norm > 0)[:, None], scaled, gradient.detach().flatten(1))
+    chosen = torch.where((norm > 0)[:, None], scaled, along)
     return chosen.reshape(outputs.shape)

@@ -110,15 +110,15 @@ class Objective:
         """
 
         def count(k: int, outputs: Tensor) -> float:
-            return float((outputs.argmax(-1).cpu() == self.networks.answers(k)[part]).sum())
+            return self.networks.kept(k, outputs, part)
 
         return self._measured(part, [tables], count, None, None)[0]
 
     def kept_uncompressed(self) -> list[float]:
         """The same on the uncompressed images of the judging half."""
         part = slice(self.judged[0].start, len(self.images))
-        answers = [output[part].argmax(-1) for output in self.networks.outputs]
-        return [float((x == self.networks.answers(k)[part]).sum()) for k, x in enumerate(answers)]
+        each = enumerate(self.networks.outputs)
+        return [self.networks.kept(k, outputs[part], part) for k, outputs in each]
 
     def sensitivities(self, part: slice, tables: Tables, generator: torch.Generator) -> Tensor:
         """Mean squared gradient of a batch at the images behind tables.

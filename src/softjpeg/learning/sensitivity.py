@@ -87,7 +87,7 @@ def coefficient_gradients(
     """Coefficients (Y, Cb, Cr) of one batch, and the gradient of its summed loss behind `tables`.
 
     Args:
-        model: from (B, 3, H, W) RGB in [0, 1] to logits.
+        model: from (B, 3, H, W) RGB in [0, 1] to logits (B, classes, ...).
         images: (B, 3, H, W) uint8.
         tables: (luma, chroma), each (8, 8), behind which the gradient is taken, or None.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
@@ -108,8 +108,12 @@ def coefficient_gradients(
     size = (images.shape[-2], images.shape[-1])
     outputs = model(coefficients_to_image(z, size, subsampling, rounding=True, steps=steps))
     if loss is None:
-        drawn = torch.multinomial(outputs.detach().softmax(-1).cpu(), 1, generator=generator)
-        value = F.cross_entropy(outputs, drawn[:, 0].to(device), reduction="sum")
+        # A class for each position, where there are many; the loss is the mean over them.
+        scores = outputs.detach().movedim(1, -1)
+        flat = scores.softmax(-1).reshape(-1, scores.shape[-1]).cpu()
+        drawn = torch.multinomial(flat, 1, generator=generator).reshape(scores.shape[:-1])
+        value = F.cross_entropy(outputs, drawn.to(device), reduction="sum")
+        value = value / outputs[0, 0].numel() ** 0.5
     elif targets is None:
         raise ValueError("targets must be given with a loss, got None")
     else:

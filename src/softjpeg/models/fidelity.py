@@ -33,6 +33,19 @@ class Fidelity:
     limit: float
     k: int | None = None
 
+    def check(self, originals: Tensor) -> None:
+        """Raise ValueError for outputs (N, ...) of which this criterion tells nothing."""
+        asked, instead = f"keep {self.name}", "keep cosine:LIMIT"
+        if self.measure is cosine:
+            check_direction(originals, "no criterion does")
+        elif self.k is None:
+            check_scores(originals, asked, instead)
+        else:
+            check_scores(originals, asked, instead, order_only=True)
+            _check_classes(originals)
+            if self.k >= originals.shape[1]:
+                raise ValueError(f"{asked} tells nothing of {originals.shape[1]} classes")
+
 
 def parse_fidelity(text: str) -> Fidelity:
     """The criterion that a text names.
@@ -72,11 +85,14 @@ def parse_fidelity(text: str) -> Fidelity:
 def agree(outputs: Tensor, originals: Tensor) -> Tensor:
     """Whether both have the same best class, (B,); of equal scores the first class is the best.
 
+    Of outputs (B, classes, ...) at many positions, the share of these.
+
     >>> import torch
     >>> agree(torch.tensor([[1.0, 1.0], [0.0, 1.0]]), torch.tensor([[3.0, 1.0], [3.0, 1.0]]))
     tensor([ True, False])
     """
-    return outputs.argmax(-1) == originals.argmax(-1)
+    same = outputs.argmax(1) == originals.argmax(1)
+    return same if same.ndim == 1 else same.flatten(1).double().mean(1)
 
 
 def missing(outputs: Tensor, originals: Tensor, k: int = 1) -> Tensor:
@@ -116,23 +132,27 @@ def rank(outputs: Tensor, originals: Tensor) -> Tensor:
 def kl(outputs: Tensor, originals: Tensor) -> Tensor:
     """``KL(originals ‖ outputs) = Σ p log(p/p̂)`` of the softmax, in nats.
 
+    Of outputs (B, classes, ...) at many positions, the mean of these.
+
     >>> import torch
     >>> round(kl(torch.zeros(1, 2), torch.tensor([[100.0, 0]])).item(), 4)  # log 2
     0.6931
     """
-    _check_classes(originals)
     # Rounding may leave a KL of 0 a hair below it.
-    return kl_terms(outputs.double(), originals.double()).sum(-1).clamp(min=0)
+    each = kl_terms(outputs.double(), originals.double()).sum(1).clamp(min=0)
+    return each.reshape(len(each), -1).mean(1)
 
 
 def kl_terms(outputs: Tensor, originals: Tensor) -> Tensor:
     """``p log(p/p̂)`` of every class, which adds up to the KL divergence, in their precision.
 
+    Both are (B, classes, ...), as is the result.
+
     >>> import torch
     >>> kl_terms(torch.zeros(1, 4), torch.zeros(1, 4)).tolist()
     [[0.0, 0.0, 0.0, 0.0]]
     """
-    logs = outputs.log_softmax(-1), originals.log_softmax(-1)
+    logs = outputs.log_softmax(1), originals.log_softmax(1)
     return F.kl_div(*logs, reduction="none", log_target=True)
 
 
@@ -154,6 +174,55 @@ def cosine_distance(outputs: Tensor, originals: Tensor) -> Tensor:
     [1.0, 1.0]
     """
     return 1 - F.cosine_similarity(outputs.flatten(1), originals.flatten(1))
+
+
+def check_scores(outputs: Tensor, asked: str, instead: str, *, order_only: bool = False) -> None:
+    """Refuse outputs of which class probabilities tell nothing: all would seem to be kept.
+
+    Args:
+        outputs: (N, ...) of a network.
+        asked: what cannot tell anything of them, for the error.
+        instead: what can, for the error.
+        order_only: only which class is the best counts, so that a softmax is no matter.
+
+    Raises:
+        ValueError: not (N, classes, ...) of at least two classes, or a softmax is applied already.
+
+    >>> import torch
+    >>> check_scores(torch.zeros(5, 1), "KL", "take mse")
+    Traceback (most recent call last):
+    ValueError: KL tells nothing of outputs (5, 1), which are no scores of several classes: take mse
+    """
+    if outputs.ndim < 2 or outputs.shape[1] < 2:
+        raise ValueError(
+            f"{asked} tells nothing of outputs {tuple(outputs.shape)}, which are no scores of "
+            f"several classes: {instead}"
+        )
+    if not order_only and _are_probabilities(outputs):
+        raise ValueError(
+            f"{asked} wants scores before the softmax, but the network's outputs are probabilities "
+            f"already: leave its softmax out, or {instead}"
+        )
+
+
+def check_direction(outputs: Tensor, instead: str) -> None:
+    """Refuse outputs of a single number, whose angle is always the same.
+
+    Args:
+        outputs: (N, ...) of a network.
+        instead: what can tell something of them, for the error.
+    """
+    if outputs.numel() <= len(outputs):
+        raise ValueError(
+            f"cosine tells nothing of outputs {tuple(outputs.shape)}, one number each: {instead}"
+        )
+
+
+def _are_probabilities(outputs: Tensor) -> bool:
+    lowest, highest = outputs.aminmax()
+    total = outputs.double().sum(1)
+    # Loose enough for a softmax in half precision.
+    return bool(lowest >= 0 and highest <= 1 and (total - 1).abs().max() < 1e-2)
 
 
 def _order(scores: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softjpeg.functional.arguments import check_floats, warn_once_of_range
 from softjpeg.functional.rate.rate_model import RateModel, check_rate_model, scan_bits_by
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
@@ -28,7 +29,9 @@ class JPEGLayer(TableQuantizer):
         (B, 3, H, W) or (B, 1, H, W) float in [0, 1] → the same; any H, W ≥ 1.
 
     Raises:
-        ValueError: an unknown quantizer or subsampling, or a value out of its range.
+        ValueError: an unknown quantizer or subsampling, or a value out of its range; on a call, an
+            image of another shape or not of floating point numbers. A first image far beyond
+            [0, 1] gets a warning.
 
     >>> import torch
     >>> layer = JPEGLayer(*(torch.full((8, 8), 16.0),) * 2, hardness=30.0, subsampling="4:2:0")
@@ -68,6 +71,8 @@ class JPEGLayer(TableQuantizer):
         """(B, 3 or 1, H, W) in [0, 1] to what a decoder shows of it."""
         if image.ndim != 4 or image.shape[1] not in (1, 3):
             raise ValueError(f"image must have shape (B, 3 or 1, H, W), got {tuple(image.shape)}")
+        check_floats(image=image)
+        warn_once_of_range(self, image)
         layout = "gray" if image.shape[1] == 1 else self.subsampling
         return self.through(image, layout, rounding=self.rounding)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from softjpeg.functional.arguments import check_floats, warn_once_of_range
 from softjpeg.nn.table_quantizer import TableQuantizer
 
 _CHILD = "jpeg"
@@ -40,6 +41,9 @@ class JPEGNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) RGB in [0, 1] → what the network makes of it."""
+        if isinstance(self.jpeg, nn.Identity):
+            check_floats(image=image)
+            warn_once_of_range(self, image)
         output: Tensor = self.network((self.jpeg(image) - self.input_mean) / self.input_std)
         return output
 

@@ -131,8 +131,10 @@ def train(
 
 def _reference(experiment: Experiment, recipe: Recipe, seed: int, classes: int) -> JPEGNetwork:
     """The network whose statistics the tables start from."""
+    # What the recipe names is run in any case.
+    named = [recipe.model.name.rpartition(":")[0]]
     if source := recipe.jpeg.init_from:
-        trained = load_run(source)
+        trained = load_run(source, trust=named)
         if len(trained.classes) != classes:
             raise ValueError(
                 f"jpeg.init_from {source} has {len(trained.classes)} classes, "
@@ -140,7 +142,8 @@ def _reference(experiment: Experiment, recipe: Recipe, seed: int, classes: int) 
             )
         return trained.network
     if recipe.needs_baseline:
-        return load_run(experiment.run_folder("baseline", seed) / "last.safetensors").network
+        baseline = experiment.run_folder("baseline", seed) / "last.safetensors"
+        return load_run(baseline, trust=named).network
     seed_everything(seed, _INITIAL)
     plain = recipe.jpeg.model_copy(update={"quantizer": "none", "zero_dc": False})
     return build_network(recipe.model_copy(update={"jpeg": plain}), classes)

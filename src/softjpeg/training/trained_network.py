@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,14 +44,19 @@ class TrainedNetwork:
         return None if values is None else torch.tensor(values)
 
 
-def load_run(path: str | Path) -> TrainedNetwork:
-    """The network of a checkpoint.
+def load_run(
+    path: str | Path, *, trust: bool | Collection[str | os.PathLike[str]] = False
+) -> TrainedNetwork:
+    """The network of a checkpoint. Loading it runs no code, but what `trust` allows.
 
     Args:
         path: a ``.safetensors`` that training wrote, or a run's folder: its best one.
+        trust: Python files that may be run where the checkpoint says that its network is
+            ``FILE.py:FACTORY`` of one of them; True for whatever file it names.
 
     Raises:
-        ValueError: there is none, or it is damaged.
+        ValueError: there is none, or it is damaged, or its network is of a file that is not
+            trusted.
     """
     file = Path(path)
     if file.is_dir():
@@ -59,6 +65,7 @@ def load_run(path: str | Path) -> TrainedNetwork:
             raise ValueError(f"{path} is not the folder of a training run: no best.safetensors")
     tensors, facts = load_checkpoint(file)
     recipe = parse_recipe(facts["recipe"], str(file))
+    _check_trust(recipe.model.name, trust, file)
     network = build_network(recipe, len(facts["classes"]), pretrained=False)
     averaged = {
         name.removeprefix("ema.module."): value
@@ -68,3 +75,16 @@ def load_run(path: str | Path) -> TrainedNetwork:
     load_weights(network, averaged or tensors, file)
     classes = tuple(facts["classes"])
     return TrainedNetwork(network.eval(), recipe, facts["variant"], facts["seed"], classes, facts)
+
+
+def _check_trust(
+    network: str, trust: bool | Collection[str | os.PathLike[str]], checkpoint: Path
+) -> None:
+    source = Path(network.rpartition(":")[0])
+    if source.suffix != ".py" or trust is True:
+        return
+    if not trust or source.resolve() not in {Path(file).resolve() for file in trust}:
+        raise ValueError(
+            f"{checkpoint} names a network of the file {source}, which is not run unasked: if you "
+            f"trust it, say softjpeg --trust {source} COMMAND ..., or load_run(..., trust=True)"
+        )

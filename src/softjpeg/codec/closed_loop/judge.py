@@ -46,7 +46,16 @@ class Judge:
             raise ValueError(f"networks must be one or more different ones, got {names}")
 
     def measure(self, outputs: Outputs, originals: Outputs) -> tuple[float, ...]:
-        """How far each network's output on a file is from its output on the image."""
+        """How far each network's output on a file is from its output on the image.
+
+        Raises:
+            ValueError: outputs of which the criterion tells nothing; the network is named.
+        """
+        for network, original in zip(self.networks, originals, strict=True):
+            try:
+                self.fidelity.check(original[None])
+            except ValueError as error:
+                raise ValueError(f"{network.name}: {error}") from error
         return tuple(
             float(self.fidelity.measure(output[None], original[None]))
             for output, original in zip(outputs, originals, strict=True)

@@ -23,6 +23,7 @@ from softjpeg.kernels.library import is_available
 _RESTART = re.compile(rb"(?<!\xFF)\xFF+([\xD0-\xD7])")
 _STUFFED = re.compile(rb"\xFF+\x00")
 _END_OF_BLOCK = 64  # Zigzag steps past the end of any block.
+_LEFT_OVER = 64  # Bits after the last MCU that libjpeg would have read ahead.
 _MAX_BLOCK_BYTES = 64 * 4  # No symbol with its extra bits takes more than 31 bits.
 
 
@@ -167,7 +168,7 @@ def _walk(
             if at > end:
                 raise ValueError(f"data is cut off or corrupt: bits run out at MCU {done}")
             done += 1
-        if end - at > 7:
+        if end - at >= (8 if done < mcus else _LEFT_OVER):
             raise ValueError(f"data is corrupt: {end - at} bits are left over after MCU {done - 1}")
         start = bound
     return np.array(positions), np.array(starts)

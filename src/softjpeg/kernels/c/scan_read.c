@@ -3,6 +3,7 @@
 
 #define FAST 10 /* Bits that a table of 4 KiB looks up at once. */
 #define AT_ONCE 4 /* Symbols of as many bits that fit between two refills, of 56 at least. */
+#define LEFT_OVER 64 /* Bits after the last MCU that libjpeg would have read ahead. */
 #define MAX_BLOCK_BYTES 256 /* No symbol with its extra bits takes more than 31 bits. */
 
 /* What follows from the next FAST bits. */
@@ -164,7 +165,7 @@ CLONES int scan_read(const Layout *layout, const uint8_t *stream, const int64_t 
             at = 8 * (in.next - stream) - in.bits;
             if (at > 8 * *ends) return -1;
         }
-        if (8 * *ends - at > 7) return -1;
+        if (8 * *ends - at >= (done < mcus ? 8 : LEFT_OVER)) return -1;
     }
     return 0;
 }

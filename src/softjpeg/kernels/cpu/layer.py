@@ -23,6 +23,7 @@ _LAYOUTS = {
 }
 """As in c/layer.h: what the channels are, and luma rows and columns for one of chroma."""
 
+_MAX_INDEX = 1 << 24
 _DIMENSIONS = ("batch", "channels", "height", "width")
 _SETTINGS = (
     *("layout", "v", "h", "rounding", "zero_dc", "levels", "window", "rounds", "kinds"),
@@ -105,6 +106,9 @@ def backward(
             with.
         of_image: whether the first is wanted; else it is empty.
     """
+    if gradient.device != image.device or gradient.dtype not in DTYPES:
+        kind = f"{gradient.dtype} on {gradient.device}"
+        raise ValueError(f"gradient must be of floats on {image.device}, got {kind}")
     if gradient.shape != image.shape:
         shapes = f"{tuple(image.shape)}, got {tuple(gradient.shape)}"
         raise ValueError(f"gradient must have the image's shape {shapes}")
@@ -145,6 +149,11 @@ def _layer(
     check_layer(image, steps, alphas, layout)
     if image.dtype not in DTYPES:
         raise ValueError(f"image must be float32, bfloat16 or float16, got {image.dtype}")
+    if image.device.type != "cpu" or image.layout != torch.strided:
+        raise ValueError(f"image must lie on the CPU, got {image.device} and {image.layout}")
+    for name, count in (("levels", levels), ("window", window)):
+        if not 0 <= (count or 0) <= _MAX_INDEX:
+            raise ValueError(f"{name} must be from 1 to {_MAX_INDEX} or None, got {count}")
     tables = [t.detach().to(torch.float32).contiguous() for t in (steps, alphas)]
     numbers = (
         *(*image.shape, *_LAYOUTS[layout], rounding, zero_dc, levels or 0, window or 0),

@@ -14,6 +14,7 @@ from softjpeg.kernels.library import library
 
 _BLOCK = 64
 _MAX_COMPONENTS = 4
+_MAX_SIDE = 65535
 _MAX_TABLE = 16 + 256
 _TOKEN_BYTES = 4  # Of a scan, before stuffing: a code of 16 bits and a value of 11.
 _SLACK = 16  # Words of 8 bytes are written at a time.
@@ -51,7 +52,18 @@ def layout_of(
         shapes: per component (rows, columns) of blocks.
         mcus: rows and columns of MCUs.
         restart_interval: in MCUs; 0 = off.
+
+    Raises:
+        ValueError: other numbers than a scan can have.
     """
+    in_range = all(1 <= side <= _MAX_SIDE for side in mcus) and 0 <= restart_interval <= _MAX_SIDE
+    fits = len(factors) == len(shapes) and all(
+        1 <= h <= 4 and 1 <= v <= 4 and 1 <= rows <= mcus[0] * v and 1 <= columns <= mcus[1] * h
+        for (h, v), (rows, columns) in zip(factors, shapes, strict=False)
+    )
+    if not (1 <= len(factors) <= _MAX_COMPONENTS and in_range and fits):
+        numbers = (factors, shapes, mcus, restart_interval)
+        raise ValueError(f"the layout must be that of a scan, got {numbers}")
     values = [len(factors), *mcus, restart_interval]
     for (h, v), (rows, columns) in zip(factors, shapes, strict=True):
         values += h, v, rows, columns
@@ -71,6 +83,9 @@ def extremes(blocks: npt.NDArray[np.int16]) -> tuple[int, int, int, int]:
     >>> extremes(np.arange(128, dtype=np.int16))
     (0, 64, 1, 127)
     """
+    _check_array("blocks", blocks, np.int16)
+    if not blocks.size or blocks.size % _BLOCK:
+        raise ValueError(f"blocks must be one or more of {_BLOCK} each, got {blocks.shape}")
     result = (ctypes.c_int16 * 4)()
     _coder().scan_extremes(blocks.ctypes.data, blocks.size // _BLOCK, result)
     return tuple(result)
@@ -86,7 +101,7 @@ def count_symbols(planes: Planes, layout: Layout) -> Counts | None:
     Returns:
         None where a value is beyond baseline.
     """
-    batch = len(planes[0])
+    batch = len(planes[0]) if len(planes) and planes[0].ndim else 0
     counts = np.zeros((batch, len(planes), 2, 256), dtype=np.int64)
     addresses = _addresses(planes, layout, batch)
     failed = _coder().scan_counts(layout.fields, addresses, batch, counts.ctypes.data) < 0
@@ -130,6 +145,15 @@ def pack_tokens(
         tokens, starts: of `make_tokens`.
         tables: per component its DC and then its AC table as a DHT segment holds them.
     """
+    _check_array("tokens", tokens, np.uint32, 1)
+    _check_array("starts", starts, np.int64, 1)
+    if (
+        not (len(starts) > 1 and starts[0] == 0 and starts[-1] <= len(tokens))
+        or (np.diff(starts) < 0).any()
+    ):
+        raise ValueError(f"starts must rise from 0 to {len(tokens)} tokens, got {starts}")
+    if len(tables) % 2 or not 2 <= len(tables) <= 2 * _MAX_COMPONENTS:
+        raise ValueError(f"tables must be a DC and an AC table a component, got {len(tables)}")
     intervals = len(starts) - 1
     joined = b"".join(tables)
     packed = np.empty(len(tokens) * _TOKEN_BYTES + intervals * _SLACK, dtype=np.uint8)
@@ -161,6 +185,8 @@ def read_scan(
         layout: of the scan.
         tables: per component its DC and then its AC table as a DHT segment holds them.
     """
+    if not isinstance(data, bytes):
+        raise ValueError(f"data must be bytes, got {type(data).__name__}")
     # A block takes two bits at least: check this before trusting a header with memory.
     if layout.blocks > len(data) * 4:
         return None
@@ -192,6 +218,10 @@ def optimal_tables(counts: Counts) -> list[tuple[bytes, int]] | None:
     Returns:
         The tables as a DHT segment holds them; None where counts are negative or above 2^45.
     """
+    counts = np.asarray(counts)
+    if counts.ndim != 2 or counts.shape[1] != 256 or counts.dtype.kind not in "iu":
+        shape = f"{counts.dtype} of shape {counts.shape}"
+        raise ValueError(f"counts must be integers of shape (n, 256), got {shape}")
     counts = np.ascontiguousarray(counts, dtype=np.int64)
     rows = len(counts)
     tables = ctypes.create_string_buffer(rows * _MAX_TABLE)
@@ -223,7 +253,19 @@ def _coder() -> ctypes.CDLL:
     return coder
 
 
+def _check_array(name: str, array: Any, dtype: Any, axes: int | None = None) -> None:
+    """Before its address is taken: its numbers lie one after the other, and are of that type."""
+    is_array = isinstance(array, np.ndarray)
+    if not is_array or array.dtype != dtype or not array.flags.c_contiguous:
+        kind = array.dtype if is_array else type(array).__name__
+        raise ValueError(f"{name} must be contiguous {np.dtype(dtype)}, got {kind}")
+    if axes is not None and array.ndim != axes:
+        raise ValueError(f"{name} must have {axes} axes, got shape {array.shape}")
+
+
 def _addresses(planes: Planes, layout: Layout, *batch: int) -> Any:
+    if len(planes) != len(layout.shapes):
+        raise ValueError(f"planes must be of {len(layout.shapes)} components, got {len(planes)}")
     for plane, shape in zip(planes, layout.shapes, strict=True):
         wanted = (*batch, *shape, _BLOCK)
         if plane.shape != wanted or plane.dtype != np.int16 or not plane.flags.c_contiguous:

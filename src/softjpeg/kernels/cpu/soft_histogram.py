@@ -11,6 +11,7 @@ import numpy.typing as npt
 from softjpeg.kernels.library import library
 
 Array = npt.NDArray[Any]
+_MAX_INDEX = 1 << 24
 
 
 class _Histogram(ctypes.Structure):
@@ -70,6 +71,8 @@ def gradient(
     Returns:
         (N, 64) float32 or None; (64,) and (64,) float64.
     """
+    if cost.ndim != 2:
+        raise ValueError(f"cost must have shape (64, bins), got {cost.shape}")
     call, arrays = _call(z, q, alpha, lowest, cost.shape[1], half, levels)
     to_z = np.empty(z.shape, np.float32) if of_z else None
     to_q, to_alpha = np.zeros(64), np.zeros(64)
@@ -85,12 +88,14 @@ def _call(
 ) -> tuple[_Histogram, list[Array]]:
     """The kernel's arguments, and the arrays that they point into."""
     arrays = [np.ascontiguousarray(x, np.float32) for x in (z, q, alpha, lowest)]
-    if arrays[0].ndim != 2 or z.shape[1] != 64 or any(x.shape != (64,) for x in arrays[1:]):
+    if arrays[0].ndim != 2 or arrays[0].shape[1] != 64 or any(x.shape != (64,) for x in arrays[1:]):
         raise ValueError(
             f"z must have shape (N, 64) and tables (64,), got {[x.shape for x in arrays]}"
         )
     if not np.isfinite(arrays[3]).all():
         raise ValueError(f"lowest must be finite, got {arrays[3]}")
+    if not 0 <= (levels or 0) <= _MAX_INDEX:
+        raise ValueError(f"levels must be from 1 to {_MAX_INDEX} or None, got {levels}")
     if not 0 <= half < bins - half:
         raise ValueError(f"bins must be more than twice {half}, got {bins}")
     pointers = (x.ctypes.data for x in arrays[1:])

@@ -52,8 +52,7 @@ def image_to_coefficients(
     """
     if image.dtype != np.uint8:
         _check_floats("image", image, 4)
-    if image.ndim != 4 or image.shape[1] not in (1, 3) or 0 in image.shape:
-        raise ValueError(f"image must have shape (B, 3 or 1, H, W), got {image.shape}")
+    _check_image(image)
     if any(stride % image.itemsize for stride in image.strides):
         image = np.ascontiguousarray(image)
     call = _call(image, factors, rounding, linear)
@@ -124,6 +123,7 @@ def coefficient_gradients(image: Array, factors: Factors) -> list[Array]:
         The gradients of (Y, Cb, Cr) or (Y,).
     """
     _check_floats("image", image, 4)
+    _check_image(image)
     if any(stride % image.itemsize for stride in image.strides):
         image = np.ascontiguousarray(image)
     coefficients = [
@@ -156,10 +156,17 @@ def _image_shape(
     for index, array in enumerate(coefficients):
         _check_floats(f"coefficients[{index}]", array, 5)
     shape = (len(coefficients[0]), len(coefficients), *size)
+    if len(coefficients[0]) < 1:
+        raise ValueError("coefficients must be of one image at least, got none")
     shapes, wanted = [c.shape for c in coefficients], coefficient_shapes(shape, factors)
     if shapes != wanted:
         raise ValueError(f"coefficients must have the shapes {wanted}, got {shapes}")
     return shape
+
+
+def _check_image(image: Array) -> None:
+    if image.ndim != 4 or image.shape[1] not in (1, 3) or 0 in image.shape:
+        raise ValueError(f"image must have shape (B, 3 or 1, H, W), got {image.shape}")
 
 
 def _check_floats(name: str, array: Array, ndim: int) -> None:
