@@ -51,7 +51,7 @@ def test_always_zero_frequencies_get_the_largest_step():
 
 
 def test_allocation_prices_predicted_dc_and_each_components_own_blocks():
-    """Subsampled: chroma has a quarter of luma's blocks. The DC wanders slowly from block to block."""
+    """Chroma has a quarter of luma's blocks. The DC wanders slowly from block to block."""
     g = torch.Generator().manual_seed(5)
     luma = torch.randn(3, 4, 6, 8, 8, generator=g) * 30
     chroma = [torch.randn(3, 2, 3, 8, 8, generator=g) * 30 for _ in range(2)]

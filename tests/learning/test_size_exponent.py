@@ -1,9 +1,6 @@
 """What the exponent of adaptive quality is measured from: files, halves and networks by hand."""
 
-import math
-
 import numpy as np
-import pytest
 import torch
 from torch import nn
 
@@ -13,7 +10,7 @@ from softjpeg.learning import size_exponent as module
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.losses import mse_loss
 from softjpeg.learning.objective import Objective
-from softjpeg.learning.size_exponent import exponent_on, size_exponent
+from softjpeg.learning.size_exponent import exponent_on, measured_exponent
 from softjpeg.presets.preset import Preset
 
 
@@ -61,35 +58,10 @@ def test_it_is_measured_on_the_judging_half_with_networks_balanced(monkeypatch):
     assert means[1] > 20 * means[0]
     balanced = (of_network * (means.mean() / means)[:, None, None]).mean(0)
     assert np.allclose(losses, balanced, rtol=1e-3)
-
-
-@pytest.mark.parametrize("exponent", [1.0, 0.75, 0.5, 0.25])
-def test_the_exponent_that_was_put_in_is_found(exponent):
-    """Losses a_i/(p·b^p) are least in sum, at equal bits, where all a_i·b^-(p+1) are equal."""
-    settings, weights = np.geomspace(0.05, 20, 33)[:, None], np.array([1.0, 2.0, 5.0, 13.0])
-    bits = settings * weights
-    # With b_i going as w_i^γ, a_i as w_i^(γ(p+1)) has its optimum there.
-    p = 1.5
-    losses = weights ** (exponent * (p + 1)) / bits**p
-    assert size_exponent(bits, losses) == exponent
-
-
-def test_images_of_several_sizes_count_by_their_area():
-    """Bits per area: one image of nine areas must not be paid as one of a single area."""
-    bits = np.geomspace(0.1, 10, 9)[:, None] * np.array([1.0, 8.0])
-    losses, area = np.array([1.0, 3.0]) / bits, np.array([1.8, 0.2])
-
-    def loss(exponent, setting):
-        logs = np.log(bits)
-        spread = exponent * (logs[setting] - logs[setting].mean())
-        grid = np.linspace(logs.min() - 5, logs.max() + 5, 200_001)
-        wanted = np.clip(grid[:, None] + spread, logs[0], logs[-1])
-        paid = (area * np.exp(wanted)).mean(1)
-        there = wanted[np.searchsorted(paid, (area * bits[setting]).mean())]
-        return np.mean(
-            [np.interp(w, x, y) for w, x, y in zip(there, logs.T, losses.T, strict=True)]
-        )
-
-    costs = {e: sum(math.log(loss(e, i)) for i in range(1, 8)) for e in module.EXPONENTS}
-    assert size_exponent(bits, losses, area) == min(costs, key=costs.get)
-    assert size_exponent(bits, losses, area) != size_exponent(bits, losses, area[::-1])
+    # The public function makes the same measurement, from three rungs on.
+    options = {"loss": mse_loss, "batch_size": 3}
+    assert measured_exponent(models, pixels, presets, **options) == 0.5
+    assert np.array_equal(asked[1][0], bits)
+    assert np.array_equal(asked[1][1], losses)
+    assert measured_exponent(models, pixels, presets[:2], **options) == 1.0
+    assert len(asked) == 2

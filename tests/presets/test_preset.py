@@ -69,6 +69,7 @@ def table_with(value):
         (change(luma=[[1] * 8] * 7), r"p: luma must have shape \(8, 8\), got \(7, 8\)"),
         (change(luma=[[1] * 8] * 7 + [[1]]), "p: luma must have shape .* ragged"),
         (change(hardness=-1), "p: hardness.* must be positive and finite, got -1"),
+        (change(hardness=0), r"p: hardness\[0\]\[0\]\[0\] must be positive and finite, got 0"),
         (change(hardness=[1, 2]), r"p: hardness must be one number or have shape \(2, 8, 8\)"),
         (change(hardness={}), "p: hardness must be"),
         (change(hardness=True), "p: hardness must be a number, got True"),

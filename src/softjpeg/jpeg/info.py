@@ -136,9 +136,12 @@ def _component_names(identifiers: Sequence[int], pieces: Sequence[Segment]) -> t
     if len(identifiers) == 1:
         return ("Y",)
     adobe = next((p.payload for p in pieces if p.name == "APP14"), b"")
-    untransformed = len(adobe) > 11 and adobe[:5] == b"Adobe" and adobe[11] == 0
+    adobe = adobe if len(adobe) > 11 and adobe[:5] == b"Adobe" else b""
+    untransformed = bool(adobe) and adobe[11] == 0
     if len(identifiers) == 3:
-        is_rgb = untransformed or bytes(identifiers) == b"RGB"
+        # As libjpeg has it: JFIF decides before Adobe, and Adobe before the identifiers.
+        jfif = any(p.name == "APP0" and p.payload.startswith(b"JFIF\0") for p in pieces)
+        is_rgb = not jfif and (untransformed if adobe else bytes(identifiers) == b"RGB")
         return ("R", "G", "B") if is_rgb else ("Y", "Cb", "Cr")
     if len(identifiers) == 4:
         return ("C", "M", "Y", "K") if untransformed or not adobe else ("Y", "Cb", "Cr", "K")
