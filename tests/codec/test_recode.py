@@ -200,6 +200,8 @@ def test_adobes_transform_decides_before_the_identifiers(transform):
     assert (np.abs(as_rgb.astype(int) - as_ycbcr).mean() < 9) == (transform == 0)
     ours = recode(theirs)
     assert np.array_equal(shown(ours)[1], shown(theirs)[1])
+    # Where it says what is usual, it goes.
+    assert ("APP14" in bytes_by_marker(ours)) == (transform == 0)
     assert read_info(theirs).components == (("Y", "Cb", "Cr") if transform else ("R", "G", "B"))
 
 
