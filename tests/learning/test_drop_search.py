@@ -1,6 +1,8 @@
 """Answers kept and lost, counted by hand: with labels and without, of one network and of two."""
 
+from copy import copy
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ from softjpeg.codec.image import decode, encode
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.image_rates import QUALITIES, ImageRates
 from softjpeg.learning.objective import Objective
-from softjpeg.learning.passes.drop_search import QualitySearch
+from softjpeg.learning.passes.drop_search import QualitySearch, RateSearch
 from softjpeg.learning.rate_control import RateControl
 from softjpeg.learning.run_options import RunOptions
 from softjpeg.learning.runner import run_passes
+from softjpeg.learning.state import first_state
 from softjpeg.presets.preset import Preset
 
 
@@ -65,8 +68,13 @@ def test_right_answers_count_where_labels_are_given_else_the_networks_own():
     assert (count(labelled, FINE), count(labelled, COARSE)) == ([6], [3])
 
 
+@cache
+def rates():
+    return ImageRates(PICTURES, "4:4:4")
+
+
 def searched(given, max_drop):
-    control = RateControl(ImageRates(PICTURES, "4:4:4"))
+    control = RateControl(rates())
     return run_passes([QualitySearch(max_drop)], given, control, RunOptions())
 
 
@@ -96,3 +104,28 @@ def test_of_two_networks_the_mean_or_the_most_is_lost(worst_case, points):
     assert searched(given, points).drop == pytest.approx(points)
     assert searched(given, points - 0.1).drop < points - 0.1
     assert replace(given, worst_case=True).kept_uncompressed() == [8, 8]
+
+
+@pytest.mark.parametrize(
+    ("learned", "default", "kept"),
+    [
+        # (bits per pixel, points lost) of what was learned and of default JPEG; 2 may be lost.
+        ((8.0, 1.0), (9.0, 2.0), True),
+        ((9.5, 1.0), (9.0, 2.0), False),
+        ((9.0, 2.0), (9.0, 2.0), True),
+        ((8.0, 3.0), (9.0, 2.0), False),
+        ((8.0, 3.0), (9.0, 4.0), True),
+        ((9.5, 2.0), (9.0, 4.0), True),
+    ],
+)
+def test_default_tables_stay_where_learning_gained_no_bytes(learned, default, kept):
+    priced, state = copy(rates()), first_state()
+    priced.bpp = lambda tables: learned[0] if tables is FINE else 9.0
+    control = RateControl(priced)
+    search = RateSearch(2.0)
+    search.candidate = replace(state.current, tables=FINE)
+    search.drops = [99.0] * 5 + [learned[1]]
+    state = replace(state, default_bpp=default[0], drop=default[1])
+    found = search.finish(state, objective(), control)
+    assert found.current.is_default != kept
+    assert (found.target_bpp, found.drop) == (learned if kept else default)
