@@ -23,6 +23,8 @@ ROOMS = sorted(path.parent.name for path in (ROOT / "src" / "softjpeg").glob("*/
 _COPIED = ("src", "tests", "benchmarks", "docs", "examples", "recipes", "*.toml", "*.py", "*.md")
 _KERNELS_TOO = ("codec", "functional", "jpeg")
 """Rooms whose functions the tests of the kernels compare the compiled ones with."""
+_QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+PASSED, FAILED, LATE = "survived", "killed", "too late"
 
 
 def main() -> None:
@@ -34,19 +36,27 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=600, help="seconds for a room's tests")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "softjpeg"
-        copy.mkdir()
-        for item in (item for pattern in _COPIED for item in ROOT.glob(pattern)):
-            (shutil.copytree if item.is_dir() else shutil.copy)(item, copy / item.name)
-        if (ROOT.parent / "shared").exists():
-            (copy.parent / "shared").symlink_to(ROOT.parent / "shared")
+        copy = copied(Path(folder))
         for room in options.rooms.split(","):
             began = time.monotonic()
-            if room not in ROOMS or not passes(copy, files_for(copy, room), options.limit):
-                sys.exit(f"{room} is no room, or its tests fail before anything is broken")
+            if room not in ROOMS or outcome(copy, files_for(copy, room), options.limit) != PASSED:
+                sys.exit(f"{room} is no room, or its tests do not pass before anything is broken")
             limit = 2 * (time.monotonic() - began) + 30
-            killed = [try_break(copy, room, *each, limit) for each in sample(copy, room, options)]
-            print(f"{room}: {sum(killed)} of {len(killed)} killed", flush=True)
+            found = [try_break(copy, room, *each, limit) for each in sample(copy, room, options)]
+            late = f", {found.count(LATE)} of them by the clock" if LATE in found else ""
+            killed = len(found) - found.count(PASSED)
+            print(f"{room}: {killed} of {len(found)} killed{late}", flush=True)
+
+
+def copied(folder: Path) -> Path:
+    """The tree without what git ignores but the compiled kernels, and the data beside it."""
+    copy = folder / "softjpeg"
+    copy.mkdir()
+    for item in (item for pattern in _COPIED for item in ROOT.glob(pattern)):
+        (shutil.copytree if item.is_dir() else shutil.copy)(item, copy / item.name)
+    if (ROOT.parent / "shared").exists():
+        (folder / "shared").symlink_to(ROOT.parent / "shared")
+    return copy
 
 
 def sample(copy: Path, room: str, options: argparse.Namespace) -> Iterator[tuple[Path, Break]]:
@@ -64,19 +74,20 @@ def sample(copy: Path, room: str, options: argparse.Namespace) -> Iterator[tuple
         yield line[0], draw.choice(of_lines[line])
 
 
-def try_break(copy: Path, room: str, path: Path, change: Break, limit: float) -> bool:
-    """Whether the tests notice; shows what they did not."""
+def try_break(copy: Path, room: str, path: Path, change: Break, limit: float) -> str:
+    """What the tests make of it; shows what they did not notice, and what took them too long."""
     source = path.read_text()
     path.write_text(change.applied(source))
     try:
-        killed = not (built(copy, path) and passes(copy, files_for(copy, room, path.stem), limit))
+        tests = files_for(copy, room, path.stem)
+        found = outcome(copy, tests, limit) if built(copy, path) else FAILED
     finally:
         path.write_text(source)
         built(copy, path)
-    if not killed:
+    if found != FAILED:
         where = f"{path.relative_to(copy)}:{change.line(source)}"
-        print(f"survived {where}\n{change.lines(source)}", flush=True)
-    return killed
+        print(f"{found}: {where}\n{change.lines(source)}", flush=True)
+    return found
 
 
 def built(copy: Path, path: Path) -> bool:
@@ -96,8 +107,8 @@ def files_for(copy: Path, room: str, stem: str = "") -> list[str]:
     return [str(path.relative_to(copy)) for path in tests]
 
 
-def passes(copy: Path, tests: list[str], limit: float) -> bool:
-    """Whether all of some tests pass in time."""
+def outcome(copy: Path, tests: list[str], limit: float) -> str:
+    """Whether some tests pass, and in how many seconds at most."""
     command = [sys.executable, "-m", "pytest", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
     # No file of bytecode: a break of the same length and second would go unseen.
     settings = {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -105,16 +116,14 @@ def passes(copy: Path, tests: list[str], limit: float) -> bool:
         command, cwd=copy, env={**os.environ, **settings}, start_new_session=True, **_QUIET
     )
     try:
-        return process.wait(limit) == 0
+        return FAILED if process.wait(limit) else PASSED
     except subprocess.TimeoutExpired:
-        return False
+        return LATE
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
             process.wait()
 
-
-_QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 if __name__ == "__main__":
     main()
