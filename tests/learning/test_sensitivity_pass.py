@@ -56,9 +56,9 @@ def test_a_network_that_loses_much_counts_as_much_as_one_that_loses_little():
     assert torch.tensor(one.default_losses).shape == (4, 2)
     wanted = [given.losses(part, [control.default])[0] for part in given.measured]
     assert one.default_losses == wanted
-    one.gradients = [torch.stack([torch.full((3, 8, 8), g) for g in (2.0, 8.0)]).double()] * 2
+    one.gradients = [torch.stack([torch.full((3, 8, 8), g) for g in (2.0, 16.0)]).double()] * 2
     one.default_losses = [[0.5, 3.0], [1.5, 5.0]]
     found = one.finish(state, given, control)
     assert found.scales == [1.0, 4.0]
-    # The losses' mean is 2.5: (2.5·2 + 2.5/4·8) / 2.
-    assert torch.allclose(found.candidates[0].model.sensitivity, torch.full((3, 8, 8), 5.0))
+    # The losses' mean is 2.5: (2.5·2 + 2.5/4·16) / 2; unweighted it would be 9.
+    assert torch.allclose(found.candidates[0].model.sensitivity, torch.full((3, 8, 8), 7.5))
