@@ -2,6 +2,11 @@
 
 import importlib.util
 import os
+import random
+
+import numpy as np
+import pytest
+import torch
 
 # Doctests import every module: Triton is on Linux alone, and C kernels need a compiler.
 collect_ignore_glob = [
@@ -17,3 +22,11 @@ collect_ignore_glob = [
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     threads = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
+
+
+@pytest.fixture(autouse=True)
+def _same_draws_in_every_run():
+    """For what a test draws without a generator of its own."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.networks import linear_reader
 from softjpeg import Preset, encode
 from softjpeg.codec.adaptive_quality import adapted
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.learning.measured_ladder import measured_ladder
-from softjpeg.learning.size_exponent import EXPONENTS, measured_exponent, size_exponent
+from softjpeg.learning.size_exponent import size_exponent
 from softjpeg.presets.ladder import Ladder
 
 
@@ -115,11 +114,3 @@ def test_an_image_of_another_size() -> None:
     wide = torch.cat([photos()[2], photos()[2]], -1)
     one, two = (adapted(made, image, 40) for image in (photos()[2], wide))
     assert np.abs(np.log(one.luma / two.luma)).max() < 0.2
-
-
-def test_measured_on_a_network() -> None:
-    network = linear_reader(64, 8, 5)
-    presets = [Preset.from_quality(q) for q in (70, 10, 30)]
-    found = measured_exponent(network, photos(), presets, batch_size=2)
-    assert found in EXPONENTS
-    assert measured_exponent(network, photos(), presets[:2], batch_size=2) == 1.0

@@ -10,9 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers import references
 from helpers.images import as_tensor, smooth_image
 from softjpeg import Preset, decode, encode, read_coefficients
 from softjpeg.codec.image import encode_coefficients
+from softjpeg.codec.probabilistic import sample_indices
 from softjpeg.codec.recode import recode
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.table_formats import read_tables
@@ -70,6 +72,24 @@ def test_samples_follow_the_cpmf():
     assert (np.abs(draws.mean(0) - mean) <= 5 * deviation / 10 + 1e-3).all()
 
 
+@pytest.mark.parametrize("sharp", [0, 1])
+def test_each_component_is_drawn_with_its_own_hardness(sharp):
+    """Sharp luma beside soft chroma, and the other way about: shares as eqs. 3-4 say."""
+    hardness = np.full((2, 8, 8), 1.0)
+    hardness[sharp] = 1e6
+    preset = Preset(np.full((8, 8), 20), np.full((8, 8), 20), hardness, "4:4:4")
+    # A quarter of a step up at every frequency.
+    planes = [torch.full((40, 50, 8, 8), 5.0) for _ in range(3)]
+    _, wanted = references.probabilities(np.array(5.0), np.array(20.0), np.array(1.0 / 400))
+    shares = {0: wanted[150], 1: wanted[151], -1: wanted[149]}
+    for component, drawn in enumerate(sample_indices(planes, preset, seed=0)):
+        if min(component, 1) == sharp:
+            assert not drawn.any()
+            continue
+        for index, share in shares.items():
+            assert (drawn == index).double().mean().item() == pytest.approx(share, abs=0.005)
+
+
 def test_a_seed_gives_the_same_bytes_and_another_others():
     preset = custom(hardness=5.0)
     first, again, other = (
@@ -119,10 +139,10 @@ def test_optimized_huffman_is_smaller():
 
 def test_files_of_more_than_two_bytes_a_pixel():
     """Pillow alone cannot optimize these: its buffer is too small."""
-    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (200, 320, 3), dtype=np.uint8)
     preset = Preset(np.ones((8, 8)), np.ones((8, 8)), subsampling="4:4:4")
     data = encode(noise, preset)
-    assert len(data) > 2 * 256 * 256
+    assert len(data) > 2 * 200 * 320
     assert np.abs(decode(data).permute(1, 2, 0).numpy().astype(int) - noise).max() <= 4
     assert len(data) < len(encode(noise, preset, optimize=False))
 
@@ -263,6 +283,14 @@ def test_pillow_images_keep_their_orientation_and_profile(mode, header):
     bare = encode(image, custom(), mode, seed=0, header=header, metadata=False)
     assert bare == encode(np.asarray(image), custom(), mode, seed=0, header=header)
     assert torch.equal(decode(bare), decode(data))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_kept(orientation):
+    data = encode(with_metadata(orientation=orientation), custom())
+    with Image.open(io.BytesIO(data)) as shown:
+        assert shown.getexif().get(0x0112, 1) == orientation
+        assert ("exif" in shown.info) == (orientation != 1)
 
 
 def test_metadata_that_no_longer_fit_are_dropped():

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 from softjpeg import Ladder, Preset, decode, encode, learn, read_coefficients
-from softjpeg.codec.rdo import compensated, rdo_indices
+from softjpeg.codec.rdo import compensated, rdo_indices, rounded
 from softjpeg.codec.trellis import decide_blocks, run_size_bits
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, code_lengths
+from softjpeg.jpeg.entropy.scan_bits import scan_bits
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.learning.gradient_moments import distortion_from, gradient_moments
@@ -130,10 +131,89 @@ def test_files_are_jpeg_and_smaller(subsampling: str) -> None:
     assert sizes[1] < sizes[0] < scan_bytes(hard)
 
 
-def test_gray() -> None:
-    preset = dataclasses.replace(Preset.from_quality(40), distortion=model(30.0))
+def test_gray_is_the_luma_of_a_colour_file_without_colour() -> None:
+    preset = dataclasses.replace(Preset.from_quality(40, "4:4:4"), distortion=model(30.0))
     data = encode(photo()[:1], preset, "rdo")
     assert decode(data).shape == (1, 48, 64)
+    (alone,) = read_coefficients(data).components
+    beside, *chroma = read_coefficients(
+        encode(photo()[:1].expand(3, 48, 64), preset, "rdo")
+    ).components
+    assert np.array_equal(alone, beside)
+    assert not any(plane.any() for plane in chroma)
+    assert len(data) < len(encode(photo()[:1], preset))
+
+
+@pytest.mark.parametrize("masked", [1.0, 4.0])
+def test_decisions_are_those_of_a_calculation_by_hand(masked: float) -> None:
+    """A lone ±1 is worth ``½ w s (2zq - q²)``; it is kept where its code and sign cost less.
+
+    Luma sends 0x01 three times as often as EOB: codes of one bit and two. Chroma sends EOB oftener,
+    so its 0x01 has two bits.
+    """
+    z = [torch.zeros(6, 10, 8, 8) for _ in range(3)]
+    flat = [plane.reshape(6, 10, 64) for plane in z]
+    tested = torch.linspace(6.0, 13.9, 60).reshape(6, 10)
+    for place in (1, 2, 3):
+        flat[0][..., ZIGZAG[place]] = 14.0
+    flat[0][..., ZIGZAG[4]] = tested
+    for plane in flat[1:]:
+        plane[:4, :, ZIGZAG[1]] = -tested[:4]
+        plane[:4, 5:, ZIGZAG[1]] = tested[2:, 5:]
+    ten = np.full((8, 8), 10)
+    sensitivity = np.array([0.08, 0.08, 0.16])[:, None, None] * np.ones((3, 8, 8)) / masked
+    form = model(1.0, sensitivity=sensitivity, masking=np.array([[0.0], [masked]]))
+    preset = Preset(ten, ten, subsampling="4:4:4", distortion=form)
+    found = rdo_indices(z, preset, size=(48, 80))
+    # 0.04 (20 z - 100) = 1 + 1, then = 2 + 1; Cr counts twice.
+    for plane, indices, place, least in zip(
+        flat, found, (4, 1, 1), (7.5, 8.75, 6.875), strict=True
+    ):
+        values = plane[..., ZIGZAG[place]]
+        kept = torch.where(values.abs() > least, values.sign(), 0)
+        assert 3 < int(kept.count_nonzero()) < int(values.count_nonzero()) - 3
+        assert torch.equal(indices.reshape(6, 10, 64)[..., ZIGZAG[place]], kept.short())
+    assert (found[0].reshape(6, 10, 64)[..., ZIGZAG[1:4]] == 1).all()
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_a_file_costs_less_than_those_of_other_prices(subsampling: str) -> None:
+    """``½ Σ s e² + λ·bits`` is least where the file was made for this λ; bits are the scan's."""
+    rng = np.random.default_rng(1)
+    sensitivity = rng.uniform(0.3, 3, (3, 8, 8))
+    prices = (5.0, 20.0, 80.0, 320.0)
+    image, preset = photo(), Preset.from_quality(60, subsampling)
+    z = [
+        c[0].double().numpy()
+        for c in image_to_coefficients(image[None] / 255, subsampling, rounding=True)
+    ]
+    tables = (preset.luma, preset.chroma, preset.chroma)
+    errors, bits = [], []
+    for price in (0.0, *prices):
+        form = model(price, sensitivity=sensitivity)
+        data = encode(image, dataclasses.replace(preset, distortion=form), "rdo")
+        found = read_coefficients(data).components
+        errors.append(
+            0.5
+            * sum(
+                float((s * (c - k * q) ** 2).sum())
+                for s, c, k, q in zip(sensitivity, z, found, tables, strict=True)
+            )
+        )
+        bits.append(scan_bits(found, size=(48, 64), subsampling=subsampling))
+    for i, price in enumerate(prices, 1):
+        costs = [error + price * b for error, b in zip(errors, bits, strict=True)]
+        assert min(costs) == costs[i]
+    assert bits == sorted(bits, reverse=True)
+
+
+def test_rounding_stays_within_baseline() -> None:
+    z = torch.tensor([5000.0, -5000.0])[:, None, None].expand(2, 8, 8)
+    indices = rounded([torch.ones(8, 8)])(0, z).flatten(1)
+    assert indices.dtype == torch.int16
+    assert indices[:, 0].tolist() == [1023, -1024]
+    assert (indices[0, 1:] == 1023).all()
+    assert (indices[1, 1:] == -1023).all()
 
 
 def test_rdo_needs_a_distortion() -> None:

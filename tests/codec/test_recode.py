@@ -17,6 +17,7 @@ from softjpeg.jpeg.entropy.huffman import code_lengths, optimal_table
 from softjpeg.jpeg.entropy.layout import scan_layout
 from softjpeg.jpeg.entropy.table_sharing import smallest_sharing
 from softjpeg.jpeg.frame import Frame
+from softjpeg.jpeg.info import read_info
 from softjpeg.jpeg.markers import bytes_by_marker, segments
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.writer import write_coefficients, write_frame
@@ -63,6 +64,7 @@ def test_recoded_files_hold_the_same_image_in_fewer_bytes(tmp_path, layout, prog
         theirs = default_file(size, layout, quality, restart_marker_blocks=1)
         ours = recode(theirs, progressive=progressive)
         assert len(ours) < len(theirs)
+        assert "DRI" not in bytes_by_marker(ours)
         assert_same_image(ours, theirs, tmp_path)
 
 
@@ -183,6 +185,36 @@ def test_a_jfif_file_is_not_rgb_whatever_its_identifiers():
     ours = recode(theirs)
     assert "APP0" not in bytes_by_marker(ours)
     assert np.array_equal(shown(ours)[1], shown(theirs)[1])
+    assert read_info(theirs).components == ("Y", "Cb", "Cr")
+
+
+@pytest.mark.parametrize("transform", [0, 1])
+def test_adobes_transform_decides_before_the_identifiers(transform):
+    """RGB with the identifiers of YCbCr, and YCbCr with those of RGB."""
+    rgb = jpeg(smooth_image(20, 30), keep_rgb=True)
+    theirs = with_identifiers(rgb, bytes([1, 2, 3]) if transform == 0 else b"RGB")
+    at = theirs.index(b"Adobe") + 11
+    assert theirs[at] == 0
+    theirs = theirs[:at] + bytes([transform]) + theirs[at + 1 :]
+    as_rgb, as_ycbcr = (np.asarray(smooth_image(20, 30)), shown(theirs)[1])
+    assert (np.abs(as_rgb.astype(int) - as_ycbcr).mean() < 9) == (transform == 0)
+    ours = recode(theirs)
+    assert np.array_equal(shown(ours)[1], shown(theirs)[1])
+    # Where it says what is usual, it goes.
+    assert ("APP14" in bytes_by_marker(ours)) == (transform == 0)
+    assert read_info(theirs).components == (("Y", "Cb", "Cr") if transform else ("R", "G", "B"))
+
+
+@pytest.mark.parametrize("factors", [(0x42, 0x21, 0x11), (0x44, 0x11, 0x11), (0x42, 0x21, 0x21)])
+def test_more_than_ten_blocks_per_mcu_are_not_written(factors):
+    pairs = tuple((factor >> 4, factor & 15) for factor in factors)
+    blocks = sum(h * v for h, v in pairs)
+    assert 11 <= blocks <= 18
+    shapes = scan_layout((40, 50), pairs).shapes
+    planes = [np.zeros((*shape, 8, 8), np.int16) for shape in shapes]
+    frame = Frame((40, 50), (1, 2, 3), pairs, tuple(planes), (np.full((8, 8), 20),) * 3)
+    with pytest.raises(ValueError, match=f"make {blocks} blocks per MCU, .* at most 10"):
+        write_frame(frame)
 
 
 @pytest.mark.parametrize("factors", [(0x41, 0x11, 0x11), (0x12, 0x11, 0x11), (0x22, 0x21, 0x11)])

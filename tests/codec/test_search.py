@@ -367,3 +367,14 @@ def test_named_presets(tmp_path):
         named_presets(["absent.json"], [20])
     with pytest.raises(ValueError, match="quality must be"):
         named_presets(["default"], [101])
+
+
+def test_of_those_that_are_kept_the_smallest_file_is_chosen():
+    """The lowest rung is tried last, and kept, but its file is larger than the one above."""
+    candidates = [ladder([q])[0] for q in (60, 10, 90)]
+    judge = Judge((random_network(3),), parse_fidelity("kl:1000"))
+    (image,) = images_of(1)
+    (choice,) = smallest_files([image], [candidates], judge)
+    assert choice.runs == 2
+    assert choice.candidate == "default q 10 4:2:0"
+    assert choice.data == candidates[1].encode(image)

@@ -177,6 +177,20 @@ def test_a_second_run_does_nothing_and_a_change_does_it_again(folder):
     )
 
 
+def test_whatever_decides_the_files_is_among_the_settings(folder):
+    for path in (folder / "photos").glob("[2-4].png"):
+        path.unlink()
+    for words in (
+        ("--seed", 1),
+        ("--effort", 2),
+        ("--effort", "repair:1"),
+        ("--mode", "probabilistic"),
+    ):
+        done("photos", *SEARCH, "out")
+        assert "done already" not in done("photos", *SEARCH, "out", *words), words
+        assert "(3 done already)" in done("photos", *SEARCH, "out", *words), words
+
+
 def age(out):
     """Make all files old."""
     for path in out.rglob("*.jpg"):

@@ -30,11 +30,6 @@ from softjpeg.evaluation.robustness.random_search import random_search
 EPS = 2 / 255
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    torch.manual_seed(0)
-
-
 def convolutional(front=None):
     """Three classes, each the answer to a third of random images."""
     torch.manual_seed(0)
@@ -185,6 +180,52 @@ def test_a_linear_network_falls_as_far_as_the_closed_form_says():
     assert (searched >= least - 1e-3).all()
     halfway = (margin(net(x), y) + least) / 2
     assert (searched < halfway).all()
+
+
+def starts(x, count, seed=5):
+    """The uniform points of the ball that a generator draws, without a step from them."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = [2 * torch.rand(x.shape, generator=generator) - 1 for _ in range(count)]
+    return [(x + EPS * part).clamp(0, 1) for part in noise]
+
+
+def test_random_starts_are_the_generators():
+    net, _ = linear()
+    x, y = torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 0, 1])
+    state = torch.get_rng_state()
+    first, other = (
+        pgd(net, x, y, EPS, steps=1, step=0.0, generator=torch.Generator().manual_seed(seed))
+        for seed in (5, 6)
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.allclose(first, starts(x, 1)[0], atol=1e-7)
+    assert torch.allclose(other, starts(x, 1, seed=6)[0], atol=1e-7)
+    straight = pgd(net, x, y, EPS, steps=1, step=0.0, random_start=False)
+    assert torch.equal(straight, x)
+
+
+def test_of_restarts_each_images_worst_is_kept():
+    net, _ = linear()
+    x, y = torch.rand(16, 3, 8, 8), torch.tensor([0, 1] * 8)
+    generator = torch.Generator().manual_seed(5)
+    kept = pgd(net, x, y, EPS, steps=1, step=0.0, restarts=6, generator=generator)
+    tried = starts(x, 6)
+    margins = torch.stack([margin(net(start), y) for start in tried])
+    best = margins.argmin(0)
+    assert len(best.unique()) > 3
+    wanted = torch.stack([tried[k][i] for i, k in enumerate(best.tolist())])
+    assert torch.allclose(kept, wanted, atol=1e-6)
+
+
+def test_a_small_number_of_steps_must_reach_what_a_large_one_does():
+    def right(share):
+        return torch.arange(100) < share
+
+    for few, many, passed in ((80, 76, True), (80, 74, False), (60, 70, True), (100, 0, False)):
+        check = gradient_masking._enough_steps(right(few), right(many), (5, 50))
+        assert check.value == pytest.approx((few - many) / 100)
+        assert (check.limit, check.passed) == (0.05, passed)
+        assert f"5 steps leave {few:.1f}% right and 50 steps {many:.1f}%" in check.sentence
 
 
 def test_a_network_surer_than_float32_can_tell_is_still_attacked():

@@ -3,6 +3,7 @@ import math
 import bjontegaard
 import numpy as np
 import pytest
+from rich.console import Console
 from scipy.integrate import quad
 from scipy.interpolate import PchipInterpolator
 
@@ -236,3 +237,41 @@ def test_every_reader_has_gains_of_its_own():
     rates = {g.reader: g.bd_rate.value for g in found if (g.quality, g.rate) == ("kl", "bpp")}
     assert rates == pytest.approx({"a": -0.5, "b": 1.0})
     assert gains_table(found).row_count == 2
+
+
+def test_every_curve_but_the_reference_and_the_images_has_its_row():
+    """Of what any encoder writes, whatever its mode: shifted copies, so that each gain is known."""
+    rates = (1.0, 2.0, 4.0, 8.0)
+    factors = {"learned": 0.5, "rdo": 0.4, "drawn": 1.25, "webp": 0.8}
+    modes = {"learned": "hard", "rdo": "rdo", "drawn": "probabilistic", "webp": "other"}
+    measured = [point("raw", 24.0, 1e-9, 0.99, mode="none")]
+    for r in rates:
+        measured.append(point("default", r, 0.4 / r, 0.3 + 0.05 * r, mode="default"))
+        measured += [
+            point(curve, factor * r, 0.4 / r, 0.3 + 0.05 * r, mode=modes[curve])
+            for curve, factor in factors.items()
+        ]
+    found = gains(measured, resamples=0)
+    assert list(dict.fromkeys(g.curve for g in found)) == list(factors)
+    assert len(found) == len(factors) * 3 * 2
+    for g in (g for g in found if g.quality != "agreement"):
+        share = factors[g.curve] - 1
+        assert g.bd_rate.value == pytest.approx(share)
+        assert g.best_saving.value == pytest.approx(-share)
+        assert (g.low, g.high) == pytest.approx((0.05, 0.4) if g.quality == "kl" else (0.35, 0.7))
+        if g.quality == "kl":
+            # KL goes as one over the rate: at equal rate there is a factor of it.
+            assert g.bd_quality.value == pytest.approx(1 - factors[g.curve])
+            assert g.best_gain.value == pytest.approx(1 - factors[g.curve])
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(gains_table(found))
+    rows = [line for line in capture.get().splitlines() if "│" in line]
+    for curve, factor in factors.items():
+        (row,) = [line for line in rows if f" {curve} " in line]
+        cells = [cell.strip() for cell in row.split("│")[2:5]]
+        assert cells == [f"{100 * (factor - 1):+.1f}"] * 3
+    # Asked for by name, a reference may be any of them.
+    against = gains(measured, reference=["webp"], resamples=0)
+    assert {g.curve for g in against} == {"default", "learned", "rdo", "drawn"}
+    assert against[0].bd_rate.value == pytest.approx(1 / 0.8 - 1)

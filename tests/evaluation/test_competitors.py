@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from helpers import references
 from helpers.images import smooth_images
 from softjpeg.codec.image import encode
 from softjpeg.evaluation.competitors import COMPETITORS, Competitor, Context
@@ -215,6 +216,20 @@ class TestMozjpeg:
             assert len(data) < len(encode(image, Preset(*meant, subsampling="4:2:0")))
 
 
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+@pytest.mark.parametrize("name", ["avif", "webp"])
+def test_other_formats_are_pillows_files(name, subsampling):
+    """AVIF in the subsampling that was asked for; WebP has one only."""
+    image = photos(1)[0]
+    picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+    given = context(subsampling=subsampling, qualities=(30, 80))
+    options = {"subsampling": subsampling} if name == "avif" else {"method": 6}
+    for quality, encoder in zip((30, 80), curve(name, given).values(), strict=True):
+        buffer = io.BytesIO()
+        picture.save(buffer, name, quality=quality, **options)
+        assert encoder(image) == buffer.getvalue()
+
+
 def test_jpegli_is_only_coded_anew():
     package = pytest.importorskip("pyjpegli", reason="softjpeg[competitors] is not installed")
     image = photos(1)[0]
@@ -381,16 +396,16 @@ class TestSoftDecisions:
         # Pillow's integer DCT is off by a hair, which turns a tie here and there.
         assert min(same) > 0.995
 
-    def test_dearer_bits_are_fewer_and_the_whole_costs_less(self):
+    def test_each_price_has_the_file_that_costs_least_at_it(self):
         image = photos(1)[0]
-        plain = encode(image, self.preset)
-        sizes = [len(plain)]
-        for rate_weight in (30.0, 100.0, 300.0):
-            data = encode_soft(image, self.preset, self.weights, rate_weight)
-            sizes.append(len(data))
-            assert self.cost(data, image, rate_weight) < self.cost(plain, image, rate_weight)
+        prices = (0.0, 30.0, 100.0, 300.0, 1000.0)
+        files = [encode_soft(image, self.preset, self.weights, price) for price in prices]
+        for i, price in enumerate(prices[1:], 1):
+            costs = [self.cost(data, image, price) for data in files]
+            assert costs.index(min(costs)) == i
+        sizes = [len(data) for data in files]
         assert sizes == sorted(sizes, reverse=True)
-        assert sizes[-1] < 0.9 * sizes[0]
+        assert sizes[3] < 0.9 * sizes[0]
 
 
 class TestSortedRandom:
@@ -453,6 +468,19 @@ class TestKornia:
             np.array(written_tables(e(images[0]))[0], float) for e in (encoder, default)
         )
         assert learned[0, 0] / learned[1:, 1:].mean() < 0.7 * start[0, 0] / start[1:, 1:].mean()
+
+    def test_the_proxy_prices_each_component_with_its_own_table(self):
+        """``Σ log₂(1 + |z/q|)`` in float64, luma and the two chromas apart."""
+        from softjpeg.evaluation.competitors.kornia_tables import rate_proxy
+
+        pixels = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        tables = torch.linspace(2, 9, 64).reshape(8, 8), torch.linspace(40, 11, 64).reshape(8, 8)
+        wanted = 0.0
+        for image in pixels.double().numpy() * 255:
+            luma, *chroma = (references.dct(p) for p in references.planes(image, "4:2:0"))
+            for z, table in ((luma, tables[0]), *((c, tables[1]) for c in chroma)):
+                wanted += np.log2(1 + np.abs(z / table.double().numpy())).sum() / 2
+        assert rate_proxy(pixels, tables).item() == pytest.approx(wanted, rel=1e-4)
 
     def test_the_network_is_left_as_it_was(self):
         model = tiny_network()

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from helpers import references
 from helpers.images import smooth_images
 from softjpeg import FeatureJPEGLayer, JPEGLayer, wrap
 from softjpeg.evaluation.layer_versions import (
@@ -17,6 +18,7 @@ from softjpeg.evaluation.layer_versions import (
     versions_table,
     why_not_a_file,
 )
+from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.tables import quality_tables
 
 
@@ -94,3 +96,25 @@ def test_layers_inside_and_rounds_are_no_files():
 def test_labels_must_match_images():
     with pytest.raises(ValueError, match="labels must be 4, one per image, got 3"):
         layer_versions(network(None), smooth_images(4, 40, 56), torch.zeros(3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(("levels", "zero_dc"), [(3, False), (None, False), (127, True), (2, True)])
+def test_files_hold_the_indices_that_the_layer_passes(levels, zero_dc):
+    """Rounded and bounded in float64, the DC taken out: read from the bytes of the file."""
+    steps = torch.full((8, 8), 7.4), torch.full((8, 8), 4.6)
+    layer = JPEGLayer(*steps, levels=levels, zero_dc=zero_dc, subsampling="4:2:0")
+    image = smooth_images(1, 40, 56, grain=0.2)[0]
+    file = read_coefficients(layer_file(layer, image))
+    assert [int(table[0, 0]) for table in file.tables] == [7, 5, 5]
+    planes = references.planes(image.numpy().astype(float), "4:2:0")
+    bound = levels or 1023
+    for plane, found, q in zip(planes, file.components, (7, 5, 5), strict=True):
+        ratio = references.dct(plane) / q
+        if zero_dc:
+            ratio[..., 0, 0] = 0
+        wanted = np.rint(ratio).clip(-bound, bound)
+        # libjpeg rounds pixels of colour and chroma on the way, which tips what is near a half.
+        assert (found == wanted).mean() > 0.8
+        assert np.abs(found - wanted).max() <= 1
+        assert np.abs(found).max() == np.abs(wanted).max()
+        assert (found[..., 0, 0] == 0).all() == zero_dc

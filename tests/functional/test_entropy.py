@@ -76,6 +76,22 @@ class TestEntropyBits(OperatorTests):
         return np.array(references.entropy(z, q, alpha, **settings).sum() * 12)
 
 
+def test_every_component_counts_its_own_blocks():
+    """4:2:0: float64 sums over 24 blocks of luma and 6 of each chroma, steps of each one's own."""
+    rng = np.random.default_rng(3)
+    shapes = ((4, 6), (2, 3), (2, 3))
+    z = [rng.uniform(-12, 12, (1, *shape, 8, 8)) for shape in shapes]
+    steps = [rng.uniform(2, 5, (8, 8)) for _ in shapes]
+    alphas = [rng.uniform(0.1, 0.4, (8, 8)) for _ in shapes]
+    bits = entropy_bits(*([torch.from_numpy(x) for x in each] for each in (z, steps, alphas)))
+    total = 0.0
+    for plane, q, alpha in zip(z, steps, alphas, strict=True):
+        blocks = plane.reshape(-1, 8, 8).copy()
+        blocks[:, 0, 0] = np.diff(blocks[:, 0, 0], prepend=0)
+        total += len(blocks) * references.entropy(blocks, q, alpha).sum()
+    assert bits.item() == pytest.approx(total, rel=1e-6)
+
+
 def test_dc_prediction_is_the_scans():
     z = torch.randn(2, 3, 4, 8, 8)
     dc = z[1, ..., 0, 0].flatten()

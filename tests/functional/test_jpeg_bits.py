@@ -8,12 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers import references
 from helpers.shared_data import cifar, imagenet_photos
 from softjpeg import Preset, encode
 from softjpeg.functional.cpmf import sample_index
 from softjpeg.functional.rate.entropy import entropy_bits
 from softjpeg.functional.rate.expected_symbols import expected_symbols
-from softjpeg.functional.rate.jpeg_bits import jpeg_bits
+from softjpeg.functional.rate.jpeg_bits import JpegBits, jpeg_bits
 from softjpeg.functional.rate.size_distribution import ac_sizes, dc_sizes, differenced
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.entropy.layout import sampling_factors, scan_layout
@@ -367,3 +368,30 @@ def test_differenced_slope_holds_the_hardness(sizes):
         assert value.item() == pytest.approx(cost(q).item())
     assert abs(q.grad.item()) > 0.01
     assert q.grad.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_files_count_padding_and_stuffing():
+    """3.5 bits to the next whole byte, on average, then 3 bytes stuffed for every 1000."""
+    bits = JpegBits(torch.tensor([0.0, 80_000.0]), torch.tensor([1000.0, 2000.0]))
+    wanted = [1000 + 3.5 * 1.003, 2000 + 80_003.5 * 1.003]
+    assert bits.file.tolist() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("hardness", [0.05, 0.4, 2.0, 50.0])
+def test_sizes_have_the_cpmfs_probabilities_at_any_hardness(hardness):
+    """Over all indices of a wide range; the softest quantizer spreads over dozens of them."""
+    z = np.array([0.0, 3.0, -37.0, 130.0, 14.9])
+    q = np.full(5, 10.0)
+    index, p = references.probabilities(z, q, hardness / q**2)
+    size = np.frexp(np.abs(index).astype(float))[1]
+    wanted = np.stack([(p * (size == s)).sum(-1) for s in range(11)], -1)
+    tensors = [torch.from_numpy(x) for x in (z, q, hardness / q**2)]
+    assert np.allclose(ac_sizes(*tensors).numpy(), wanted, atol=2e-4)
+    # A DC difference: of two independent draws, the first from 0.
+    found = dc_sizes(tensors[0][None, :, None], tensors[1][:1], tensors[2][:1])[0, :, 0].numpy()
+    for k in range(5):
+        before, weight = (index[k - 1], p[k - 1]) if k else (np.zeros(1), np.ones(1))
+        size = np.frexp(np.abs(index[k][:, None] - before).astype(float))[1]
+        joint = p[k][:, None] * weight
+        wanted = [(joint * (size == s)).sum() for s in range(12)]
+        assert np.allclose(found[k], wanted, atol=5e-4)

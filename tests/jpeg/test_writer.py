@@ -14,6 +14,7 @@ from softjpeg.jpeg.entropy.scan_bits import scan_bits, scan_bits_batch
 from softjpeg.jpeg.markers import bytes_by_marker, scan_bytes, segments
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.subsampling import SUBSAMPLINGS
+from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.jpeg.writer import write_coefficients
 
 LAYOUTS = ["gray", *SUBSAMPLINGS]
@@ -408,6 +409,37 @@ def test_a_code_that_the_table_lacks():
     assert data.endswith(b"\x3f\xff\xd9")
     with pytest.raises(ValueError, match="no Huffman code matches in block 0"):
         read_coefficients(data[:-3] + b"\x7f\xff\xd9")
+
+
+def test_a_huffman_table_with_more_codes_than_there_are():
+    """Three codes of one bit each; two of them, or one and two of two bits, fill the tree."""
+    data = write_coefficients([np.zeros((1, 1, 8, 8), int)], np.ones((8, 8), int), size=(8, 8))
+    for bits, full in (([3], False), ([2], True), ([1, 2], True), ([1, 3], False)):
+        listed = bytes([*bits, *[0] * (16 - len(bits)), *range(sum(bits))])
+        table = b"\xff\xc4" + (3 + len(listed)).to_bytes(2, "big") + b"\x11" + listed
+        broken = data[:2] + table + data[2:]
+        if full:
+            assert read_coefficients(broken).size == (8, 8)
+        else:
+            with pytest.raises(ValueError, match="DHT has more codes than fit their lengths"):
+                read_coefficients(broken)
+
+
+@pytest.mark.parametrize("kernels", ["1", "0"])
+def test_sixteen_bits_that_are_no_code(monkeypatch, kernels):
+    """Annex K has codes of 16 bits, and the one of ones alone is free."""
+    monkeypatch.setenv("SOFTJPEG_KERNELS", kernels)
+    block = np.zeros((1, 1, 8, 8), int)
+    data = write_coefficients([block], np.ones((8, 8), int), size=(8, 8), optimize=False)
+    assert scan_of(data) == b"\x2b"  # 00 for no difference, 1010 for EOB, and padding.
+    after = data.index(b"\x2b\xff\xd9")
+    for ones in range(20):
+        with pytest.raises(ValueError, match=r"is corrupt|is cut off"):
+            read_coefficients(data[:after] + b"\x3f" + b"\xff\x00" * ones + b"\xff\xd9")
+    # The last code there is: run 15, size 10.
+    scan = b"\x3f\xff\x00\xbf\xfa"
+    read = read_coefficients(data[:after] + scan + b"\xff\xd9")
+    assert read.components[0].reshape(64)[ZIGZAG][16] == 1023
 
 
 def test_restart_markers_out_of_order():

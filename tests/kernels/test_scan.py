@@ -15,6 +15,7 @@ from softjpeg.jpeg.entropy.layout import scan_layout
 from softjpeg.jpeg.entropy.table_sharing import smallest_sharing
 from softjpeg.jpeg.markers import segments
 from softjpeg.jpeg.reader import read_coefficients, read_frame
+from softjpeg.jpeg.tables import ZIGZAG
 from softjpeg.jpeg.writer import write_coefficients
 from softjpeg.kernels.cpu import scan as kernel
 from softjpeg.kernels.library import is_available
@@ -337,6 +338,17 @@ def test_a_run_that_just_leaves_its_block(run, taken):
     assert (planes is not None) == taken
     if taken:
         assert np.flatnonzero(planes[0]).tolist() == [63]
+
+
+def test_sixteen_bits_that_are_no_code():
+    """The kernel alone: 00 for no difference, then ones, which no code of Annex K is."""
+    dc, ac = map(table_bytes, STANDARD_TABLES[:2])
+    where = kernel.layout_of(((1, 1),), ((1, 1),), (1, 1), 0)
+    last = b"\x3f\xff\x00\xbf\xfa"  # The last code there is, run 15 and size 10, 1023 and EOB.
+    assert kernel.read_scan(last, where, [dc, ac])[0].reshape(64)[ZIGZAG][16] == 1023
+    for ones in (2, 3, 4, 8):
+        assert kernel.read_scan(b"\x3f" + b"\xff\x00" * ones, where, [dc, ac]) is None
+        assert kernel.read_scan(b"\xff\x00" * ones, where, [dc, ac]) is None
 
 
 @pytest.mark.parametrize("optimize", [False, True])

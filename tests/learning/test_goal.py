@@ -1,5 +1,7 @@
 """What learning can be asked for: a price of bits, a rate, bytes, or a drop."""
 
+import re
+
 import numpy as np
 import pytest
 from torch import nn
@@ -8,6 +10,7 @@ from helpers.images import noise
 from helpers.images import photos as images
 from helpers.networks import HighFrequencyReader
 from softjpeg.evaluation.rate_accuracy import evaluate
+from softjpeg.learning.image_rates import QUALITIES, ImageRates, default_tables
 from softjpeg.learning.learn import learn
 from softjpeg.learning.learn_ladder import learn_ladder
 from softjpeg.learning.losses import mse_loss
@@ -27,7 +30,15 @@ def test_a_drop_is_kept_with_fewer_bytes_than_default_tables_need():
     assert 100 * (1 - judged.agreement) == pytest.approx(learned["drop"], abs=3.2)
     bpp = evaluate(model, x, {"p": preset}, qualities=[], batch_size=8)[1].bpp
     assert bpp == pytest.approx(learned["bpp"], rel=1e-6)
-    assert said[0].startswith(f"default tables lose {0:.0f}") or "points at" in said[0]
+    need = learned["default_bpp_for_drop"]
+    (lost,) = re.findall(rf"^default tables lose ([\d.]+) points at {need:.3f} bpp$", said[0])
+    assert float(lost) <= 15
+    # The next quality below loses more, or costs as much.
+    rates = ImageRates(x, "4:4:4")
+    costs = [rates.bpp(default_tables(q)) for q in QUALITIES]
+    below = QUALITIES[costs.index(need) - 1]
+    worse = evaluate(model, x[32:], {}, qualities=[below], subsampling="4:4:4", batch_size=8)[1]
+    assert 100 * (1 - worse.agreement) > 15
     assert "on this network, 4:4:4 default tables cost KL" in said[1]
 
 

@@ -120,22 +120,34 @@ def test_two_rounds_resume_too_and_do_not_lose_the_first(tmp_path):
     assert again.provenance["learned"] == two
 
 
-def test_a_network_that_does_not_care_keeps_the_default_tables():
+def test_a_network_that_does_not_care_loses_nothing_and_costs_no_more():
     class Blind(nn.Module):
         def forward(self, x):
             return 0 * x.mean((2, 3))
 
     preset = learn(Blind(), images(16, 16), subsampling="4:4:4", target_bpp=15.0)
-    assert preset.provenance["learned"]["rate_weight"] > 0
-    judged = preset.provenance["learned"]["judged"]
+    learned = preset.provenance["learned"]
+    assert learned["rate_weight"] > 0
+    judged = learned["judged"]
     assert judged["loss"] == judged["default_loss"] == 0
+    # Bytes are all that is left to tell tables apart.
+    rates = ImageRates(images(16, 16), "4:4:4")
+    quality = next(q for q in range(1, 101) if rates.bpp(default_tables(q)) >= 15.0)
+    assert judged["default_bpp"] == rates.bpp(default_tables(quality))
+    assert 15 * 0.95 < judged["bpp"] == learned["bpp"] <= judged["default_bpp"]
+    tables = torch.from_numpy(preset.luma), torch.from_numpy(preset.chroma)
+    assert learned["bpp"] == rates.bpp(tables)
 
 
 def test_sharp_pictures_at_the_highest_rate():
     g = torch.Generator().manual_seed(0)
     x = torch.randint(0, 2, (8, 3, 16, 16), generator=g).to(torch.uint8) * 255
     preset = learn(HighFrequencyReader(), x, subsampling="4:4:4", target_bpp=60.0)
-    assert preset.luma.min() >= 1
+    # More than any file can have: all steps are 1, and every coefficient is within baseline.
+    learned, ones = preset.provenance["learned"], (torch.ones(8, 8, dtype=torch.long),) * 2
+    assert learned["bpp"] == ImageRates(x, "4:4:4").bpp(ones) < 60
+    assert (preset.luma == 1).all()
+    assert (preset.chroma == 1).all()
 
 
 def test_bad_networks_and_labels():

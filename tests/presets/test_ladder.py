@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -160,3 +161,45 @@ def test_a_ladder_of_one_color():
     flat = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     ladder = measured_ladder([steep(50)], flat)
     assert ladder.at(100).luma.max() <= 255
+
+
+def by_hand(**options):
+    """Three decades of rate over two rungs, and default JPEG from 0.1 to 10 bits per pixel."""
+    rungs = (Preset.from_quality(30), Preset.from_quality(70))
+    curve = ((0, 0.01), (1, 0.1), (2, 1.0), (3, 10.0))
+    return Ladder(rungs, curve, ((1, 0.1), (100, 10.0)), **options)
+
+
+def test_rates_are_interpolated_in_their_logarithm():
+    ladder = by_hand()
+    for bpp, position in ((0.01, 0), (0.1, 1), (10**-0.5, 1.5), (10**0.25, 2.25), (10, 3)):
+        assert ladder.at_bpp(bpp).luma.tolist() == ladder.at_position(position).luma.tolist()
+    # 50.5 is half-way between 1 and 100: 1 bit per pixel, which is the second rung.
+    assert ladder.position(50.5) == pytest.approx(2)
+    assert ladder.position(1) == pytest.approx(1)
+    assert ladder.position(25.75) == pytest.approx(1.5)
+
+
+def test_hardness_is_interpolated_in_its_logarithm_and_the_nearer_rung_lends_the_rest():
+    first, second = (
+        replace(rung, hardness=np.full((2, 8, 8), h))
+        for rung, h in zip(by_hand().rungs, (8.0, 128.0), strict=True)
+    )
+    ladder = Ladder((first, second), by_hand().bpp, by_hand().default_bpp)
+    assert ladder.at_position(1.5).hardness == pytest.approx(np.full((2, 8, 8), 32.0))
+    assert ladder.at_position(1.25).hardness == pytest.approx(np.full((2, 8, 8), 16.0))
+    # Beyond the rungs it is that of the last one.
+    assert ladder.at_position(0.5).hardness == pytest.approx(np.full((2, 8, 8), 8.0))
+    assert ladder.at_position(2.9).hardness == pytest.approx(np.full((2, 8, 8), 128.0))
+
+
+def test_what_cannot_be_a_ladder():
+    for exponent, sentence in (
+        (True, "size_exponent must be a number, got True"),
+        ("1", "size_exponent must be a number, got '1'"),
+        (-0.1, "size_exponent must be from 0 to 1, got -0.1"),
+        (1.1, "size_exponent must be from 0 to 1, got 1.1"),
+        (0.5, "scan_bpp must be a list of at least two pairs"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            by_hand(size_exponent=exponent)

@@ -1,6 +1,7 @@
 """Presets: round trip, and one sentence for everything that is wrong."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,9 +23,28 @@ def test_round_trip(tmp_path):
     loaded = Preset.load(tmp_path / "p.json")
     assert loaded == preset
     assert np.array_equal(loaded.luma, preset.luma)
+    assert np.array_equal(loaded.chroma, preset.chroma)
+    assert (loaded.subsampling, loaded.provenance) == ("4:2:2", {"network": "x", "seed": 3})
     assert np.array_equal(loaded.hardness, preset.hardness)
     assert loaded.to_json() == preset.to_json()
     assert [p.name for p in tmp_path.iterdir()] == ["p.json"]
+
+
+def test_presets_are_equal_only_if_all_of_them_is():
+    rng, plain = np.random.default_rng(1), example()
+    tables = rng.integers(1, 256, (8, 8))
+    for change in (
+        {"luma": tables},
+        {"chroma": tables},
+        {"hardness": np.full((2, 8, 8), 3.0)},
+        {"subsampling": "4:4:4"},
+        {"provenance": {}},
+    ):
+        other = replace(plain, **change)
+        assert other != plain
+        assert Preset.from_json(other.to_json()) == other
+    assert plain == example()
+    assert plain != "a preset"
 
 
 def test_file_is_readable():
@@ -69,6 +89,7 @@ def table_with(value):
         (change(luma=[[1] * 8] * 7), r"p: luma must have shape \(8, 8\), got \(7, 8\)"),
         (change(luma=[[1] * 8] * 7 + [[1]]), "p: luma must have shape .* ragged"),
         (change(hardness=-1), "p: hardness.* must be positive and finite, got -1"),
+        (change(hardness=0), r"p: hardness\[0\]\[0\]\[0\] must be positive and finite, got 0"),
         (change(hardness=[1, 2]), r"p: hardness must be one number or have shape \(2, 8, 8\)"),
         (change(hardness={}), "p: hardness must be"),
         (change(hardness=True), "p: hardness must be a number, got True"),

@@ -421,3 +421,23 @@ def test_mixup_and_cutmix_take_turns():
         _, other = partners(images, targets)
         pasted += bool(((mixed == images) | (mixed == other)).all())
     assert 8 < pasted < 32
+
+
+def test_the_share_follows_the_beta_distribution_of_its_parameter():
+    """Beta(a, a) has the variance 1/(4(2a + 1)); CutMix crops its rectangle at the border."""
+    torch.manual_seed(0)
+    images, labels = torch.rand(2, 3, 16, 16), torch.arange(2)
+
+    def shares(**options):
+        return torch.tensor(
+            [mix(images, labels, 2, **options)[1].diagonal()[0].item() for _ in range(150)]
+        )
+
+    for a in (0.2, 8.0):
+        variance = 1 / (4 * (2 * a + 1))
+        assert shares(mixup=a).var().item() == pytest.approx(variance, rel=0.3)
+    # With a large a the rectangle is near half of the image, with a small one all of it or nothing.
+    assert shares(cutmix=50.0).max() < 0.95
+    nothing = (shares(cutmix=0.02) > 0.99).double().mean().item()
+    assert nothing == pytest.approx(0.5, abs=0.12)
+    assert (shares(cutmix=1.0) > 0.99).double().mean() < 0.2

@@ -161,11 +161,14 @@ def test_options_train(images, tmp_path, changes):
         changes = {**changes, "jpeg__alpha": None}
     state, first, result, _ = trained(images, tmp_path, model="small", **changes)
     assert result["step"] == 12
-    assert 0 <= result["top1"] <= result["top5"] == 1
+    plain, *_ = trained(images, tmp_path / "plain", model="small")
     for (name, before), after in zip(
         first.named_parameters(), state.model.parameters(), strict=True
     ):
         assert not torch.equal(before, after), name
+        # The option made another network of it.
+        other = plain.model.state_dict().get(name)
+        assert other is None or not torch.equal(other, after), name
 
 
 def test_channels_last_changes_rounding_only(images, tmp_path):
@@ -206,3 +209,44 @@ def test_a_network_that_comes_in_eval_mode_is_trained_all_the_same(images, tmp_p
     statistics = [m for m in state.model.modules() if isinstance(m, nn.BatchNorm2d)]
     assert statistics[0].num_batches_tracked.item() == 2
     assert first.training
+
+
+def test_every_process_draws_dropout_of_its_own(images, tmp_path):
+    """Two ranks of one seed see what (seed, step, rank) draws, and not the same."""
+    from softjpeg.training import fit as module
+
+    drawn = {}
+    for rank in (0, 1, 0):
+        seen = []
+
+        def step(*given, seen=seen):
+            seen.append(torch.rand(4).tolist())
+            return torch.zeros(())
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "train_step", step)
+            patch.setattr(Group, "sum", lambda self, values: values)
+            recipe = parse_recipe(tiny_recipe(images, train__epochs=1), "test")
+            state = new_state(build_network(recipe, 3, None), recipe)
+            splits = [open_split("folder", images, train) for train in (True, False)]
+            folder = tmp_path / str(rank)
+            folder.mkdir(exist_ok=True)
+            run = Run(recipe, 3, folder, *splits, Group(rank, 2), {})
+            module._epoch(run, state, state.model, None, lambda: 0)
+        for number, values in enumerate(seen):
+            seed_everything(3, number, rank)
+            assert values == torch.rand(4).tolist()
+        drawn.setdefault(rank, []).append(seen)
+    assert len(drawn[0][0]) == 3
+    assert drawn[0][0] == drawn[0][1]
+    assert all(a != b for a, b in zip(drawn[0][0], drawn[1][0], strict=True))
+
+
+def test_of_equally_good_epochs_the_first_is_the_best(images, tmp_path):
+    """Nothing is learned, so every test is as good as the first."""
+    changes = {"optimizer__lr": 1e-30, "jpeg_optimizer__lr": 1e-30, "train__epochs": 3}
+    state, _, result, log = trained(images, tmp_path, **changes)
+    tests = [r for r in log if r["event"] == "test"]
+    assert len({r["top1"] for r in tests}) == 1
+    assert [r["best_step"] for r in tests] == [6, 6, 6]
+    assert state.best == (result["top1"], 6)

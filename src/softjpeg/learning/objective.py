@@ -62,6 +62,11 @@ class Objective:
         """What files of the images cost, in this subsampling and stored size."""
         return ImageRates(self.images, self.subsampling, self.short_side)
 
+    def draws(self, number: int) -> torch.Generator:
+        """A generator on the CPU, of the seed's and a number's own."""
+        # PyTorch takes a seed's low 32 bits alone; an odd factor keeps all seeds apart there.
+        return torch.Generator().manual_seed((self.seed * 0x9E3779B1 + number) % (1 << 32))
+
     def losses(
         self,
         part: slice,

@@ -75,7 +75,7 @@ def _moments(objective: Objective, result: RateResult, progress: bool) -> Gradie
     tables = result.learned.tables
     shares = (weights(result.gain.default_losses) / len(objective.networks)).tolist()
     for i, part in enumerate(track(objective.measured, "distortion", enabled=progress)):
-        generator = torch.Generator().manual_seed((objective.seed << 32) + _SEED + i)
+        generator = objective.draws(_SEED + i)
         for k, z, gradient in objective.gradients(part, tables, generator):
             moments = gradient_moments(z, gradient, tables[0]).weighted(shares[k])
             total = moments if total is None else total + moments

@@ -36,7 +36,7 @@ class SensitivityPass(Pass):
     def step(self, batch: slice, state: State, objective: Objective, control: RateControl) -> None:
         """The gradient of one batch, quantized at the current tables."""
         # A generator for every batch: a resumed run draws the same labels.
-        generator = torch.Generator().manual_seed((objective.seed << 32) + state.done)
+        generator = objective.draws(state.done)
         self.gradients.append(objective.sensitivities(batch, state.current.tables, generator))
         if len(objective.networks) > 1:
             # Networks are compared by what they lose behind the default tables.

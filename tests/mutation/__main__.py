@@ -1,0 +1,129 @@
+"""Which faults the tests would miss: breaks a copy of softjpeg, one place at a time.
+
+cd tests && python -m mutation --rooms learning,presets --sample 20 --seed 0
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mutation.breaks import Break, c_breaks, python_breaks
+
+ROOT = Path(__file__).parents[2]
+ROOMS = sorted(path.parent.name for path in (ROOT / "src" / "softjpeg").glob("*/__init__.py"))
+_COPIED = ("src", "tests", "benchmarks", "docs", "examples", "recipes", "*.toml", "*.py", "*.md")
+_KERNELS_TOO = ("codec", "functional", "jpeg")
+"""Rooms whose functions the tests of the kernels compare the compiled ones with."""
+_QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+PASSED, FAILED, LATE = "survived", "killed", "too late"
+
+
+def main() -> None:
+    """Prints each room's survivors, then its counts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rooms", default=",".join(ROOMS), help="separated by commas")
+    parser.add_argument("--sample", type=int, default=20, help="breaks in each room")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--limit", type=float, default=600, help="seconds for a room's tests")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = copied(Path(folder))
+        for room in options.rooms.split(","):
+            began = time.monotonic()
+            if room not in ROOMS or outcome(copy, files_for(copy, room), options.limit) != PASSED:
+                sys.exit(f"{room} is no room, or its tests do not pass before anything is broken")
+            limit = 2 * (time.monotonic() - began) + 30
+            found = [try_break(copy, room, *each, limit) for each in sample(copy, room, options)]
+            late = f", {found.count(LATE)} of them by the clock" if LATE in found else ""
+            killed = len(found) - found.count(PASSED)
+            print(f"{room}: {killed} of {len(found)} killed{late}", flush=True)
+
+
+def copied(folder: Path) -> Path:
+    """The tree without what git ignores but the compiled kernels, and the data beside it."""
+    copy = folder / "softjpeg"
+    copy.mkdir()
+    for item in (item for pattern in _COPIED for item in ROOT.glob(pattern)):
+        (shutil.copytree if item.is_dir() else shutil.copy)(item, copy / item.name)
+    if (ROOT.parent / "shared").exists():
+        (folder / "shared").symlink_to(ROOT.parent / "shared")
+    return copy
+
+
+def sample(copy: Path, room: str, options: argparse.Namespace) -> Iterator[tuple[Path, Break]]:
+    """Breaks on different lines of a room, as a seed draws them."""
+    of_lines: dict[tuple[Path, int], list[Break]] = {}
+    for path in sorted((copy / "src" / "softjpeg" / room).rglob("*.[pc]*")):
+        find = {".py": python_breaks, ".c": c_breaks}.get(path.suffix)
+        # Triton's programs run on a GPU alone.
+        if find is not None and "triton" not in path.parts:
+            source = path.read_text()
+            for found in find(source):
+                of_lines.setdefault((path, found.line(source)), []).append(found)
+    draw = random.Random(options.seed)
+    for line in draw.sample(sorted(of_lines), min(options.sample, len(of_lines))):
+        yield line[0], draw.choice(of_lines[line])
+
+
+def try_break(copy: Path, room: str, path: Path, change: Break, limit: float) -> str:
+    """What the tests make of it; shows what they did not notice, and what took them too long."""
+    source = path.read_text()
+    path.write_text(change.applied(source))
+    try:
+        tests = files_for(copy, room, path.stem)
+        found = outcome(copy, tests, limit) if built(copy, path) else FAILED
+    finally:
+        path.write_text(source)
+        built(copy, path)
+    if found != FAILED:
+        where = f"{path.relative_to(copy)}:{change.line(source)}"
+        print(f"{found}: {where}\n{change.lines(source)}", flush=True)
+    return found
+
+
+def built(copy: Path, path: Path) -> bool:
+    """Compile the kernels again where a C file was changed."""
+    command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
+    return path.suffix != ".c" or subprocess.run(command, cwd=copy, **_QUIET).returncode == 0
+
+
+def files_for(copy: Path, room: str, stem: str = "") -> list[str]:
+    """Test files of a room and its doctests; those of the module `stem` first."""
+    tests = [
+        *sorted((copy / "tests" / room).glob("test_*.py")),
+        copy / "src" / "softjpeg" / room,
+        *(sorted((copy / "tests" / "kernels").glob("test_*.py")) if room in _KERNELS_TOO else []),
+    ]
+    tests.sort(key=lambda path: path.stem != f"test_{stem}")
+    return [str(path.relative_to(copy)) for path in tests]
+
+
+def outcome(copy: Path, tests: list[str], limit: float) -> str:
+    """Whether some tests pass, and in how many seconds at most."""
+    command = [sys.executable, "-m", "pytest", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
+    # No file of bytecode: a break of the same length and second would go unseen.
+    settings = {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(
+        command, cwd=copy, env={**os.environ, **settings}, start_new_session=True, **_QUIET
+    )
+    try:
+        return FAILED if process.wait(limit) else PASSED
+    except subprocess.TimeoutExpired:
+        return LATE
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+            process.wait()
+
+
+if __name__ == "__main__":
+    main()
