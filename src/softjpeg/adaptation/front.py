@@ -51,8 +51,15 @@ def insert_front(network: nn.Module, front: Front) -> None:
     """
     if has_front(network):
         raise ValueError(f"the network has a child {FRONT!r} already")
+    children = dict(network.named_children())
     network.add_module(FRONT, front)
-    network.register_forward_pre_hook(_through_front)
+    if isinstance(network, nn.Sequential):
+        # It runs its children in their order: the front comes first.
+        for name, child in children.items():
+            delattr(network, name)
+            network.add_module(name, child)
+    else:
+        network.register_forward_pre_hook(_through_front)
 
 
 def remove_front(network: nn.Module) -> None:

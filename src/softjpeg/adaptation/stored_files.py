@@ -28,7 +28,7 @@ class StoredFiles:
     >>> StoredFiles().name
     'default JPEG, qualities 6 to 90'
     >>> [quality for quality, _ in StoredFiles().measured()]
-    [90, 76, 56, 34, 20, 12, 6]
+    [90, 83, 72, 52, 31, 18, 6]
     """
 
     tables: Preset | Ladder | None = None

@@ -101,7 +101,7 @@ def rising_choice(losses: Sequence[Sequence[float]]) -> list[int]:
         losses: (rows, columns); rows from fine to coarse steps, columns from low to high strength.
 
     >>> rising_choice([[3, 1, 2], [1, 2, 3], [3, 2, 1]])
-    [0, 0, 2]
+    [1, 1, 2]
     >>> rising_choice([[1, 0, 9], [1, 9, 0]])
     [1, 2]
     """
