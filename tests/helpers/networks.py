@@ -25,6 +25,15 @@ class HighFrequencyReader(nn.Module):
         return 60 * torch.cat([detail, -detail], dim=1)
 
 
+def texture_reader(norm, images):
+    """A `TextureReader` whose statistics are the images', as a trained network has them."""
+    network = TextureReader(norm).train()
+    if isinstance(norm, nn.BatchNorm2d):
+        norm.momentum = 1.0
+        network(images / 255)
+    return network.eval()
+
+
 class TextureReader(nn.Module):
     """Scores from how much detail of eight frequencies there is, of which JPEG leaves less.
 

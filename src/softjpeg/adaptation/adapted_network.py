@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import functional_call
 
+from softjpeg.adaptation.adapted_norm import Strengths, with_adapted_norms
 from softjpeg.adaptation.adapter import Adapter, network_of, read_strength
 from softjpeg.common.image_sequence import in_place
 from softjpeg.models.inference import device_of, outputs_of
@@ -37,6 +37,7 @@ class AdaptedNetwork(nn.Module):
             reader = copy.deepcopy(reader)
             adapter.insert(network_of(reader))
         self.reader, self.adapter = reader.eval(), adapter
+        self._mixing: tuple[nn.Module, Strengths] | None = None
 
     def forward(self, images: Tensor, strengths: Tensor | float = 0.0) -> Tensor:
         """The network's output.
@@ -103,22 +104,17 @@ class AdaptedNetwork(nn.Module):
         return output
 
     def _each(self, images: Tensor, strengths: Tensor) -> Tensor:
-        """All images in one pass, the changed weights stacked over them."""
+        """All images in one pass, each with normalization weights of its own."""
         network, images = self._prepared(images)
-        device = device_of(network)
-
-        def mixed(name: str, weight: Tensor) -> Tensor:
-            shape = (-1,) + (1,) * weight.ndim
-            share = strengths.to(weight).view(shape)
-            return torch.lerp(weight[None], self.adapter.adapted[name][None], share).to(device)
-
-        def one(weights: dict[str, Tensor], image: Tensor) -> Tensor:
-            output: Tensor = functional_call(network, weights, (image[None],))
-            return output[0]
-
-        weights = {name: mixed(name, weight) for name, weight in self.adapter.base.items()}
-        outputs: Tensor = vmap(one)(weights, images)
-        return outputs
+        if self._mixing is None:
+            shared = Strengths()
+            own = with_adapted_norms(network, self.adapter.base, self.adapter.adapted, shared)
+            # In a tuple: its weights are the network's, and no second ones.
+            self._mixing = (own, shared)
+        mixing, shared = self._mixing
+        shared.values = strengths
+        output: Tensor = mixing(images)
+        return output
 
     def _prepared(self, images: Tensor) -> tuple[nn.Module, Tensor]:
         if isinstance(self.reader, Preprocessed):

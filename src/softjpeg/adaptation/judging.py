@@ -89,7 +89,7 @@ def judged(
         for _, preset in track(qualities, "judging", enabled=progress)
     ]
     losses = np.stack([each for each, _ in measured])
-    gain, error = tested_gain(losses)
+    gain, error = cross_fitted_gain(losses)
     if gain <= _SURE * error:
         raise NoGainError(
             "nothing beat the frozen network beyond chance, so there is no adapter: on "
@@ -129,7 +129,7 @@ def judged(
     return adapter, figures
 
 
-def tested_gain(losses: Array) -> tuple[float, float]:
+def cross_fitted_gain(losses: Array) -> tuple[float, float]:
     """The share of the frozen network's loss that is gained, and its standard error.
 
     Args:
@@ -139,7 +139,7 @@ def tested_gain(losses: Array) -> tuple[float, float]:
         Of each image, at the strengths that the other half of the images would choose.
 
     >>> better = np.array([1.0, 0.5])[None, :, None].repeat(8, 2)
-    >>> tested_gain(better)
+    >>> cross_fitted_gain(better)
     (0.5, 0.0)
     """
     relative = _relative(losses)

@@ -152,8 +152,7 @@ def _estimate_statistics(task: Task, student: nn.Module, progress: bool) -> None
         module.train()
     for step, places in enumerate(track(list(batches(task, 1)), "adapting", enabled=progress)):
         for _, shown in same_size_groups([shown for _, shown in task.views(step, places)]):
-            if len(shown) > 1:
-                student(shown.to(device_of(student)))
+            student(shown.to(device_of(student)))
 
 
 def _save(
