@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,18 @@ def test_crops_are_moved_before_they_are_written():
 def test_originals_are_read_as_they_are(reads):
     for original, shown in views(noise(1, 24)[0], None, reads, 3):
         assert torch.equal(original, shown)
+
+
+def test_files_that_show_fewer_pixels():
+    photo = smooth_images(1, 61, 90, seed=1)[0]
+    preset = replace(Preset.from_quality(98), short_side=40)
+    assert tuple(written(photo, preset).shape) == (3, 40, 59)
+    for original, shown in views(photo, preset, Preprocessing(32, crop=(28, 28))):
+        assert original.shape == shown.shape == (3, 28, 28)
+        assert (original - shown).abs().mean() < 0.02
+    # Without a crop both are cut to what they have in common.
+    sides = [s.shape for pair in views(photo, preset, Preprocessing(60)) for s in pair]
+    assert {*sides} == {(3, 60, 88)}
 
 
 def test_a_photo_smaller_than_the_crop():

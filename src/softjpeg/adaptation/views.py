@@ -65,16 +65,19 @@ def training_view(
         shown = image if preset is None else written(image, preset)
         return image / 255, shown / 255
     shown = image if preset is None else written(image, preset)
-    whole = replace(preprocessing, crop=None)(torch.stack([image, shown]) / 255)
-    height, width = preprocessing.crop or whole.shape[-2:]
-    if height > whole.shape[-2] or width > whole.shape[-1]:
+    resized = replace(preprocessing, crop=None)
+    original, shown = (resized(each[None] / 255)[0] for each in (image, shown))
+    # Of a file that shows fewer pixels, rounding may leave a row or column less or more.
+    sides = [min(each) for each in zip(original.shape[1:], shown.shape[1:], strict=True)]
+    height, width = preprocessing.crop or sides
+    if height > sides[0] or width > sides[1]:
         preprocessing(image[None] / 255)  # It says what is wrong.
     top, left = (
-        int(random.integers(side - part + 1))
-        for side, part in zip(whole.shape[-2:], (height, width), strict=True)
+        int(random.integers(sides[0] - height + 1)),
+        int(random.integers(sides[1] - width + 1)),
     )
-    part = whole[..., top : top + height, left : left + width]
-    original, shown = part.flip(-1) if flip else part
+    parts = (each[:, top : top + height, left : left + width] for each in (original, shown))
+    original, shown = (part.flip(-1) if flip else part for part in parts)
     return original, shown
 
 
