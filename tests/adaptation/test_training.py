@@ -2,7 +2,7 @@ import copy
 import weakref
 from collections.abc import Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, combinations
 
 import pytest
 import torch
@@ -115,6 +115,16 @@ def test_statistics_are_those_of_the_files():
     for name, values in expected.items():
         found = adapted[f"norm.{name}"].double()
         assert torch.allclose(found, values.mean(0), rtol=1e-4)
+
+
+def test_views_differ_by_seed_step_and_image():
+    def shown(seed, step, place):
+        return task(photos(24, 24)[:1].expand(24, -1, -1, -1), seed=seed).views(step, [place])[0][1]
+
+    keys = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    views = [shown(*key) for key in keys]
+    assert torch.equal(shown(0, 0, 0), views[0])
+    assert not any(torch.equal(a, b) for a, b in combinations(views, 2))
 
 
 def test_a_share_of_the_images_is_read_as_it_is():
