@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softjpeg import functional
+    from softjpeg.adaptation.adapt import adapt
+    from softjpeg.adaptation.adapter import Adapter, read_strength
     from softjpeg.codec.adaptive_quality import AdaptiveQuality
     from softjpeg.codec.image import decode, encode
     from softjpeg.codec.recode import recode
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Adapter",
     "AdaptiveQuality",
     "FeatureJPEGLayer",
     "JPEGLayer",
     "Ladder",
     "Preset",
     "__version__",
+    "adapt",
     "decode",
     "encode",
     "evaluate",
@@ -46,6 +50,7 @@ __all__ = [
     "load_preset",
     "measured_ladder",
     "read_coefficients",
+    "read_strength",
     "recode",
     "wrap",
     "write_coefficients",
@@ -53,10 +58,12 @@ __all__ = [
 
 _MODULE_OF = {
     "AdaptiveQuality": "codec.adaptive_quality",
+    "Adapter": "adaptation.adapter",
     "FeatureJPEGLayer": "nn.feature_layer",
     "JPEGLayer": "nn.jpeg_layer",
     "Ladder": "presets.ladder",
     "Preset": "presets.preset",
+    "adapt": "adaptation.adapt",
     "decode": "codec.image",
     "encode": "codec.image",
     "evaluate": "evaluation.rate_accuracy",
@@ -66,6 +73,7 @@ _MODULE_OF = {
     "load_preset": "presets.loading",
     "measured_ladder": "learning.measured_ladder",
     "read_coefficients": "jpeg.reader",
+    "read_strength": "adaptation.adapter",
     "recode": "codec.recode",
     "wrap": "nn.wrapping",
     "write_coefficients": "jpeg.writer",

@@ -13,6 +13,9 @@ from torch import nn
 
 from helpers.images import as_tensor, smooth_image
 from helpers.networks import linear_reader
+from softjpeg.adaptation.adapted_network import AdaptedNetwork
+from softjpeg.adaptation.adapter import Adapter, weights_fingerprint
+from softjpeg.adaptation.strength import StrengthCurve, luma_step
 from softjpeg.codec.image import decode, encode
 from softjpeg.common.image_files import ImageFiles
 from softjpeg.common.image_set import to_image
@@ -356,3 +359,37 @@ def test_answers_at_every_position_are_compared_there():
     assert 0 < point.agreement < 1
     with pytest.raises(ValueError, match=r"labels are for outputs \(N, classes\), got \(4, 5, 4"):
         judge(head, pixels, default_jpeg([5], "4:2:0"), torch.zeros(4, dtype=torch.long))
+
+
+def test_an_adapted_network_reads_each_file_as_its_tables_say():
+    net, x = network().eval(), images(5)
+    base = {name: weight.clone() for name, weight in net.state_dict().items()}
+    adapted = {name: weight * 1.5 for name, weight in base.items()}
+    curve = StrengthCurve(((8.0, 1.0),))
+    adapter = Adapter("all", base, adapted, weights_fingerprint(net), curve)
+
+    def by_brightness(image):
+        """Files of one encoder, of two tables."""
+        return by_pillow(image, format="jpeg", quality=10 if image[0, 0, 0] % 2 else 70)
+
+    qualities = [10 if image[0, 0, 0] % 2 else 70 for image in x]
+    assert {*qualities} == {10, 70}
+    encoders = {"mixed": by_brightness, "webp": webp}
+    readers = {"adapted": AdaptedNetwork(net, adapter), "frozen": net}
+    points = {(p.reader, p.name): p for p in judge(readers, x, encoders, batch_size=2)}
+    with torch.no_grad():
+        originals = softmax(net(x / 255).double().numpy())
+        for i, quality in enumerate(qualities):
+            data = by_pillow(x[i], format="jpeg", quality=quality)
+            shown = as_tensor(Image.open(io.BytesIO(data)))[None] / 255
+            # All of it is linear: weights and bias 1 + t/2 times what they were.
+            strength = luma_step(Preset.from_quality(quality).luma) / 8
+            answer = softmax((1 + strength / 2) * net(shown).double().numpy())[0]
+            expected = (originals[i] * np.log(originals[i] / answer)).sum()
+            found = points["adapted", "mixed"].images.kl[i]
+            assert found == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    # Of another format no tables are known.
+    for name in ("uncompressed", "webp"):
+        assert (
+            points["adapted", name].images.kl.tolist() == points["frozen", name].images.kl.tolist()
+        )

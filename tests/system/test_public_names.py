@@ -19,12 +19,17 @@ from softjpeg.models import create_model
 
 NAMES = {
     "AdaptiveQuality": "(ladder, quality)",
+    "Adapter": "(train, base, adapted, fingerprint, strength, fixed_strength=1.0, "
+    "provenance=<factory>)",
     "FeatureJPEGLayer": "(channels, table=None, *, per_channel=False, rounds=1, **settings)",
     "JPEGLayer": "(luma=None, chroma=None, *, subsampling='4:4:4', rounds=1, rounding=False, "
     "**settings)",
     "Ladder": "(rungs, bpp, default_bpp, provenance=<factory>, scan_bpp=(), size_exponent=1.0)",
     "Preset": "(luma, chroma, hardness=<factory>, subsampling='4:2:0', provenance=<factory>, "
     "distortion=None, short_side=None)",
+    "adapt": "(network, images, *, preset=None, qualities=(6, 90), train='norm', loss=None, "
+    "labels=None, epochs=4, learning_rate=0.001, batch_size=32, clean_weight=0.1, "
+    "max_clean_drop=1.0, seed=0, checkpoint=None, progress=False, provenance=None)",
     "decode": "(data)",
     "encode": "(image, preset, mode='hard', seed=None, *, optimize=True, header='jfif', "
     "progressive=False, gray=False, metadata=True)",
@@ -46,6 +51,7 @@ NAMES = {
     "load_preset": "(spec, quality=None)",
     "measured_ladder": "(presets, images, provenance=None, *, size_exponent=1.0)",
     "read_coefficients": "(data)",
+    "read_strength": "(source, adapter)",
     "recode": "(data, *, header='compact', optimize=True, progressive=False, metadata=True)",
     "wrap": "(model, layer, mean, std, *, at=None)",
     "write_coefficients": "(coefficients, tables, *, size, subsampling='4:4:4', optimize=True, "
@@ -86,6 +92,10 @@ COMMANDS = {
     "[--short-side keep] [--mode hard] [--method measured] [--labels] [--size] [--resize] "
     "[--crops] [--follow-links] [--limit] [--rounds 1] [--batch-size 32] [--seed 0] "
     "[--checkpoint]",
+    "adapt": "NETWORK IMAGES --out [--preset] [--quality] [--train norm] [--loss kl] [--labels] "
+    "[--size] [--resize] [--crops] [--follow-links] [--limit] [--epochs 4] "
+    "[--learning-rate 0.001] [--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] "
+    "[--seed 0] [--checkpoint]",
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] "
     "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] "

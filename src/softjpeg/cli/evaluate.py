@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softjpeg.cli.adapters import split_adapter, with_adapter
 from softjpeg.cli.app import (
     BatchSize,
     Crops,
@@ -38,6 +39,9 @@ from softjpeg.cli.load import (
 from softjpeg.cli.outputs import check_outputs
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from softjpeg.common.image_set import ImageSet, PhotoSet
     from softjpeg.evaluation.encoders import Encoder
     from softjpeg.evaluation.gain import Gain
     from softjpeg.evaluation.points import RatePoint
@@ -98,13 +102,17 @@ def evaluate(
 ) -> None:
     """Measure bytes and networks' answers on real files: presets beside default JPEG.
 
+    NETWORK+ADAPTER.safetensors reads each file at the strength that its tables ask for.
+
     For a training run without images: its layer as trained, rounding, as real files, and without.
     """
     check_outputs(
         {"--json": json, "--csv": csv, "--plot": plot_file},
         [network, images, labels, learn_from, *(preset or []), *(reader or [])],
     )
-    if images is None and not preset and quality is None and against is None:
+    name, adapter = split_adapter(network)
+    asked = preset or quality is not None or against is not None or adapter is not None
+    if images is None and not asked:
         _evaluate_layer(network, limit, batch_size, seed, json)
         return
     from softjpeg.cli.competitors import choose, rivals
@@ -124,7 +132,7 @@ def evaluate(
     samplings = [parse_subsampling(text) for text in dict.fromkeys(subsampling.split(","))]
     presets = load_curves(preset or [], qualities)
     net, loaded, module = load_reader(
-        network,
+        name,
         images,
         labels,
         size=size,
@@ -134,7 +142,8 @@ def evaluate(
         seed=seed,
         follow_links=follow_links,
     )
-    readers = {name: reader_of(network_on_device(name), loaded) for name in reader or []}
+    net, module = replace(net, name=network), with_adapter(module, network)
+    readers = {other: _reader(other, loaded) for other in reader or []}
     context = Context(qualities=qualities, model=net.module, seed=seed, progress=True)
     if competitors and learn_from is not None:
         # Their tables are learned on crops, wherever they are judged.
@@ -168,6 +177,12 @@ def evaluate(
     if plot_file is not None:
         save_plot(plot_file, points, against_default, facts)
         typer.echo(f"wrote {plot_file}")
+
+
+def _reader(name: str, loaded: ImageSet | PhotoSet) -> nn.Module:
+    """Another network on the same files, with its adapter where it has one."""
+    network = network_on_device(split_adapter(name)[0])
+    return with_adapter(reader_of(network, loaded), name)
 
 
 def _evaluate_layer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from softjpeg.cli.adapters import split_adapter
 from softjpeg.cli.app import TRUSTED
 
 if TYPE_CHECKING:
@@ -114,6 +115,11 @@ def network_on_device(name: str, trained: TrainedNetwork | None = None) -> Netwo
 
     from softjpeg.models.network import load_network
 
+    if split_adapter(name)[1] is not None:
+        raise ValueError(
+            f"{name}: how strongly an adapter acts depends on the file, and only evaluate reads "
+            "files; in Python, Adapter.apply puts it into the network at one strength"
+        )
     if trained is None and is_run(name):
         trained = load_trained(name)
     net = load_network(name) if trained is None else _as_network(trained, name)

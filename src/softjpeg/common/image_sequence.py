@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 import torch
 from torch import Tensor
 
 Images = Tensor | Sequence[Tensor]
 """uint8 RGB: one tensor (N, 3, H, W), or a sequence of (3, H, W) of any sizes."""
+
+
+class ChosenImages(Sequence[Tensor]):
+    """Some images of a sequence, in any order, each asked for when it is.
+
+    >>> chosen = ChosenImages([torch.zeros(3, 2, 4), torch.ones(3, 5, 1)], [1, 0])
+    >>> [tuple(image.shape) for image in chosen[:1]], len(chosen)
+    ([(3, 5, 1)], 2)
+    """
+
+    def __init__(self, images: Sequence[Tensor], places: Sequence[int]) -> None:
+        self.images, self.places = images, tuple(places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> ChosenImages: ...
+    def __getitem__(self, index: int | slice) -> Tensor | ChosenImages:
+        if isinstance(index, slice):
+            return ChosenImages(self.images, self.places[index])
+        return self.images[self.places[index]]
 
 
 def same_size_groups(images: Images) -> list[tuple[list[int], Tensor]]:

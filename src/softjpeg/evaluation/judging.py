@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from softjpeg.adaptation.adapted_network import AdaptedNetwork
 from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.common.image_files import ImageFileError
 from softjpeg.common.image_sequence import Images
@@ -40,7 +41,8 @@ def judge(
 
     Args:
         models: a network, or several by name: from (B, 3, H, W) RGB in [0, 1] to logits
-            (B, classes), or (B, classes, ...) at many positions; put in eval mode.
+            (B, classes), or (B, classes, ...) at many positions; put in eval mode. An
+            `AdaptedNetwork` reads each file at the strength that its tables ask for.
         images: uint8, (N, 3, H, W) or several (3, H, W) of any sizes; read again for each encoder.
         encoders: by name, from an image uint8 (3, H, W) to the bytes of a file.
         labels: (N,) class indices, -1 for an image without; without them `top1` is None.
@@ -80,9 +82,9 @@ def judge(
         files = _Files()
         answers: dict[str, list[Tensor]] = {reader: [] for reader in readers}
         try:
-            for batch in _decoded(encoder, images, batch_size, files):
+            for shown, data in _decoded(encoder, images, batch_size, files):
                 for reader, model in readers.items():
-                    answers[reader].append(outputs_of(model, batch, batch_size))
+                    answers[reader].append(_answers(model, shown, data, batch_size))
         except ImageFileError:
             raise
         # Whatever somebody else's encoder raises.
@@ -109,6 +111,12 @@ def _read_uncompressed(
     return output
 
 
+def _answers(model: nn.Module, shown: list[Tensor], files: list[bytes], batch_size: int) -> Tensor:
+    if isinstance(model, AdaptedNetwork):
+        return model.outputs_of_files(shown, files, batch_size)
+    return outputs_of(model, shown, batch_size)
+
+
 @dataclass
 class _Files:
     """What is known of one encoder's files so far."""
@@ -127,12 +135,13 @@ def _uncompressed(images: Images) -> _Files:
 
 def _decoded(
     encoder: Encoder, images: Images, batch_size: int, files: _Files
-) -> Iterator[list[Tensor]]:
-    """Batches of images as their files show them, uint8; notes what the files weigh."""
+) -> Iterator[tuple[list[Tensor], list[bytes]]]:
+    """Batches of images as their files show them, uint8, and the files; notes what these weigh."""
     for start in range(0, len(images), batch_size):
-        shown = []
+        shown, written = [], []
         for i, image in enumerate(images[start : start + batch_size], start):
             data = encoder(image)
+            written.append(data)
             try:
                 with Image.open(io.BytesIO(data)) as picture:
                     pixels = np.array(picture.convert("RGB"))
@@ -150,7 +159,7 @@ def _decoded(
             is_jpeg = data[:2] == b"\xff\xd8"
             files.bytes.append(len(data))
             files.scan_bytes.append(scan_bytes(data) if is_jpeg else float("nan"))
-        yield shown
+        yield shown, written
 
 
 def _same_shape(shown: Sequence[int], image: Sequence[int]) -> bool:

@@ -1,0 +1,143 @@
+"""``softjpeg adapt``."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softjpeg.cli.app import (
+    BatchSize,
+    Crops,
+    FollowLinks,
+    Images,
+    Labels,
+    Limit,
+    NetworkName,
+    Resize,
+    Seed,
+    Size,
+    commands,
+    show,
+)
+from softjpeg.cli.load import load_reader, provenance
+from softjpeg.cli.outputs import check_outputs
+
+
+class Trained(str, Enum):
+    """What of the network changes."""
+
+    norm = "norm"
+    statistics = "statistics"
+    first = "first"
+    all = "all"
+    front = "front"
+
+
+@commands.command()
+def adapt(
+    network: NetworkName,
+    images: Images,
+    out: Annotated[Path, typer.Option(help="The adapter to write (.safetensors).")],
+    preset: Annotated[
+        str | None, typer.Option(help="A preset or ladder of the files; default: default JPEG.")
+    ] = None,
+    quality: Annotated[
+        str | None, typer.Option(help="LOWEST..HIGHEST of default JPEG or a ladder [6..90].")
+    ] = None,
+    train: Annotated[
+        Trained,
+        typer.Option(
+            help="Weights of normalization layers; their statistics; norm and the first layer; all "
+            "weights (--learning-rate 0.0003); or a small network before the frozen one."
+        ),
+    ] = Trained.norm,
+    loss: Annotated[
+        str, typer.Option(help="kl, cosine or mse of the outputs, or FILE.py:FUNCTION.")
+    ] = "kl",
+    labels: Labels = None,
+    size: Size = None,
+    resize: Resize = None,
+    crops: Crops = False,
+    follow_links: FollowLinks = False,
+    limit: Limit = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the images.")] = 4,
+    learning_rate: Annotated[float, typer.Option(help="At the first step.")] = 1e-3,
+    clean_weight: Annotated[
+        float, typer.Option(help="Share of the images that are read as they are.")
+    ] = 0.1,
+    max_clean_drop: Annotated[
+        float,
+        typer.Option(
+            help="Points that originals may lose where one strength must do for every file."
+        ),
+    ] = 1.0,
+    batch_size: BatchSize = 32,
+    seed: Seed = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File to resume from, and to save progress in.")
+    ] = None,
+) -> None:
+    """Adapt a network to the files it will read: it learns to answer as on the originals."""
+    if out.suffix != ".safetensors":
+        raise ValueError(f"--out must end in .safetensors, got {str(out)!r}")
+    inputs: list[str | Path | None] = [network, images, labels, preset]
+    check_outputs({"--out": out, "--checkpoint": checkpoint}, inputs)
+    qualities = _qualities(quality or "6..90")
+    import softjpeg
+    from softjpeg.adaptation.judging import figures_table
+    from softjpeg.learning.losses import load_loss
+    from softjpeg.presets.loading import load
+    from softjpeg.presets.preset import Preset
+
+    tables = None if preset is None else load(preset)
+    if isinstance(tables, Preset) and quality is not None:
+        raise ValueError(f"{preset} is one preset, which has no --quality {quality} to choose")
+    chosen_loss = load_loss(loss)
+    net, loaded, reader = load_reader(
+        network,
+        images,
+        labels,
+        size=size,
+        resize=resize,
+        crops=crops,
+        limit=limit,
+        seed=seed,
+        follow_links=follow_links,
+    )
+    facts = provenance(net, images, loaded, seed)
+    adapter = softjpeg.adapt(
+        reader,
+        loaded.pixels,
+        preset=tables,
+        qualities=qualities,
+        train=train.value,
+        loss=chosen_loss,
+        labels=loaded.labels,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        clean_weight=clean_weight,
+        max_clean_drop=max_clean_drop,
+        seed=seed,
+        checkpoint=checkpoint,
+        progress=True,
+        provenance=facts if preset is None else {**facts, "preset": preset},
+    )
+    adapter.save(out)
+    show(figures_table(adapter.provenance["figures"], adapter.provenance["loss"]))
+    count = sum(weight.numel() for weight in adapter.base.values())
+    typer.echo(
+        f"wrote {out} ({count:,} weights); measure it with: "
+        f"softjpeg evaluate {network}+{out} PHOTOS --reader {network}"
+    )
+
+
+def _qualities(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,3})\.\.(\d{1,3})", text)
+    if found is None:
+        raise ValueError(f"--quality must be LOWEST..HIGHEST, as 6..90, got {text!r}")
+    return int(found[1]), int(found[2])

@@ -1,0 +1,141 @@
+"""``softjpeg adapt`` and NETWORK+ADAPTER.safetensors, end to end on a tiny network."""
+
+import json
+
+import pytest
+from PIL import Image
+
+import softjpeg
+from helpers.commands import call, refusal
+from helpers.images import photos
+from softjpeg.cli.adapters import split_adapter
+from softjpeg.common.image_set import to_image
+from softjpeg.models.network import load_network
+from softjpeg.presets.preset import Preset
+
+NETWORK = """
+import torch
+from torch import nn
+
+class Reader(nn.Module):
+    input_size, resize, interpolation = 32, 36, "bilinear"
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        n = torch.arange(8.0)
+        rows = torch.stack([torch.cos((2 * n + 1) * k * torch.pi / 16) for k in range(8)])
+        self.details = nn.Conv2d(3, 8, 8, stride=4, bias=False)
+        kernels = rows[:, None, :] * rows[[3], :, None]
+        self.details.weight.data = (kernels[:, None] / 48).repeat(1, 3, 1, 1)
+        self.norm, self.head = nn.BatchNorm2d(8), nn.Linear(8, 6)
+        self.norm.running_var.fill_(1e-3)
+        self.head.weight.data *= 20
+
+    def forward(self, x):
+        return self.head(self.norm(self.details(x).abs()).mean((-2, -1)))
+
+def small():
+    return Reader()
+
+def other():
+    net = Reader()
+    net.head.bias.data += 1
+    return net
+"""
+
+FAST = ("--quality", "10..50", "--epochs", 8, "--learning-rate", 0.05, "--batch-size", 8)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Photos to adapt on and to judge on, and two networks, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("photos", 0), ("others", 9)):
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(photos(48 if name == "photos" else 8, 40, seed)):
+            to_image(image).save(f"{name}/{i:02}.png")
+    (tmp_path / "net.py").write_text(NETWORK)
+    return tmp_path
+
+
+def test_adapt_and_evaluate(folder):
+    result = call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *FAST)
+    assert result.exit_code == 0, result.output
+    assert "On images that did not train" in result.stdout
+    assert "wrote a.safetensors (16 weights)" in result.stdout
+    adapter = softjpeg.Adapter.load("a.safetensors")
+    facts = adapter.provenance
+    assert (facts["network"], facts["images"], facts["count"]) == ("net.py:small", "photos", 48)
+    assert facts["preprocessing"]["crop"] == [32, 32]
+    for figure in facts["figures"]:
+        assert f"{figure['frozen']:.4f}" in result.stdout
+    adapter.check(load_network("net.py:small").module)
+
+    result = call(
+        *("evaluate", "net.py:small+a.safetensors", "others", "--reader", "net.py:small"),
+        *("--quality", "15,60", "--subsampling", "4:2:0", "--json", "points.json"),
+    )
+    assert result.exit_code == 0, result.output
+    rows = json.loads((folder / "points.json").read_text())["points"]
+    kls = {(row["reader"], row["name"]): row["kl"] for row in rows}
+    adapted, frozen = "net.py:small+a.safetensors", "net.py:small"
+    assert kls[adapted, "default q 15"] < 0.9 * kls[frozen, "default q 15"]
+    assert kls[adapted, "uncompressed"] == kls[frozen, "uncompressed"] == 0
+    # Bytes for bytes the same run.
+    whole = (folder / "a.safetensors").read_bytes()
+    call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *FAST)
+    assert (folder / "a.safetensors").read_bytes() == whole
+
+
+def test_a_preset_and_crops(folder):
+    Preset.from_quality(12).save("p.json")
+    fast = FAST[2:]
+    options = ("--preset", "p.json", "--crops", "--checkpoint", "run.safetensors", *fast)
+    result = call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *options)
+    assert result.exit_code == 0, result.output
+    adapter = softjpeg.Adapter.load("a.safetensors")
+    assert (adapter.provenance["preset"], adapter.provenance["size"]) == ("p.json", [32, 32])
+    assert len(adapter.strength.points) == 1
+    assert (folder / "run.safetensors").exists()
+
+
+def test_nothing_gained_nothing_written(folder):
+    said = refusal(
+        *("adapt", "net.py:small", "photos", "--out", "a.safetensors", "--quality", "10..50"),
+        *("--learning-rate", "1e-12", "--epochs", 1),
+    )
+    assert said.startswith("nothing beat the frozen network beyond chance")
+    assert not (folder / "a.safetensors").exists()
+
+
+def test_refusals(folder):
+    adapt = ("adapt", "net.py:small", "photos", "--out")
+    assert refusal(*adapt, "a.json") == "--out must end in .safetensors, got 'a.json'"
+    assert "the folder nowhere does not exist" in refusal(*adapt, "nowhere/a.safetensors")
+    out = (*adapt, "a.safetensors")
+    said = refusal(*out, "--quality", "10,50")
+    assert said == "--quality must be LOWEST..HIGHEST, as 6..90, got '10,50'"
+    assert "in 1..100, got (50, 10)" in refusal(*out, "--quality", "50..10")
+    Preset.from_quality(12).save("p.json")
+    said = refusal(*out, "--quality", "10..50", "--preset", "p.json")
+    assert said == "p.json is one preset, which has no --quality 10..50 to choose"
+
+
+def test_adapters_of_other_networks_and_other_commands(folder):
+    call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *FAST)
+    said = refusal("evaluate", "net.py:other+a.safetensors", "others", "--quality", "15")
+    assert said.startswith("a.safetensors does not fit net.py:other: the adapter belongs to anoth")
+    said = refusal("evaluate", "net.py:small+b.safetensors", "others", "--quality", "15")
+    assert said == "adapter b.safetensors does not exist"
+    learn = ("learn", "net.py:small+a.safetensors", "photos", "--out", "p.json")
+    assert "only evaluate reads files" in refusal(*learn, "--target-bpp", 2)
+
+
+def test_names_with_a_plus(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert split_adapter("timm:x@w.pth+a.safetensors") == ("timm:x@w.pth", "a.safetensors")
+    assert split_adapter("c++/net.py:small") == ("c++/net.py:small", None)
+    Image.new("RGB", (2, 2)).save("a+b.safetensors", "png")
+    for name in ("a+b.safetensors", "timm:x@a+b.safetensors"):
+        assert split_adapter(name) == (name, None)
