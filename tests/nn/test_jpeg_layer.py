@@ -226,3 +226,19 @@ def test_refused_rates():
         JPEGLayer().forward_with_rate(x, rate="huffman")
     with pytest.raises(ValueError, match="the quantizer 'none' has no indices"):
         JPEGLayer(quantizer="none").forward_with_rate(x)
+
+
+def test_a_layer_of_a_preset_shows_what_its_files_show():
+    generator = torch.Generator().manual_seed(0)
+    hardness = 1 + 9 * torch.rand(2, 8, 8, generator=generator).double()
+    tables = Preset.from_quality(40)
+    preset = Preset(tables.luma, tables.chroma, hardness.numpy(), "4:2:2")
+    layer = JPEGLayer.from_preset(preset, quantizer="hard", rounding=True)
+    smooth = torch.nn.functional.interpolate(picture(1, 3, 6, 6), (45, 62), mode="bicubic")
+    x = (smooth.clamp(0, 1) * 255).round() / 255
+    real = decode(encode((x[0] * 255).round().to(torch.uint8), preset))
+    assert ((layer(x)[0] * 255).round() - real).abs().mean() <= 0.5
+    assert torch.allclose(layer.hardness()[0].double(), hardness, rtol=1e-5)
+    own = JPEGLayer.from_preset(preset, subsampling="4:4:4", alpha=5.0, rounds=2)
+    assert own.subsampling == "4:4:4"
+    assert own.sharpness().unique().tolist() == [5.0]

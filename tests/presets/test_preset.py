@@ -1,12 +1,15 @@
 """Presets: round trip, and one sentence for everything that is wrong."""
 
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from softjpeg import Preset
+from softjpeg.jpeg.table_formats import read_tables
 from softjpeg.jpeg.tables import quality_tables
 
 
@@ -120,7 +123,56 @@ def test_refused_files(tmp_path):
         Preset.load(binary)
     with pytest.raises(ValueError, match=r"nothing\.json cannot be read: No such file"):
         Preset.load(tmp_path / "nothing.json")
-    with pytest.raises(ValueError, match="form must be one of cjpeg, imagemagick, c, got 'x'"):
+    with pytest.raises(ValueError, match=r"form must be one of .*c, pillow, got 'x'"):
         Preset.from_quality(50).export("x")
     with pytest.raises(ValueError, match=r"luma\[0\]\[0\] must be an integer"):
         Preset(np.zeros((8, 8)), np.ones((8, 8)))
+
+
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "1e400", str(10**400), str(2**200)])
+@pytest.mark.parametrize("path", ["luma", "hardness", "provenance"])
+def test_numbers_beyond_64_bits(path, value):
+    """Refused in one sentence, or written again as they came."""
+    text = Preset.from_quality(50).to_json()
+    whole = {"luma": "[16, 11", "hardness": '"hardness": 50.0', "provenance": '"provenance": {'}
+    changed = {
+        "luma": f"[{value}, 11",
+        "hardness": f'"hardness": {value}',
+        "provenance": f'"provenance": {{"a": {value},',
+    }
+    assert whole[path] in text
+    text = text.replace(whole[path], changed[path], 1)
+    if "e" not in value and (path == "provenance" or (len(value) < 99 and path == "hardness")):
+        preset = Preset.from_json(text)
+        assert Preset.from_json(preset.to_json()) == preset
+        return
+    with pytest.raises(ValueError, match=r"preset(: | is not a preset: )(luma|hardness|-?1e)"):
+        Preset.from_json(text)
+
+
+@pytest.mark.parametrize("depth", [64, 65, 900, 100_000])
+def test_what_is_read_can_be_written(depth):
+    deep = "[" * (depth - 2) + "]" * (depth - 2)
+    text = Preset.from_quality(50).to_json()
+    text = text.replace('"provenance": {', f'"provenance": {{"a": {deep},', 1)
+    if depth > 64:
+        with pytest.raises(ValueError, match=r"nested no deeper than 64 levels|recursion"):
+            Preset.from_json(text)
+    else:
+        preset = Preset.from_json(text)
+        assert Preset.from_json(preset.to_json()) == preset
+
+
+def test_presets_are_keys():
+    a, b = Preset.from_quality(50), Preset.from_quality(50)
+    assert a is not b
+    assert len({a, b, Preset.from_quality(51), Preset.from_quality(50, "4:4:4")}) == 3
+
+
+def test_pillow_takes_what_is_exported_for_it():
+    preset = Preset(*np.random.default_rng(0).integers(1, 256, (2, 8, 8)))
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), "teal").save(buffer, "jpeg", qtables=preset.export("pillow"))
+    luma, chroma = read_tables(buffer.getvalue())
+    assert np.array_equal(luma, preset.luma)
+    assert np.array_equal(chroma, preset.chroma)

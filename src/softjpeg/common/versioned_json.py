@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Set
 from pathlib import Path
 from typing import Any
+
+MAX_DEPTH = 64
+"""Of objects and lists in one another: what is read can be written again, and by other programs."""
 
 
 def read_text(path: Path, name: str | os.PathLike[str], kind: str, limit: int) -> str:
@@ -56,7 +60,7 @@ def parse(
     ValueError: a.json is not a preset: "format" is not "softjpeg-preset"
     """
     try:
-        body = json.loads(text, parse_constant=_refuse)
+        body = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name} is not a {kind}: {error}") from None
     if not isinstance(body, dict) or body.get("format") != f"softjpeg-{kind}":
@@ -67,9 +71,27 @@ def parse(
         raise ValueError(f"{name}: {missing[0]} is missing")
     if unknown := sorted(body.keys() - fields - optional):
         raise ValueError(f"{name}: {unknown[0]} is not a field of a {kind}")
+    if _depth(body) > MAX_DEPTH:
+        raise ValueError(f"{name}: must be nested no deeper than {MAX_DEPTH} levels")
     if not isinstance(body["provenance"], dict):
         raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
     return body
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits} is beyond the numbers of 64 bits")
+    return value
+
+
+def _depth(value: Any) -> int:
+    """How deep objects and lists are nested."""
+    level, depth = [value], 0
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [x for each in level for x in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def _refuse(constant: str) -> None:

@@ -71,10 +71,14 @@ def validate_table(name: str, table: Any, most: int = 255) -> Table:
     # In a list one string or bool among numbers is to be named; an array has a type of its own.
     entries = array if hasattr(table, "dtype") else np.asarray(table, dtype=object)
     for (row, column), value in () if entries.dtype.kind in "iuf" else np.ndenumerate(entries):
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        is_number = isinstance(value, (int, float, np.integer, np.floating))
+        # Here, for no array of NumPy's holds 2**200.
+        if not is_number or isinstance(value, bool) or not 1 <= value <= most:
             raise ValueError(
                 f"{name}[{row}][{column}] must be an integer from 1 to {most}, got {value!r}"
             )
+    if array.dtype.kind not in "iuf":
+        array = array.astype(np.float64)
     # A NaN fails every comparison, so the test is for what is allowed.
     good = (array >= 1) & (array <= most) & (array == np.floor(array))
     if not good.all():

@@ -12,6 +12,7 @@ from softjpeg.functional.rate.rate_model import RateModel, check_rate_model, sca
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.nn.table_quantizer import TableQuantizer, stack_tables
+from softjpeg.presets.preset import Preset
 
 
 class JPEGLayer(TableQuantizer):
@@ -52,6 +53,24 @@ class JPEGLayer(TableQuantizer):
         super().__init__(stack_tables(rounds, luma=luma, chroma=chroma), **settings)
         luma_factors(subsampling)
         self.subsampling, self.rounding = subsampling, rounding
+
+    @classmethod
+    def from_preset(cls, preset: Preset, **settings: Any) -> JPEGLayer:
+        """The layer that shows what a preset's files show, to train on or to train through.
+
+        Args:
+            preset: tables, subsampling and hardness.
+            settings: as for the class; they stand before what the preset says.
+
+        >>> layer = JPEGLayer.from_preset(Preset.from_quality(50), rounding=True)
+        >>> layer.subsampling, layer.luma[0, 0, :3].tolist()
+        ('4:2:0', [16.0, 11.0, 10.0])
+        """
+        layer = cls(preset.luma, preset.chroma, **{"subsampling": preset.subsampling, **settings})
+        if not {"hardness", "alpha"} & settings.keys():
+            with torch.no_grad():
+                layer.log_hardness.copy_(torch.from_numpy(preset.hardness).log())
+        return layer
 
     @property
     def luma(self) -> Tensor:

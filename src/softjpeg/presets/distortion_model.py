@@ -111,6 +111,9 @@ class DistortionModel:
         """Numbers that JSON can hold, of four digits."""
         names = ("sensitivity", "correlation", "position", "masking")
         tables = {name: _rounded(getattr(self, name).tolist()) for name in names}
+        if (np.diff(tables["masking"][0]) <= 0).any():
+            # What is read again must rise too.
+            tables["masking"][0] = self.masking[0].tolist()
         return {**tables, "rate_weight": float(f"{self.rate_weight:.4g}")}
 
     @classmethod

@@ -91,6 +91,9 @@ class Ladder:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ladder) and self.to_json() == other.to_json()
 
+    def __hash__(self) -> int:
+        return hash((self.rungs, self.bpp, self.default_bpp))
+
     @property
     def subsampling(self) -> Subsampling:
         """Of every rung."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from softjpeg.common.files import write_atomically
 from softjpeg.common.versioned_json import parse, read_text
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
-from softjpeg.jpeg.table_formats import EXPORTS
+from softjpeg.jpeg.table_formats import EXPORTS, to_pillow
 from softjpeg.jpeg.tables import Table, quality_tables, validate_table
 from softjpeg.presets.distortion_model import DistortionModel
 
@@ -66,6 +66,10 @@ class Preset:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Preset) and self._as_dict() == other._as_dict()
+
+    def __hash__(self) -> int:
+        tables = (self.luma, self.chroma, self.hardness)
+        return hash((*(table.tobytes() for table in tables), self.subsampling))
 
     @classmethod
     def from_quality(cls, quality: int, subsampling: Subsampling = "4:2:0") -> Preset:
@@ -130,11 +134,23 @@ class Preset:
         text = read_text(Path(path), path, "preset", _MAX_BYTES)
         return cls.from_json(text, name=os.fspath(path))
 
-    def export(self, form: str) -> str:
-        """The tables as text for another encoder: "cjpeg", "imagemagick" or "c" (a header)."""
+    @overload
+    def export(self, form: Literal["pillow"]) -> list[list[int]]: ...  # type: ignore[overload-overlap]
+    @overload
+    def export(self, form: str) -> str: ...
+    def export(self, form: str) -> str | list[list[int]]:
+        """The tables for another encoder: "cjpeg", "imagemagick" or "c" (a header) as text.
+
+        "pillow" gives what Pillow's ``save(..., qtables=...)`` takes; pass no ``quality`` beside.
+
+        >>> [table[:3] for table in Preset.from_quality(50).export("pillow")]
+        [[16, 11, 10], [17, 18, 24]]
+        """
+        if form == "pillow":
+            return to_pillow(self.luma, self.chroma)
         exporter: Callable[[Any, Any], str] | None = EXPORTS.get(form)
         if exporter is None:
-            raise ValueError(f"form must be one of {', '.join(EXPORTS)}, got {form!r}")
+            raise ValueError(f"form must be one of {', '.join([*EXPORTS, 'pillow'])}, got {form!r}")
         return exporter(self.luma, self.chroma)
 
     def _as_dict(self) -> dict[str, Any]:
@@ -176,7 +192,7 @@ def check_short_side(value: Any) -> int | None:
 def _hardness(value: Any) -> npt.NDArray[np.float64]:
     try:
         array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             "hardness must be a positive number or numbers of shape (2, 8, 8)"
         ) from None

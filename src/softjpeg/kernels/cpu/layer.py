@@ -107,8 +107,8 @@ def backward(
         of_image: whether the first is wanted; else it is empty.
     """
     if gradient.device != image.device or gradient.dtype not in DTYPES:
-        kind = f"{gradient.dtype} on {gradient.device}"
-        raise ValueError(f"gradient must be of floats on {image.device}, got {kind}")
+        found = f"{gradient.dtype} on {gradient.device}"
+        raise ValueError(f"gradient must be of floats on {image.device}, got {found}")
     if gradient.shape != image.shape:
         shapes = f"{tuple(image.shape)}, got {tuple(gradient.shape)}"
         raise ValueError(f"gradient must have the image's shape {shapes}")
