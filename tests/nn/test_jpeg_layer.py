@@ -242,3 +242,9 @@ def test_a_layer_of_a_preset_shows_what_its_files_show():
     own = JPEGLayer.from_preset(preset, subsampling="4:4:4", alpha=5.0, rounds=2)
     assert own.subsampling == "4:4:4"
     assert own.sharpness().unique().tolist() == [5.0]
+
+
+def test_a_preset_that_shrinks_images_makes_no_layer():
+    own = Preset.from_quality(50)
+    with pytest.raises(ValueError, match=r"short_side must be None for a layer, got 256"):
+        JPEGLayer.from_preset(Preset(own.luma, own.chroma, short_side=256))

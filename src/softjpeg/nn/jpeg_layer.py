@@ -62,10 +62,18 @@ class JPEGLayer(TableQuantizer):
             preset: tables, subsampling and hardness.
             settings: as for the class; they stand before what the preset says.
 
+        Raises:
+            ValueError: a preset that shrinks images, which a layer does not.
+
         >>> layer = JPEGLayer.from_preset(Preset.from_quality(50), rounding=True)
         >>> layer.subsampling, layer.luma[0, 0, :3].tolist()
         ('4:2:0', [16.0, 11.0, 10.0])
         """
+        if preset.short_side is not None:
+            raise ValueError(
+                f"preset.short_side must be None for a layer, got {preset.short_side}: shrink the "
+                "images before it"
+            )
         layer = cls(preset.luma, preset.chroma, **{"subsampling": preset.subsampling, **settings})
         if not {"hardness", "alpha"} & settings.keys():
             with torch.no_grad():
