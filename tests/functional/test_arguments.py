@@ -11,13 +11,22 @@ from softjpeg import FeatureJPEGLayer, JPEGLayer, functional
 ONE = torch.ones(1, 2, 8, 8)
 STEP, SHARPNESS = torch.tensor(3.0), torch.tensor(1.0)
 
+TABLE = torch.ones(8, 8)
+
+
+def of_blocks(x):
+    return x.reshape(-1, 2, 2, 8, 8)
+
+
 ENTRIES = {
     "block_dct": functional.block_dct,
     "block_idct": lambda x: functional.block_idct(x.reshape(-1, 2, 2, 8, 8)),
     "cpmf": lambda x: functional.cpmf(x, STEP, SHARPNESS),
     "cubic_quantize": lambda x: functional.cubic_quantize(x, STEP),
     "downsample": lambda x: functional.downsample(x, "4:2:0"),
+    "entropy_bits": lambda x: functional.entropy_bits([of_blocks(x)], [TABLE], [TABLE]),
     "hard_quantize": lambda x: functional.hard_quantize(x, STEP),
+    "jpeg_bits": lambda x: functional.jpeg_bits([of_blocks(x)], [TABLE], [TABLE], size=(16, 16)),
     "jpeg_layer": lambda x: functional.jpeg_layer(x, ONE, ONE),
     "lsq_quantize": lambda x: functional.lsq_quantize(x, STEP),
     "merge_planes": lambda x: functional.merge_planes([x[:, 0]], (16, 16), "4:4:4"),

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softjpeg.functional.arguments import check_floats
 from softjpeg.functional.rate.soft_histogram import SoftHistogram
 from softjpeg.functional.soft_quantizer import check_index_set, reach
 from softjpeg.jpeg.entropy.scan_bits import scan_bits, scan_bits_batch
@@ -126,6 +127,7 @@ def entropy_bits(
     >>> entropy_bits([z], [q], [1000 * q]).item()
     0.0
     """
+    check_floats(**{f"coefficients[{i}]": z for i, z in enumerate(coefficients)})
     total = torch.zeros((), dtype=coefficients[0].dtype, device=coefficients[0].device)
     for z, q, alpha in zip(coefficients, tables, alphas, strict=True):
         predicted = predict_dc(z) if dc_prediction else z

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from softjpeg.functional.arguments import check_floats
 from softjpeg.functional.rate.expected_symbols import ExpectedSymbols, expected_symbols
 from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, code_lengths
 from softjpeg.jpeg.entropy.symbols import LUMA_CHROMA
@@ -80,6 +81,7 @@ def jpeg_bits(
     """
     if header not in HEADERS:
         raise ValueError(f"header must be one of {', '.join(HEADERS)}, got {header!r}")
+    check_floats(**{f"coefficients[{i}]": z for i, z in enumerate(coefficients)})
     symbols = expected_symbols(
         coefficients, tables, alphas, size=size, subsampling=subsampling, shift=shift
     )
