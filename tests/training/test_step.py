@@ -24,6 +24,8 @@ from softjpeg.training.seeding import seed_everything
 from softjpeg.training.state import new_state
 
 CPU = Group()
+BEFORE_NORMALIZATION = "network.0.bias"
+"""Of the small network: it learns nothing but rounding errors."""
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +170,8 @@ def test_options_train(images, tmp_path, changes):
         assert not torch.equal(before, after), name
         # The option made another network of it.
         other = plain.model.state_dict().get(name)
-        # A bias before batch normalization learns nothing but rounding errors.
-        assert after.ndim < 2 or other is None or not torch.equal(other, after), name
+        if name != BEFORE_NORMALIZATION:
+            assert other is None or not torch.equal(other, after), name
 
 
 def test_channels_last_changes_rounding_only(images, tmp_path):
