@@ -212,12 +212,21 @@ with sole_writer(sys.argv[1]):
 """
 
 
-@pytest.mark.parametrize("file", ["x.json", "state.bin"])
-def test_two_that_learn_into_one_file(folder, file):
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (("learn", "--target-bpp", 2, "--out", "x.json"), "x.json"),
+        (("learn", "--target-bpp", 2, "--out", "x.json"), "state.bin"),
+        (("adapt", "--out", "x.safetensors"), "x.safetensors"),
+        (("adapt", "--out", "x.safetensors"), "state.bin"),
+    ],
+)
+def test_two_that_write_one_file(folder, command, file):
     words = [sys.executable, "-c", HOLDING, file]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
-        message = refusal(*LEARN, "--out", "x.json", "--checkpoint", "state.bin")
+        name, *options = command
+        message = refusal(name, *LEARN[1:3], *options, "--checkpoint", "state.bin")
         other.kill()
     assert message.startswith(f"{file} is being written by process {other.pid} on ")
 

@@ -24,7 +24,7 @@ from softjpeg.cli.app import (
     show,
 )
 from softjpeg.cli.load import load_reader, provenance
-from softjpeg.cli.outputs import check_outputs
+from softjpeg.cli.outputs import check_outputs, resumable
 
 
 class Trained(str, Enum):
@@ -109,25 +109,26 @@ def adapt(
         follow_links=follow_links,
     )
     facts = provenance(net, images, loaded, seed)
-    adapter = softjpeg.adapt(
-        reader,
-        loaded.pixels,
-        preset=tables,
-        qualities=qualities,
-        train=train.value,
-        loss=chosen_loss,
-        labels=loaded.labels,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        clean_weight=clean_weight,
-        max_clean_drop=max_clean_drop,
-        seed=seed,
-        checkpoint=checkpoint,
-        progress=True,
-        provenance=facts if preset is None else {**facts, "preset": preset},
-    )
-    adapter.save(out)
+    with resumable(out, checkpoint):
+        adapter = softjpeg.adapt(
+            reader,
+            loaded.pixels,
+            preset=tables,
+            qualities=qualities,
+            train=train.value,
+            loss=chosen_loss,
+            labels=loaded.labels,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            clean_weight=clean_weight,
+            max_clean_drop=max_clean_drop,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=True,
+            provenance=facts if preset is None else {**facts, "preset": preset},
+        )
+        adapter.save(out)
     show(figures_table(adapter.provenance["figures"], adapter.provenance["loss"]))
     count = sum(weight.numel() for weight in adapter.base.values())
     typer.echo(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,10 +28,8 @@ from softjpeg.cli.load import (
     provenance,
     reader_of,
 )
-from softjpeg.cli.outputs import check_outputs
+from softjpeg.cli.outputs import check_outputs, resumable
 from softjpeg.cli.presets import stored_side
-from softjpeg.common.interrupt import told_when_stopped
-from softjpeg.common.locks import sole_writer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -180,7 +176,7 @@ def learn(
         models = [reader, *(_other(name, loaded) for name in also)]
         facts["networks"] = [net.name, *also]
     settings |= {"labels": loaded.labels, "provenance": facts}
-    with _alone(out, checkpoint), told_when_stopped(lambda: _how_to_go_on(checkpoint)):
+    with resumable(out, checkpoint):
         if ladder:
             softjpeg.learned_ladder(models, loaded.pixels, qualities=at, **settings).save(out)
             typer.echo(f"wrote {out}: a preset for every quality from 1 to 100")
@@ -189,22 +185,6 @@ def learn(
         preset.save(out)
     typer.echo(gain_sentences(preset))
     typer.echo(f"wrote {out}; see it with: softjpeg inspect {out}")
-
-
-@contextmanager
-def _alone(*files: Path | None) -> Iterator[None]:
-    """While inside, no other process learns into one of these files."""
-    with ExitStack() as locks:
-        for file in files:
-            if file is not None:
-                locks.enter_context(sole_writer(file))
-        yield
-
-
-def _how_to_go_on(checkpoint: Path | None) -> str:
-    if checkpoint is None or not checkpoint.exists():
-        return "interrupted; nothing was written (with --checkpoint FILE the same command goes on)"
-    return f"interrupted; {checkpoint} is saved, and the same command goes on from it"
 
 
 def _qualities(text: str) -> tuple[int, ...]:

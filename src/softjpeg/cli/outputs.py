@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from softjpeg.common.files import not_replaceable, remove_orphans
+from softjpeg.common.interrupt import told_when_stopped
+from softjpeg.common.locks import sole_writer
 
 
 def check_outputs(
@@ -38,10 +41,32 @@ def check_outputs(
         _refuse_inputs(there, inputs)
 
 
+@contextmanager
+def resumable(out: Path, checkpoint: Path | None) -> Iterator[None]:
+    """While inside, no other process writes to these files, and a stop says how to go on.
+
+    Raises:
+        ValueError: another process does.
+        KeyboardInterrupt: its words say what is kept.
+    """
+    with ExitStack() as inside:
+        for file in (out, checkpoint):
+            if file is not None:
+                inside.enter_context(sole_writer(file))
+        inside.enter_context(told_when_stopped(lambda: _how_to_go_on(checkpoint)))
+        yield
+
+
 def check_output_folder(folder: Path) -> None:
     """Refuse what is no folder and cannot become one."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out {folder}: this is not a folder")
+
+
+def _how_to_go_on(checkpoint: Path | None) -> str:
+    if checkpoint is None or not checkpoint.exists():
+        return "interrupted; nothing was written (with --checkpoint FILE the same command goes on)"
+    return f"interrupted; {checkpoint} is saved, and the same command goes on from it"
 
 
 def _refuse_inputs(outputs: Mapping[str, Path], inputs: Iterable[str | Path | None]) -> None:
