@@ -5,7 +5,8 @@
 FOLDER holds imagenet_sample_1000.zip with its labels.csv. EfficientNet-Lite0 adapts, without
 labels, on photos of class index mod 5 < 4 at their own size (an ADAPTER that exists is read), and
 is judged on those of mod 5 == 4: default 4:2:0 files, decoded by Pillow, read through the network's
-own resize and crop, the strength from each file's tables. `--crops` judges 224x224 crops instead.
+own resize and crop, the strength from each file's tables; with `--preset NAME` also a ladder's
+files. `--crops` judges 224x224 crops instead.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from softjpeg.adaptation.adapted_network import AdaptedNetwork
 from softjpeg.adaptation.adapter import Adapter
 from softjpeg.adaptation.judging import figures_table
 from softjpeg.cli.app import show
+from softjpeg.cli.presets import load_curves
 from softjpeg.common.image_files import ImageFiles
 from softjpeg.common.image_sequence import Images
 from softjpeg.common.image_set import from_image
@@ -83,6 +85,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--limit", type=int, default=0, help="to judge on, 0 for all 200")
     parser.add_argument("--qualities", type=int, nargs="+", default=QUALITIES)
+    parser.add_argument("--preset", action="append", default=[], help="a ladder to judge, too")
     parser.add_argument("--crops", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -97,14 +100,15 @@ def main() -> None:
         images = torch.stack([from_image(crop) for crop in crops])
     reader = network.module if options.crops else network.reader
     readers = {"frozen": reader, "adapted": AdaptedNetwork(reader, adapter)}
+    ladders = load_curves(options.preset, options.qualities)
     points = evaluate(
-        readers, images, {}, labels=labels, qualities=options.qualities, progress=True
+        readers, images, ladders, labels=labels, qualities=options.qualities, progress=True
     )
     # One reader's curve beside the other's: both answer for the frozen network on the original.
     points = [replace(p, curve=p.curve and f"{p.curve}, {p.reader}", reader="") for p in points]
     against = gains(points, reference=["default 4:2:0, frozen"], seed=options.seed)
     show(table(points))
-    show(gains_table(against, "default JPEG read by the adapted network, against the frozen one"))
+    show(gains_table(against, "against default JPEG read by the frozen network"))
     facts = {
         "network": network.name,
         "size": "224x224 crops" if options.crops else "each photo's own",
