@@ -11,6 +11,8 @@ from torch.utils import _python_dispatch
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 """Of the layer's images; all are computed in float32."""
+MAX_INDEX = 1 << 24
+"""Up to which float32 holds every index."""
 Layout = Literal["4:4:4", "4:2:2", "4:2:0", "gray", "planes"]
 """What the layer's channels are; see `softjpeg.functional.jpeg_layer`."""
 

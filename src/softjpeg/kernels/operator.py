@@ -15,14 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softjpeg.kernels.arguments import DTYPES, are_plain
+from softjpeg.kernels.arguments import DTYPES, MAX_INDEX, are_plain
 from softjpeg.kernels.cpu import layer as cpu_layer
 from softjpeg.kernels.library import is_available, switched_off
 
 _TRITON = (3, 9)
 """The first version that the kernels have been run with."""
-_MAX_INDEX = 1 << 24
-"""Up to which float32 holds every index."""
 _SETTINGS = "str layout, bool rounding, int? levels, int? window, bool zero_dc"
 
 
@@ -36,7 +34,7 @@ def supports(
         steps, alphas: (rounds, kinds, 8, 8).
         levels, window: the index set of the soft quantizer.
     """
-    if image.dtype not in DTYPES or max(levels or 0, window or 0) > _MAX_INDEX:
+    if image.dtype not in DTYPES or max(levels or 0, window or 0) > MAX_INDEX:
         return False
     if torch.float64 in (steps.dtype, alphas.dtype):
         return False

@@ -11,7 +11,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from softjpeg.kernels.arguments import DTYPES, check_layer
+from softjpeg.kernels.arguments import DTYPES, MAX_INDEX, check_layer
 from softjpeg.kernels.library import library, opened
 
 _LAYOUTS = {
@@ -23,7 +23,6 @@ _LAYOUTS = {
 }
 """As in c/layer.h: what the channels are, and luma rows and columns for one of chroma."""
 
-_MAX_INDEX = 1 << 24
 _DIMENSIONS = ("batch", "channels", "height", "width")
 _SETTINGS = (
     *("layout", "v", "h", "rounding", "zero_dc", "levels", "window", "rounds", "kinds"),
@@ -152,8 +151,8 @@ def _layer(
     if image.device.type != "cpu" or image.layout != torch.strided:
         raise ValueError(f"image must lie on the CPU, got {image.device} and {image.layout}")
     for name, count in (("levels", levels), ("window", window)):
-        if not 0 <= (count or 0) <= _MAX_INDEX:
-            raise ValueError(f"{name} must be from 1 to {_MAX_INDEX} or None, got {count}")
+        if not 0 <= (count or 0) <= MAX_INDEX:
+            raise ValueError(f"{name} must be from 1 to {MAX_INDEX} or None, got {count}")
     tables = [t.detach().to(torch.float32).contiguous() for t in (steps, alphas)]
     numbers = (
         *(*image.shape, *_LAYOUTS[layout], rounding, zero_dc, levels or 0, window or 0),

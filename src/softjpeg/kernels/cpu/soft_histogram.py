@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from softjpeg.kernels.arguments import MAX_INDEX
 from softjpeg.kernels.library import library
 
 Array = npt.NDArray[Any]
-_MAX_INDEX = 1 << 24
 
 
 class _Histogram(ctypes.Structure):
@@ -94,8 +94,8 @@ def _call(
         )
     if not np.isfinite(arrays[3]).all():
         raise ValueError(f"lowest must be finite, got {arrays[3]}")
-    if not 0 <= (levels or 0) <= _MAX_INDEX:
-        raise ValueError(f"levels must be from 1 to {_MAX_INDEX} or None, got {levels}")
+    if not 0 <= (levels or 0) <= MAX_INDEX:
+        raise ValueError(f"levels must be from 1 to {MAX_INDEX} or None, got {levels}")
     if not 0 <= half < bins - half:
         raise ValueError(f"bins must be more than twice {half}, got {bins}")
     pointers = (x.ctypes.data for x in arrays[1:])
