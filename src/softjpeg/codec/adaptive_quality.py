@@ -130,15 +130,13 @@ class _ScanBits:
 
     def __init__(self, ladder: Ladder, image: Image.Image, position: float) -> None:
         self.ladder, self.pixels = ladder, image.height * image.width
-        self.side = ladder.at_position(position).short_side
         self.image_size = (image.height, image.width)
-        pixels = np.asarray(shrunk(image, self.side))
-        if pixels.shape[0] >= _STRIPS * _STRIP:
-            every = np.arange(pixels.shape[0]) // _STRIP % _EVERY == 0
-            pixels = pixels[every]
+        pixels = np.array(shrunk(image, ladder.at_position(position).short_side))
+        if len(pixels) >= _STRIPS * _STRIP:
+            pixels = pixels[np.arange(len(pixels)) // _STRIP % _EVERY == 0]
         self.size = (pixels.shape[0], pixels.shape[1])
-        image_tensor = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
-        self.coefficients = image_to_coefficients(image_tensor, ladder.subsampling, rounding=True)
+        looked_at = torch.from_numpy(pixels).permute(2, 0, 1)
+        self.coefficients = image_to_coefficients(looked_at, ladder.subsampling, rounding=True)
 
     def log_bpp(self, position: float) -> float:
         """Log of the bits per pixel of the image at a position of the ladder.

@@ -30,18 +30,16 @@ def between(low: Preset, high: Preset, share: float, known: Preset) -> Preset:
     def mean(a: Any, b: Any) -> Any:
         return np.exp((1 - share) * np.log(a) + share * np.log(b))
 
+    near = high if round(share) else low
     names = ("luma", "chroma")
     tables = {n: mean(getattr(low, n), getattr(high, n)).round().astype(int) for n in names}
     sides = low.short_side, high.short_side
-    side = (high if round(share) else low).short_side
-    if None not in sides:
-        side = round(float(mean(*sides)))
     return replace(
-        high if round(share) else low,
+        near,
         **tables,
         hardness=mean(low.hardness, high.hardness),
         distortion=_with_steps(known, tables),
-        short_side=side,
+        short_side=near.short_side if None in sides else round(float(mean(*sides))),
     )
 
 

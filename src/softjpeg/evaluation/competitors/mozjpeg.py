@@ -83,7 +83,7 @@ def builtin_tables(number: int, quality: int) -> tuple[Table, Table]:
 
 def _cjpeg(image: Tensor, options: tuple[str, ...]) -> bytes:
     buffer = io.BytesIO()
-    to_pillow_image(image).copy().save(buffer, "ppm")
+    to_pillow_image(image).save(buffer, "ppm")
     command = [_program(), *options, "-baseline", "-quant-baseline", "-optimize"]
     done = subprocess.run(command, input=buffer.getvalue(), capture_output=True, check=False)
     if done.returncode:

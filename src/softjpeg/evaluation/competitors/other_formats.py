@@ -40,5 +40,5 @@ def by_quality(context: Context, kind: str) -> dict[str, Encoder]:
 
 def _encode(image: Tensor, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    to_pillow_image(image).copy().save(buffer, kind, **options)
+    to_pillow_image(image).save(buffer, kind, **options)
     return buffer.getvalue()
