@@ -56,7 +56,7 @@ def with_bpp(preset, bpp):
 def test_default_jpeg_saves_nothing_on_itself_for_any_network():
     networks = [HighFrequencyReader(), nn.Sequential(nn.AvgPool2d(8), nn.Flatten())]
     objective = Objective(FrozenNetworks(networks, photos(24, 48), batch_size=4), "4:2:0")
-    bpp = objective.image_rates().bpp(tuple(map(torch.from_numpy, tables_at(60))))
+    bpp = objective.rates.bpp(tuple(map(torch.from_numpy, tables_at(60))))
     (preset,) = with_bytes_saved(objective, [with_bpp(Preset.from_quality(60), bpp)])
     saved = preset.provenance["learned"]["saved"]
     assert len(saved) == 2

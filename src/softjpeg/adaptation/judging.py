@@ -18,6 +18,7 @@ from softjpeg.adaptation.task import Task
 from softjpeg.adaptation.views import decoded
 from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.codec.image import encode
+from softjpeg.common.image_sequence import pixel_count
 from softjpeg.common.progress import track
 from softjpeg.models.inference import outputs_of
 from softjpeg.presets.preset import Preset
@@ -218,7 +219,7 @@ def _image_losses(
         files = [encode(image, preset) for image in images]
         shown = [decoded(data) for data in files]
         size += sum(map(len, files))
-        pixels += sum(image.shape[-2] * image.shape[-1] for image in images)
+        pixels += pixel_count(images)
         part = slice(start, start + len(places))
         targets = task.targets(answers[part], places).cpu()
         for row, strength in enumerate(STRENGTHS):

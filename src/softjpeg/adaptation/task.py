@@ -11,15 +11,15 @@ from functools import cached_property
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.adaptation.adapter import network_of
 from softjpeg.adaptation.stored_files import StoredFiles
 from softjpeg.adaptation.views import training_view
 from softjpeg.common.image_sequence import ChosenImages, Images
-from softjpeg.learning.checkpoint import fingerprint
-from softjpeg.learning.losses import Loss, kl_loss
+from softjpeg.learning.checkpoint import fingerprint, of_images
+from softjpeg.learning.losses import Loss, default_loss, losses_one_by_one
+from softjpeg.learning.run_options import check_seed
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 from softjpeg.models.preprocessing import Preprocessed, Preprocessing
 
@@ -27,7 +27,6 @@ JUDGING = 4
 """Every so many images, one judges; the others train."""
 
 _LEAST = 8
-_MAX_SEED = (1 << 31) - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +63,7 @@ class Task:
             raise ValueError(f"images must be at least {_LEAST}, got {len(self.images)}")
         if not 0 <= self.clean_weight < 1:
             raise ValueError(f"clean_weight must be from 0 to below 1, got {self.clean_weight}")
-        if not 0 <= self.seed <= _MAX_SEED:
-            raise ValueError(f"seed must be from 0 to {_MAX_SEED}, got {self.seed}")
+        check_seed(self.seed)
         self.reader.eval()
         outputs = outputs_of(self.reader, self.images[: self.batch_size], self.batch_size)
         if self.labels is not None:
@@ -123,16 +121,14 @@ class Task:
         Raises:
             ValueError: it is not finite.
         """
-        default = kl_loss if self.labels is None else F.cross_entropy
-        loss = (self.loss or default)(outputs, targets)
+        loss = (self.loss or default_loss(self.labels))(outputs, targets)
         if not math.isfinite(float(loss.detach())):
             raise ValueError(f"the loss is {float(loss.detach())} on compressed images")
         return loss
 
     def image_losses(self, outputs: Tensor, targets: Tensor) -> list[float]:
         """The loss of each image."""
-        ones = [slice(i, i + 1) for i in range(len(outputs))]
-        return [float(self.batch_loss(outputs[one], targets[one])) for one in ones]
+        return losses_one_by_one(self.batch_loss, outputs, targets)
 
     def views(self, step: int, places: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """A random part of each image and of its file, as `training_view` has them.
@@ -156,14 +152,10 @@ class Task:
     def digest(self) -> str:
         """A name that only the same images, labels, network, files and settings have."""
         weights = [w for _, w in sorted(self.network.state_dict().items())]
-        # Photos one by one: decoded, all may be more than fits into memory.
-        tensor = isinstance(self.images, Tensor)
-        images = self.images if tensor else [fingerprint(image) for image in self.images]
         files = [preset.to_json() for _, preset in self.files.measured()]
         settings = (self.loss_name, self.clean_weight, self.batch_size, self.seed)
-        return fingerprint(
-            images, self.labels, self.preprocessing, self.files.name, files, settings, *weights
-        )
+        given = (of_images(self.images), self.labels, self.preprocessing, self.files.name)
+        return fingerprint(*given, files, settings, *weights)
 
 
 def _in_threads(

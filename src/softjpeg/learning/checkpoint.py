@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from softjpeg.common.files import write_atomically
+from softjpeg.common.image_sequence import Images
 from softjpeg.learning.rate_control import QuadraticModel
 from softjpeg.learning.state import Candidate, MeasuredGain, State
 
@@ -34,6 +35,17 @@ def fingerprint(*parts: Any) -> str:
         else:
             digest.update(repr(part).encode())
     return digest.hexdigest()
+
+
+def of_images(images: Images) -> Tensor | list[str]:
+    """What stands for images in a `fingerprint`.
+
+    >>> photos = [torch.zeros(3, 2, 4), torch.zeros(3, 5, 1)]
+    >>> [len(name) for name in of_images(photos)]
+    [64, 64]
+    """
+    # Photos one by one: decoded, all may be more than fits into memory.
+    return images if isinstance(images, Tensor) else [fingerprint(image) for image in images]
 
 
 def save_checkpoint(

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softjpeg.common.image_sequence import Images
-from softjpeg.learning.checkpoint import fingerprint
-from softjpeg.learning.losses import Loss, kl_loss
+from softjpeg.learning.checkpoint import fingerprint, of_images
+from softjpeg.learning.losses import Loss, default_loss
 from softjpeg.models.fidelity import agree, check_scores
 from softjpeg.models.inference import check_inputs, check_labels, device_of, outputs_of
 from softjpeg.models.preprocessing import Preprocessed
@@ -59,7 +58,7 @@ class FrozenNetworks:
         self.images: Images = images.cpu() if isinstance(images, Tensor) else images
         self.labels, self.custom_loss = labels, loss
         self.loss_kind = "custom" if loss else "KL" if labels is None else "cross-entropy"
-        self.loss: Loss = loss or (kl_loss if labels is None else F.cross_entropy)
+        self.loss: Loss = loss or default_loss(labels)
         self.outputs = [self._read_uncompressed(k) for k in range(len(self.models))]
 
     def __len__(self) -> int:
@@ -75,14 +74,12 @@ class FrozenNetworks:
         """A name that only the same images, labels, weights and preprocessing have."""
         # Not the outputs: another number of threads may change their last bit.
         weights = [w for model in self.models for _, w in sorted(model.state_dict().items())]
-        # No weight tells of it. Photos one by one: decoded, all may be more than fits into memory.
+        # No weight tells of it.
         preprocessing = [
             model.preprocessing if isinstance(model, Preprocessed) else None
             for model in self.models
         ]
-        tensor = isinstance(self.images, Tensor)
-        images = self.images if tensor else [fingerprint(image) for image in self.images]
-        return fingerprint(images, self.labels, preprocessing, *weights)
+        return fingerprint(of_images(self.images), self.labels, preprocessing, *weights)
 
     def checked(self, k: int, part: slice) -> nn.Module:
         """Network k, refusing to give an output that is not finite on compressed images `part`."""

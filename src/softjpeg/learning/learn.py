@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor, nn
@@ -134,13 +134,13 @@ def learn(
     first = "4:2:0" if subsampling == "auto" else subsampling
     objective = Objective(networks, first, seed, worst_case)
     (side,) = short_sides(objective, [rate or 0.0], options).values()
-    objective = replace(objective, short_side=side)
+    objective = objective.stored_at(side)
     state: State | None = None
     if subsampling == "auto":
         choice = choose_subsampling(objective, passes, options, rate_weight)
         objective, control, options, passes, state, facts["subsamplings"] = choice
     else:
-        control = RateControl(objective.image_rates(), rate_weight)
+        control = RateControl(objective.rates, rate_weight)
     state = run_passes(passes, objective, control, options, state)
     if max_drop is not None:
         facts |= {"drop": state.drop, "default_bpp_for_drop": state.default_bpp}

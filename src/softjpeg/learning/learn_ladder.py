@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -191,21 +191,21 @@ def _learned(
 ) -> list[Preset]:
     first = "4:2:0" if subsampling == "auto" else subsampling
     objective = Objective(networks, first, options.seed, worst_case)
-    rates = at.on(objective.image_rates())
+    rates = at.on(objective.rates)
     given = None if options.short_side == "auto" else options.short_side
-    objective = replace(objective, short_side=given)
+    objective = objective.stored_at(given)
     facts: dict[str, Any] = {"rounds": options.rounds, **options.descent_facts()}
     if subsampling == "auto":
         middle = schedule(options.rounds, [sorted(rates)[len(rates) // 2]])
         choice = choose_subsampling(objective, middle, options)
         objective, options = choice.objective, choice.options
         facts["subsamplings"] = choice.measured
-        rates = at.on(replace(objective, short_side=None).image_rates())
+        rates = at.on(objective.stored_at(None).rates)
     sides = short_sides(objective, rates, options)
     learned: dict[float, Preset] = {}
     for side in dict.fromkeys(sides.values()):
         falling = [rate for rate in sides if sides[rate] == side]
-        there = replace(objective, short_side=side)
+        there = objective.stored_at(side)
         own = options if side is None else options.with_checkpoint(f"short-side-{side}")
         presets = _at_one_size(there, falling, own, facts, provenance)
         learned |= zip(falling, presets, strict=True)
@@ -220,7 +220,7 @@ def _at_one_size(
     provenance: Mapping[str, Any] | None,
 ) -> list[Preset]:
     """Presets of falling rates in one stored size and subsampling."""
-    control = RateControl(objective.image_rates())
+    control = RateControl(objective.rates)
     passes = schedule(options.rounds, falling, descent=options.descent)
     state = run_passes(passes, objective, control, options)
     assert state.gain is not None

@@ -27,6 +27,25 @@ def kl_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     return kl_terms(outputs, targets).sum() * outputs.shape[1] / outputs.numel()
 
 
+def default_loss(labels: Tensor | None) -> Loss:
+    """Of a network whose outputs are class scores: KL divergence, or with labels cross-entropy."""
+    return kl_loss if labels is None else F.cross_entropy
+
+
+def losses_one_by_one(loss: Loss, outputs: Tensor, targets: Tensor) -> list[float]:
+    """The loss of each image of a batch.
+
+    Args:
+        loss: the mean over a batch.
+        outputs, targets: (B, ...), as it takes them.
+
+    >>> losses_one_by_one(kl_loss, torch.zeros(2, 5), torch.zeros(2, 5))
+    [0.0, 0.0]
+    """
+    ones = [slice(i, i + 1) for i in range(len(outputs))]
+    return [float(loss(outputs[one], targets[one])) for one in ones]
+
+
 def cosine_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     """``1 - cos`` between embeddings (B, D), mean of the batch.
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,8 +20,8 @@ from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.image_rates import ImageRates, Tables
-from softjpeg.learning.losses import curvature_draw
-from softjpeg.learning.sensitivity import coefficient_gradients, mean_squares
+from softjpeg.learning.losses import curvature_draw, losses_one_by_one
+from softjpeg.learning.sensitivity import coefficient_gradients, mean_of_groups, mean_squares
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +59,14 @@ class Objective:
         batches = self._batches()
         return batches[-(-len(batches) // 2) :] or batches
 
-    def image_rates(self) -> ImageRates:
+    @cached_property
+    def rates(self) -> ImageRates:
         """What files of the images cost, in this subsampling and stored size."""
         return ImageRates(self.images, self.subsampling, self.short_side)
+
+    def stored_at(self, short_side: int | None) -> Objective:
+        """The same at another stored size; itself, with the rates it knows, where it has that."""
+        return self if short_side == self.short_side else replace(self, short_side=short_side)
 
     def draws(self, number: int) -> torch.Generator:
         """A generator on the CPU, of the seed's and a number's own."""
@@ -101,8 +107,7 @@ class Objective:
         columns = []
         for k, outputs in enumerate(self._outputs_on_files(part, shown)):
             targets = self.networks.targets(k, part).to(outputs.device)
-            ones = [slice(i, i + 1) for i in range(len(outputs))]
-            values = [float(self.networks.loss(outputs[i], targets[i])) for i in ones]
+            values = losses_one_by_one(self.networks.loss, outputs, targets)
             if not all(map(math.isfinite, values)):
                 raise self.networks.error(k, "the loss is not finite", part)
             columns.append(values)
@@ -141,7 +146,7 @@ class Objective:
         for k, _, gradients in self.gradients(part, tables, generator):
             squares[k].append(mean_squares(gradients))
             blocks[k].append(torch.tensor([g[..., 0, 0].numel() for g in gradients]))
-        return torch.stack([_weighted_mean(*pair) for pair in zip(squares, blocks, strict=True)])
+        return torch.stack([mean_of_groups(*pair) for pair in zip(squares, blocks, strict=True)])
 
     def gradients(
         self, part: slice, tables: Tables, generator: torch.Generator
@@ -231,14 +236,6 @@ class Objective:
     def _batches(self) -> list[slice]:
         size = self.networks.batch_size
         return [slice(i, i + size) for i in range(0, len(self.images), size)]
-
-
-def _weighted_mean(squares: list[Tensor], blocks: list[Tensor]) -> Tensor:
-    """Over groups of images, of (3, 8, 8) each that is a mean over the blocks (3,) of a group."""
-    if len(squares) == 1:
-        return squares[0]
-    counts = torch.stack(blocks).double()[..., None, None]
-    return (torch.stack(squares) * counts).sum(0) / counts.sum(0)
 
 
 def _is_finite(tensor: Tensor) -> bool:

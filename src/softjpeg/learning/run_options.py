@@ -22,6 +22,12 @@ ShortSideOption = int | Literal["auto"] | None
 _MAX_SEED = (1 << 31) - 1
 
 
+def check_seed(seed: int) -> None:
+    """Raise ValueError unless a seed is from 0 to 2^31 - 1."""
+    if not 0 <= seed <= _MAX_SEED:
+        raise ValueError(f"seed must be from 0 to {_MAX_SEED}, got {seed}")
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """What `learn` takes beside its inputs and its goal, checked.
@@ -57,8 +63,7 @@ class RunOptions:
             raise ValueError(f"mode must be {' or '.join(get_args(Mode))}, got {self.mode!r}")
         if self.rounds < 1:
             raise ValueError(f"rounds must be at least 1, got {self.rounds}")
-        if not 0 <= self.seed <= _MAX_SEED:
-            raise ValueError(f"seed must be from 0 to {_MAX_SEED}, got {self.seed}")
+        check_seed(self.seed)
         if self.short_side != "auto":
             check_short_side(self.short_side)
         descent_of(self.method)

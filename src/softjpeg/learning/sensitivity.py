@@ -74,6 +74,23 @@ def mean_squares(gradients: Sequence[Tensor]) -> Tensor:
     return torch.stack([g.double().square_().mean((0, 1, 2)).cpu() for g in gradients])
 
 
+def mean_of_groups(squares: list[Tensor], blocks: list[Tensor]) -> Tensor:
+    """The `mean_squares` of all images, from those of groups of one size.
+
+    Args:
+        squares: (3, 8, 8) of each group, a mean over its blocks.
+        blocks: (3,) of each, how many those are.
+
+    >>> one = torch.ones(3, 8, 8)
+    >>> mean_of_groups([one, 4 * one], [torch.tensor([2.0] * 3), torch.tensor([1.0] * 3)])[0, 0, 0]
+    tensor(2., dtype=torch.float64)
+    """
+    if len(squares) == 1:
+        return squares[0]
+    counts = torch.stack(blocks).double()[..., None, None]
+    return (torch.stack(squares) * counts).sum(0) / counts.sum(0)
+
+
 def coefficient_gradients(
     model: nn.Module,
     images: Tensor,

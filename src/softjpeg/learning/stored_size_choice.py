@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import median
 
 import torch
@@ -54,13 +53,14 @@ def short_sides(
         return dict.fromkeys(falling, options.short_side)
     chosen: dict[float, int | None] = {}
     sides = _sides(objective)
+    stored = {side: objective.stored_at(side) for side in sides}
     for target in track(falling, "stored size", enabled=options.progress):
         own = _losses(objective, target)
         best: int | None = None
         costs: dict[int | None, float] = {None: 0.0}
         worse = 0
         for side in sides:
-            ratios = (_losses(replace(objective, short_side=side), target) / own).log()
+            ratios = (_losses(stored[side], target) / own).log()
             costs[side] = float(ratios.mean())
             better = costs[side] < costs[best] and bool((ratios <= 0).all())
             best, worse = (side, 0) if better else (best, worse + 1)
@@ -84,7 +84,7 @@ def _sides(objective: Objective) -> list[int]:
 
 def _losses(objective: Objective, target_bpp: float) -> Tensor:
     """(networks,) behind default tables of a rate."""
-    control = RateControl(objective.image_rates())
+    control = RateControl(objective.rates)
     tables = control.scaled(default_tables(50), target_bpp)
     parts, images = [], 0
     for part in objective.measured:

@@ -84,8 +84,7 @@ class _Trials:
             name: replace(objective, subsampling=name) for name in SUBSAMPLINGS
         }
         self.controls: dict[str, RateControl] = {
-            name: RateControl(one.image_rates(), rate_weight)
-            for name, one in self.objectives.items()
+            name: RateControl(one.rates, rate_weight) for name, one in self.objectives.items()
         }
         self.states: dict[str, State] = {}
 
