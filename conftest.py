@@ -4,9 +4,7 @@ import importlib.util
 import os
 import random
 
-import numpy as np
 import pytest
-import torch
 
 # Doctests import every module: Triton is on Linux alone, and C kernels need a compiler.
 collect_ignore_glob = [
@@ -18,7 +16,8 @@ collect_ignore_glob = [
     if not importlib.util.find_spec(needed)
 ]
 
-# Tests run in parallel; threads that wait for each other's cores would slow them down.
+# Tests run in parallel; threads that wait for each other's cores would slow them down. OpenMP reads
+# this when it is loaded: nothing above may import torch.
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     threads = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
@@ -27,6 +26,9 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
 @pytest.fixture(autouse=True)
 def _same_draws_in_every_run():
     """For what a test draws without a generator of its own."""
+    import numpy as np
+    import torch
+
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -35,6 +36,13 @@ def test_the_layer_does_not_load_the_codec():
     loaded = modules_after("from softjpeg import JPEGLayer")
     assert "torch" in loaded
     assert not loaded & {"softjpeg.codec", "softjpeg.learning", "PIL", "scipy", "typer", "rich"}
+
+
+def test_the_number_of_threads_is_set_before_what_reads_it_is_loaded():
+    root = str(Path(__file__).parents[2])
+    loaded = modules_after(f"import sys; sys.path.insert(0, {root!r}); import conftest")
+    assert "conftest" in loaded
+    assert not loaded & {"torch", "numpy"}
 
 
 def test_help_says_what_each_command_is_for():
