@@ -114,6 +114,18 @@ def test_options_reach_the_files(folder):
     assert sampled[0]["mode"] == "probabilistic"
 
 
+def test_what_files_cost_the_eye(folder):
+    command = ["evaluate", "net.py:small", "photos", "--quality", "10,50,90"]
+    command += ["--preset", "steps.json", "--ssim", "--json", "points.json", "--plot", "page.html"]
+    result = call(*command)
+    assert result.exit_code == 0, result.output
+    assert "SSIM" in result.stdout
+    by_name = {p["name"]: p["ssim"] for p in points(folder)}
+    assert by_name["uncompressed"] == 1
+    assert by_name["default 4:2:0 q 10"] < by_name["default 4:2:0 q 90"] < 1
+    assert "BD-rate at equal SSIM" in (folder / "page.html").read_text()
+
+
 def test_recode_makes_both_sides_smaller(folder):
     words = ("evaluate", "net.py:small", "photos", "--preset", "fine.json", "--quality", "30")
     sizes = {}

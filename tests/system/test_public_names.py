@@ -35,7 +35,8 @@ NAMES = {
     "progressive=False, gray=False, metadata=True)",
     "evaluate": "(model, images, presets, *, labels=None, "
     "qualities=(10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95), subsampling='4:2:0', "
-    "mode='hard', encoders=None, change=None, failed=None, seed=0, batch_size=32, progress=False)",
+    "mode='hard', encoders=None, change=None, ssim=False, failed=None, seed=0, batch_size=32, "
+    "progress=False)",
     "learn": "(models, images, *, labels=None, loss=None, worst_case=False, subsampling='4:2:0', "
     "short_side=None, rate_weight=None, target_bpp=None, target_bytes=None, max_drop=None, "
     "mode='hard', method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, "
@@ -102,9 +103,9 @@ COMMANDS = {
     "[--name-collision error] [--background 255,255,255] [--truncated refuse] [--follow-links] "
     "[--batch-size 32] [--jobs CORES] [--seed 0]",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
-    "[--mode hard] [--reader ...] [--against] [--learn-from] [--recode] [--labels] [--size] "
-    "[--resize] [--crops] [--follow-links] [--limit] [--batch-size 32] [--seed 0] [--json] "
-    "[--csv] [--plot]",
+    "[--mode hard] [--reader ...] [--against] [--learn-from] [--recode] [--ssim] [--labels] "
+    "[--size] [--resize] [--crops] [--follow-links] [--limit] [--batch-size 32] [--seed 0] "
+    "[--json] [--csv] [--plot]",
     "plot": "POINTS --out",
     "attack": "RUN... [--baseline ...] [--eps 1,2,3,4] [--attacks fgsm,pgd,bpda] [--steps 20] "
     "[--restarts 1] [--checks] [--limit] [--batch-size 64] [--seed 0] [--json] [--plot]",

@@ -86,6 +86,9 @@ def evaluate(
     recode: Annotated[
         Recode | None, typer.Option(help="Smaller headers or scans, for every JPEG alike.")
     ] = None,
+    ssim: Annotated[
+        bool, typer.Option("--ssim", help="Measure what files cost the eye, too: SSIM.")
+    ] = False,
     labels: Labels = None,
     size: Size = None,
     resize: Resize = None,
@@ -160,6 +163,7 @@ def evaluate(
         mode=mode.value,
         encoders=others.curves,
         change=None if recode is None else _recoded(recode),
+        ssim=ssim,
         failed=others.failed,
         seed=seed,
         batch_size=batch_size,

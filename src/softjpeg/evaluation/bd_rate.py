@@ -36,15 +36,17 @@ def front(rate: npt.ArrayLike, quality: npt.ArrayLike) -> Curve:
 
 
 def as_quality(values: npt.ArrayLike, field: str) -> Array:
-    """A measure as a quality: -log of a "kl" (0 becomes infinite and is left out), others as is.
+    """A measure as a quality: -log of a "kl" and of what "ssim" lacks to 1, others as is.
+
+    What is exact becomes infinite and is left out.
 
     >>> as_quality([0.5, 1.0], "kl").round(3) + 0.0
     array([0.693, 0.   ])
     """
     quality = np.asarray(values, float)
-    if field == "kl":
+    if field in ("kl", "ssim"):
         with np.errstate(divide="ignore", invalid="ignore"):
-            quality = np.negative(np.log(quality))
+            quality = np.negative(np.log(quality if field == "kl" else 1 - quality))
     return quality
 
 

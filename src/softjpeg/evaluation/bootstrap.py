@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from softjpeg.evaluation.points import RatePoint
 
-FIELDS = ("bpp", "scan_bpp", "top1", "agreement", "kl", "cosine")
+FIELDS = ("bpp", "scan_bpp", "top1", "agreement", "kl", "cosine", "ssim")
 _PER_IMAGE = {
     "bpp": "bytes",
     "scan_bpp": "scan_bytes",
@@ -19,6 +19,7 @@ _PER_IMAGE = {
     "agreement": "agree",
     "kl": "kl",
     "cosine": "cosine",
+    "ssim": "ssim",
 }
 
 

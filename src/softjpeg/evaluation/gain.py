@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 RATES = ("bpp", "scan_bpp")
-QUALITIES = ("kl", "agreement", "top1")
+QUALITIES = ("kl", "agreement", "top1", "ssim")
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,15 @@ class Gain:
     """One curve against the reference, on Pareto fronts, without extrapolation.
 
     Where `quality` is "kl", qualities are compared as -log KL: `bd_quality` and `best_gain` are
-    then shares of the reference's KL that are gone at equal rate; otherwise they are differences of
-    shares of images (0.01 is one point). The largest of several noisy differences is flattered by
-    the noise; its interval shows by how much it could be otherwise, not the flattery.
+    then shares of the reference's KL that are gone at equal rate, and likewise of 1 - SSIM where it
+    is "ssim"; otherwise they are differences of shares of images (0.01 is one point). The largest
+    of several noisy differences is flattered by the noise; its interval shows by how much it could
+    be otherwise, not the flattery.
 
     Attributes:
         curve, reader: whose.
         rate: "bpp" (whole files) or "scan_bpp".
-        quality: "kl", "agreement" or "top1".
+        quality: "kl", "agreement", "top1" or "ssim".
         bd_rate: mean share of bytes more (negative: fewer) at equal quality.
         bd_quality: mean quality gained at equal rate.
         low, high: of the measure, the range that `bd_rate` is a mean over.
@@ -75,7 +76,7 @@ def gains(
 
     Returns:
         In the order of curves, readers, `QUALITIES` and `RATES`; measures that the points lack
-        (top1 without labels, scans of files that are no JPEG) are left out.
+        (top1 without labels, SSIM not asked for, scans of files that are no JPEG) are left out.
 
     >>> def line(curve, name, bpp, kl):
     ...     return RatePoint(name, "other", "", bpp, bpp, bpp, None, 0.5, kl, curve=curve)
@@ -118,7 +119,7 @@ def headline(gain: Gain) -> str:
     ...     0.45, Estimate(0.8, 0.7, 0.85), 0.784))
     'mine: +11.6 points of top-1 at 0.450 bpp, 80.0 % fewer bytes at 78.4 % top-1'
     """
-    what = {"top1": "top-1", "agreement": "agreement", "kl": "KL"}[gain.quality]
+    what = {"top1": "top-1", "agreement": "agreement", "kl": "KL", "ssim": "SSIM"}[gain.quality]
     rate = {"bpp": "bpp", "scan_bpp": "bpp of scans"}[gain.rate]
     parts = []
     if not math.isnan(gain.best_gain.value):
@@ -145,24 +146,23 @@ def gains_table(measured: Sequence[Gain], title: str | None = None) -> Table:
     for name in ["encoder"] + ["reader"] * readers:
         view.add_column(name)
     heads = ["BD-rate %, equal KL", "the same, scans only", f"BD-rate %, equal {word}"]
-    for head in [
-        *heads,
-        f"most points of {word} at equal bytes",
-        f"most bytes saved % at equal {word}",
-    ]:
+    best_heads = [f"most points of {word} at equal bytes", f"most bytes saved % at equal {word}"]
+    seen = any(g.quality == "ssim" for g in measured)
+    for head in [*heads, *best_heads, *["BD-rate %, equal SSIM"] * seen]:
         view.add_column(head, justify="right")
     by_row: dict[tuple[str, str], dict[tuple[str, str], Gain]] = {}
     for g in measured:
         by_row.setdefault((g.curve, g.reader), {})[g.quality, g.rate] = g
     for (curve, reader), row in by_row.items():
         rates = [row.get(key) for key in (("kl", "bpp"), ("kl", "scan_bpp"), (second, "bpp"))]
-        best = row.get((second, "bpp"))
+        best, eye = row.get((second, "bpp")), row.get(("ssim", "bpp"))
         view.add_row(
             curve,
             *[reader] * readers,
             *["" if g is None else _percent(g.bd_rate) for g in rates],
             "" if best is None else _percent(best.best_gain),
             "" if best is None else _percent(best.best_saving),
+            *["" if eye is None else _percent(eye.bd_rate)] * seen,
         )
     return view
 
@@ -190,9 +190,12 @@ def _gain(
     saving, saving_at = bd.best_saving(curve, reference)
     mean_gain = bd.bd_quality(curve, reference)
     low, high = (float(bound[0]) for bound in bd.common_quality(curve, reference))
-    if quality == "kl":
+    if quality in ("kl", "ssim"):
         gain, mean_gain = -np.expm1(-gain), -np.expm1(-mean_gain)
+    if quality == "kl":
         low, high, saving_at = math.exp(-high), math.exp(-low), np.exp(-saving_at)
+    elif quality == "ssim":
+        low, high, saving_at = -math.expm1(-low), -math.expm1(-high), -np.expm1(-saving_at)
     return Gain(
         *names,
         bd_rate=estimate(bd.bd_rate(curve, reference)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from softjpeg.common.image_sequence import Images
 from softjpeg.common.progress import track
 from softjpeg.evaluation.encoders import Encoder
 from softjpeg.evaluation.points import PerImage, RatePoint
+from softjpeg.evaluation.structural_similarity import structural_similarity
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.jpeg.subsampling import subsampling_name
 from softjpeg.models.fidelity import agree, check_scores, cosine, kl
@@ -32,6 +34,7 @@ def judge(
     labels: Tensor | None = None,
     *,
     batch_size: int = 32,
+    ssim: bool = False,
     failed: Callable[[str, Exception], None] | None = None,
     progress: bool = False,
 ) -> list[RatePoint]:
@@ -47,6 +50,7 @@ def judge(
         encoders: by name, from an image uint8 (3, H, W) to the bytes of a file.
         labels: (N,) class indices, -1 for an image without; without them `top1` is None.
         batch_size: images per forward pass; as many are decoded at a time.
+        ssim: measure what files cost the eye, too: structural similarity of what they show.
         failed: called with an encoder's name and error where it fails, which is then left out; by
             default it raises.
         progress: show a progress bar on a terminal.
@@ -75,11 +79,13 @@ def judge(
         except ValueError as error:
             raise ValueError(f"{reader}: {error}" if reader else str(error)) from error
     points = {
-        reader: [_point("uncompressed", reader, _uncompressed(images), output, output, labels)]
+        reader: [
+            _point("uncompressed", reader, _uncompressed(images, ssim), output, output, labels)
+        ]
         for reader, output in originals.items()
     }
     for name, encoder in track(encoders.items(), "judging", len(encoders), enabled=progress):
-        files = _Files()
+        files = _Files(ssim=[] if ssim else None)
         answers: dict[str, list[Tensor]] = {reader: [] for reader in readers}
         try:
             for shown, data in _decoded(encoder, images, batch_size, files):
@@ -125,12 +131,13 @@ class _Files:
     bytes: list[float] = field(default_factory=list)
     scan_bytes: list[float] = field(default_factory=list)
     subsampling: str = ""
+    ssim: list[float] | None = None
 
 
-def _uncompressed(images: Images) -> _Files:
+def _uncompressed(images: Images, ssim: bool) -> _Files:
     pixels = [image.shape[-2] * image.shape[-1] for image in images]
     size = [3.0 * count for count in pixels]
-    return _Files(pixels, size, size, "4:4:4")
+    return _Files(pixels, size, size, "4:4:4", [1.0] * len(pixels) if ssim else None)
 
 
 def _decoded(
@@ -155,6 +162,8 @@ def _decoded(
                     f"the file of image {i} shows {size} pixels, not the image's shape"
                 )
             shown.append(torch.from_numpy(pixels).permute(2, 0, 1))
+            if files.ssim is not None:
+                files.ssim.append(structural_similarity(shown[-1], image))
             files.pixels.append(image.shape[-2] * image.shape[-1])
             is_jpeg = data[:2] == b"\xff\xd8"
             files.bytes.append(len(data))
@@ -191,6 +200,7 @@ def _point(
         kl=_array(kl(answers, original)),
         cosine=_array(cosine(answers, original)),
         correct=None if labels is None else _array(answers.argmax(-1) == labels.cpu()),
+        ssim=None if files.ssim is None else np.array([_rounded(v) for v in files.ssim]),
     )
     bytes_per_file = float(each.bytes.mean())
     pixels = sum(files.pixels) / len(files.pixels)
@@ -205,6 +215,7 @@ def _point(
         agreement=float(each.agree.mean()),
         kl=float(each.kl.mean()),
         cosine=float(each.cosine.mean()),
+        ssim=math.nan if each.ssim is None else float(np.nanmean(each.ssim)),
         reader=reader,
         images=each,
     )
@@ -212,4 +223,8 @@ def _point(
 
 def _array(values: Tensor) -> npt.NDArray[np.float64]:
     """To 6 digits, as files hold them: what is computed from a file is the same."""
-    return np.array([float(f"{value:.6g}") for value in values.tolist()])
+    return np.array([_rounded(value) for value in values.tolist()])
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")

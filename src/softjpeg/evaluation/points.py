@@ -26,6 +26,7 @@ class PerImage:
         kl: KL divergence (nats) from its output on the uncompressed image.
         cosine: cosine distance of the two outputs.
         correct: 1 where it gives the label; None without labels.
+        ssim: structural similarity of what the file shows; None where it was not asked for.
     """
 
     bytes: npt.NDArray[np.float64]
@@ -34,6 +35,7 @@ class PerImage:
     kl: npt.NDArray[np.float64]
     cosine: npt.NDArray[np.float64]
     correct: npt.NDArray[np.float64] | None = None
+    ssim: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class RatePoint:
         cosine: mean cosine distance of its output from that on the uncompressed image.
         curve: the encoder this is a setting of: "learned", "default 4:2:0", "webp", ...
         reader: the network that was asked; "" where there is one.
+        ssim: mean structural similarity of what the files show to the images: what they cost the
+            eye; NaN where it was not asked for.
         images: the same image by image.
     """
 
@@ -68,6 +72,7 @@ class RatePoint:
     cosine: float = math.nan
     curve: str = ""
     reader: str = ""
+    ssim: float = math.nan
     images: PerImage | None = field(default=None, repr=False, compare=False)
 
 
@@ -101,13 +106,14 @@ def table(points: Sequence[RatePoint], title: str | None = None) -> Table:
 
     labelled = any(p.top1 is not None for p in points)
     readers = any(p.reader for p in points)
+    seen = any(not math.isnan(p.ssim) for p in points)
     view = Table(title=title)
     if readers:
         view.add_column("reader")
     view.add_column("encoder")
     view.add_column("sampling")
     numbers = ["bytes/file", "bpp", "scan bpp"] + ["top-1 %"] * labelled + ["agree %", "KL (nats)"]
-    for name in numbers:
+    for name in numbers + ["SSIM"] * seen:
         view.add_column(name, justify="right")
     for p in points:
         accuracy = [] if not labelled else ["" if p.top1 is None else f"{100 * p.top1:.1f}"]
@@ -121,5 +127,6 @@ def table(points: Sequence[RatePoint], title: str | None = None) -> Table:
             *accuracy,
             f"{100 * p.agreement:.1f}",
             f"{p.kl:.4f}",
+            *["" if math.isnan(p.ssim) else f"{p.ssim:.4f}"] * seen,
         )
     return view

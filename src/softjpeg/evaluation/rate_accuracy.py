@@ -28,6 +28,7 @@ def evaluate(
     mode: Mode = "hard",
     encoders: Mapping[str, Mapping[str, Encoder]] | None = None,
     change: Callable[[Mapping[str, Encoder]], Mapping[str, Encoder]] | None = None,
+    ssim: bool = False,
     failed: Callable[[str, Exception], None] | None = None,
     seed: int = 0,
     batch_size: int = 32,
@@ -48,6 +49,7 @@ def evaluate(
         mode: of the presets' encoder: "hard", "probabilistic" or "rdo".
         encoders: of more curves: by the curve's name, then by their own.
         change: of all encoders, by name: `softjpeg.evaluation.encoders.each_recoded` for example.
+        ssim: measure what files cost the eye, too: structural similarity of what they show.
         failed: called with an encoder's name and error where it fails, which is then left out; by
             default it raises.
         seed: of "probabilistic"; an image's draws depend on it and on its pixels alone.
@@ -95,6 +97,7 @@ def evaluate(
         run if change is None else change(run),
         labels,
         batch_size=batch_size,
+        ssim=ssim,
         failed=failed,
         progress=progress,
     )

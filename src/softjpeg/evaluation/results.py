@@ -42,8 +42,8 @@ def save_json(
         resamples: of the images, for the points' 95 % intervals.
         seed: of the resamples.
 
-    A point's "images" hold, in the images' order: "bytes", "scan_bytes", "kl" and "cosine" as
-    lists (6 digits), "agree" and "correct" as one character 0 or 1 an image. Missing numbers are
+    A point's "images" hold, in the images' order: "bytes", "scan_bytes", "kl", "cosine" and "ssim"
+    as lists (6 digits), "agree" and "correct" as one character 0 or 1 an image. Missing numbers are
     null.
     """
     intervals = point_intervals(points, resample_means(points, resamples, seed))
@@ -134,8 +134,9 @@ def _packed(images: PerImage | None) -> dict[str, Any] | None:
 
 
 def _point(row: Mapping[str, Any]) -> RatePoint:
-    scalars = {name: row[name] for name in _SCALARS}
-    for name in ("scan_bpp", "cosine"):
+    # Files written before there was SSIM lack it.
+    scalars = {name: row[name] for name in _SCALARS if name != "ssim" or name in row}
+    for name in {"scan_bpp", "cosine", "ssim"} & scalars.keys():
         scalars[name] = math.nan if scalars[name] is None else scalars[name]
     return RatePoint(**scalars, images=_unpacked(row["images"]))
 
@@ -145,8 +146,8 @@ def _unpacked(packed: Mapping[str, Any] | None) -> PerImage | None:
         return None
     # null becomes NaN, and each character of flags a number.
     arrays: dict[str, Any] = {
-        f.name: None if packed[f.name] is None else np.array(list(packed[f.name]), dtype=float)
-        for f in fields(PerImage)
+        name: None if values is None else np.array(list(values), dtype=float)
+        for name, values in packed.items()
     }
     return PerImage(**arrays)
 

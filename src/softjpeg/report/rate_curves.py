@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ LABELS = {
     "top1": "top-1, %",
     "agreement": "same answer, %",
     "kl": "KL, nats",
+    "ssim": "SSIM, %",
     "bpp": "bits per pixel, whole files",
     "scan_bpp": "bits per pixel, scans",
 }
@@ -50,7 +52,7 @@ def draw_curves(
         axes: empty.
         points: of one network, with `curve` set.
         means: of these points, from `softjpeg.evaluation.bootstrap.resample_means`; the bands.
-        field: "kl" (logarithmic), "agreement" or "top1" (percent).
+        field: "kl" (logarithmic), "agreement", "top1" or "ssim" (percent).
         rate: "bpp" or "scan_bpp".
         muted: the colour of default JPEG and of the uncompressed images' line.
     """
@@ -144,6 +146,7 @@ def curves_page(
         title=title,
         rows=rows,
         quality=quality,
+        seen="ssim" in _fields(points),
         labels=LABELS,
         readers=any(p.reader for p in points),
         styles=styles(points, "var(--muted)"),
@@ -227,4 +230,5 @@ def _by_reader(points: Sequence[RatePoint]) -> dict[str, list[int]]:
 
 def _fields(points: Sequence[RatePoint]) -> list[str]:
     labelled = any(p.top1 is not None for p in points)
-    return ["top1"] * labelled + ["agreement", "kl"]
+    seen = any(not math.isnan(p.ssim) for p in points)
+    return ["top1"] * labelled + ["agreement", "kl"] + ["ssim"] * seen
