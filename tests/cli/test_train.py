@@ -152,6 +152,25 @@ def test_export_agrees_in_onnxruntime(experiment, tmp_path):
     assert torch.allclose(torch.from_numpy(answer), expected, atol=1e-4)
 
 
+def test_export_of_the_tables_alone(experiment, tmp_path):
+    from softjpeg.presets.preset import Preset
+    from softjpeg.training.trained_network import load_run
+
+    run, out = run_of(experiment), tmp_path / "tables.json"
+    done = call(*trusting(experiment), "export", run, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert f"--preset {out}" in done.stdout
+    preset = Preset.load(out)
+    steps = load_run(run, trust=True).network.jpeg.tables[0].round()
+    assert preset.luma.tolist() == steps[0].tolist()
+    assert preset.chroma.tolist() == steps[1].tolist()
+    assert preset.provenance["variant"] == "jpeg-dl"
+    baseline = run_of(experiment, "baseline")
+    message = refusal(*trusting(experiment), "export", baseline, "--out", tmp_path / "no.json")
+    assert f"{baseline} has no JPEG layer in front" in message
+    assert not (tmp_path / "no.json").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "seeds"),
     [
@@ -220,6 +239,8 @@ def test_what_is_remarkable_about_training_images_is_said(tmp_path, workers):
         Image.new("RGBA", (16, 16)).save(tmp_path / "train" / "class0" / f"{i:02}.png")
     (tmp_path / "val" / "class0" / "x.gif").touch()
     tree = tiny_recipe(tmp_path, "plain", data__workers=workers, train__max_steps=6)
+    # Read in this process alone where they are kept in memory.
+    tree["data"]["in_memory"] = not workers
     words = ["train", write_recipe(tmp_path / "r.toml", tree), "--out", tmp_path / "runs"]
     done = subprocess.run(
         [sys.executable, "-m", "softjpeg", *map(str, words)],

@@ -248,3 +248,34 @@ def test_a_preset_that_shrinks_images_makes_no_layer():
     own = Preset.from_quality(50)
     with pytest.raises(ValueError, match=r"short_side must be None for a layer, got 256"):
         JPEGLayer.from_preset(Preset(own.luma, own.chroma, short_side=256))
+
+
+def test_the_preset_of_a_layer_writes_its_tables():
+    luma = torch.arange(64.0).view(8, 8) + 0.7
+    chroma = torch.full((8, 8), 300.0)
+    chroma[0, 1] = 33.4
+    layer = JPEGLayer(luma, chroma, subsampling="4:2:2", alpha=0.01)
+    preset = layer.to_preset({"run": "mine"})
+    assert preset.subsampling == "4:2:2"
+    assert preset.provenance == {"run": "mine"}
+    # α is fixed: a hardness for each step, of the step as it trained, within the table range.
+    steps = torch.stack([luma, chroma.clamp(max=255)]).double()
+    np.testing.assert_allclose(preset.hardness, 0.01 * steps**2, rtol=1e-6)
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 16, 3), dtype=np.uint8)
+    with Image.open(io.BytesIO(encode(Image.fromarray(pixels), preset))) as file:
+        found = file.quantization
+    assert found[0] == [i + 1 for i in range(64)]
+    assert found[1] == [255, 33] + [255] * 62
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"rounds": 2}, "2 rounds, a file has one"),
+        ({"luma": torch.full((8, 8), 0.4)}, "64 of 128 steps are below 0.5"),
+        ({"zero_dc": True}, "leaves out DC"),
+    ],
+)
+def test_a_layer_that_is_no_preset_says_why(options, reason):
+    with pytest.raises(ValueError, match=reason):
+        JPEGLayer(**options).to_preset()

@@ -5,12 +5,18 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 pytest.importorskip("torchvision", reason="softjpeg[train] is not installed")
 pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
 from helpers.tiny_training import tiny_recipe, write_images
+from softjpeg.codec.image import encode
+from softjpeg.functional.rate.entropy import entropy_bits
+from softjpeg.functional.rate.jpeg_bits import jpeg_bits
+from softjpeg.functional.transform import image_to_coefficients
+from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.training.build import build_network
 from softjpeg.training.data.loader import batches
 from softjpeg.training.data.sources import open_split
@@ -253,3 +259,68 @@ def test_of_equally_good_epochs_the_first_is_the_best(images, tmp_path):
     assert len({r["top1"] for r in tests}) == 1
     assert [r["best_step"] for r in tests] == [6, 6, 6]
     assert state.best == (result["top1"], 6)
+
+
+class TestBitsInTheLoss:
+    @pytest.mark.parametrize("rate", ["entropy", "jpeg"])
+    def test_plain_pytorch_does_the_same_step(self, images, tmp_path, rate):
+        state, model, _, log = trained(
+            images,
+            tmp_path,
+            train__max_steps=1,
+            model__channels_last=False,
+            jpeg__alpha=0.02,
+            jpeg__rate_weight=0.7,
+            jpeg__rate=rate,
+        )
+        part = drawn(images, 0)[0]
+        # The bits of the images' coefficients, whose counting tests/functional checks.
+        z = image_to_coefficients(part.images, "4:4:4")
+        luma, chroma = model.jpeg.steps()[0]
+        tables, alphas = (luma, chroma, chroma), [torch.full((8, 8), 0.02)] * 3
+        if rate == "entropy":
+            bits = entropy_bits(z, tables, alphas, levels=127, window=5)
+        else:
+            bits = jpeg_bits(z, tables, alphas, size=(16, 16)).scan.mean()
+        loss = F.cross_entropy(model(part.images), part.labels) + 0.7 * bits / 256
+        loss.backward()
+        assert next(r["loss"] for r in log if r["event"] == "step") == pytest.approx(
+            loss.item(), rel=1e-5
+        )
+        # Adam's first step is its learning rate against the gradient's sign.
+        gradient = model.jpeg.tables.grad
+        known = gradient.abs() > 1e-5
+        assert known.float().mean() > 0.9
+        torch.testing.assert_close(
+            (model.jpeg.tables - state.model.jpeg.tables)[known],
+            0.5 * gradient.sign()[known],
+            rtol=1e-2,
+            atol=0.0,
+        )
+
+    def test_dearer_bits_make_smaller_files(self, images, tmp_path):
+        sizes = []
+        for weight in (0.0, 1.0):
+            state, *_ = trained(
+                images,
+                tmp_path / str(weight),
+                train__epochs=4,
+                jpeg__alpha=None,
+                jpeg__hardness=20.0,
+                jpeg__train_hardness=True,
+                jpeg__rate_weight=weight,
+            )
+            preset = state.model.layer.to_preset()
+            files = [encode(Image.open(path), preset) for path in sorted(images.rglob("*.png"))]
+            sizes.append(sum(scan_bytes(data) for data in files))
+        assert sizes[1] < 0.95 * sizes[0]
+
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [({"quantizer": "clip"}, "'clip'"), ({"at": "0"}, "jpeg.at = '0'")],
+    )
+    def test_what_has_no_bits_is_refused(self, images, settings, reason):
+        changes = {f"jpeg__{name}": value for name, value in settings.items()}
+        recipe = tiny_recipe(images, jpeg__rate_weight=0.1, **changes)
+        with pytest.raises(ValueError, match=f"jpeg.rate_weight needs the bits.*{reason}"):
+            parse_recipe(recipe, "test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -79,6 +80,43 @@ class JPEGLayer(TableQuantizer):
             with torch.no_grad():
                 layer.log_hardness.copy_(torch.from_numpy(preset.hardness).log())
         return layer
+
+    def why_not_a_file(self) -> str:
+        """Why an ordinary .jpg cannot hold what the layer does; empty where it can.
+
+        >>> JPEGLayer(luma=torch.full((8, 8), 0.1)).why_not_a_file()
+        '64 of 128 steps are below 0.5, and the smallest of JPEG is 1'
+        """
+        if self.rounds > 1:
+            return f"the layer has {self.rounds} rounds, a file has one"
+        small, count = int((self.steps() < 0.5).sum()), self.tables.numel()
+        if small:
+            return f"{small} of {count} steps are below 0.5, and the smallest of JPEG is 1"
+        return ""
+
+    @torch.no_grad()
+    def to_preset(self, provenance: Mapping[str, Any] | None = None) -> Preset:
+        """The layer's tables, in whole steps, for `softjpeg.encode` to write files with.
+
+        The bound ±levels of the index set does not go along: an encoder has JPEG's own.
+
+        Args:
+            provenance: of the preset, anything JSON can hold.
+
+        Raises:
+            ValueError: several rounds, a step below ½, or a DC that is left out: no file has that.
+
+        >>> layer = JPEGLayer(torch.full((8, 8), 16.4), torch.full((8, 8), 30.0), hardness=9.0)
+        >>> preset = layer.to_preset()
+        >>> int(preset.luma[0, 0]), round(float(preset.hardness[0, 0, 0]), 3)
+        (16, 9.0)
+        """
+        reason = "the layer leaves out DC" if self.zero_dc else self.why_not_a_file()
+        if reason:
+            raise ValueError(f"the layer's tables are no preset: {reason}")
+        luma, chroma = (self.steps()[0].round().clamp(1, 255).cpu().numpy()).astype(int)
+        hardness = self.hardness()[0].double().cpu().numpy()
+        return Preset(luma, chroma, hardness, self.subsampling, dict(provenance or {}))
 
     @property
     def luma(self) -> Tensor:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from softjpeg.functional.arguments import check_floats, warn_once_of_range
+from softjpeg.functional.rate.rate_model import RateModel
+from softjpeg.nn.jpeg_layer import JPEGLayer
 from softjpeg.nn.table_quantizer import TableQuantizer
 
 _CHILD = "jpeg"
@@ -39,13 +42,21 @@ class JPEGNetwork(nn.Module):
         """The JPEG layer, wherever it stands; None where there is none."""
         return next((m for m in self.modules() if isinstance(m, TableQuantizer)), None)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) RGB in [0, 1] → what the network makes of it."""
+    def forward(self, image: Tensor, rate: RateModel | None = None) -> Any:
+        """(B, C, H, W) RGB in [0, 1] → what the network makes of it.
+
+        With `rate`: (that, bits of one image's scan), as `JPEGLayer.forward_with_rate` has them;
+        the layer must stand in front.
+        """
         if isinstance(self.jpeg, nn.Identity):
             check_floats(image=image)
             warn_once_of_range(self, image)
-        output: Tensor = self.network((self.jpeg(image) - self.input_mean) / self.input_std)
-        return output
+        if rate is None:
+            return self.network((self.jpeg(image) - self.input_mean) / self.input_std)
+        if not isinstance(self.jpeg, JPEGLayer):
+            raise ValueError(f"rate {rate!r} needs a JPEG layer in front of the network")
+        shown, bits = self.jpeg.forward_with_rate(image, rate=rate)
+        return self.network((shown - self.input_mean) / self.input_std), bits
 
 
 def wrap(

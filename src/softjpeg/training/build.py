@@ -14,7 +14,8 @@ from softjpeg.nn.jpeg_layer import JPEGLayer
 from softjpeg.nn.table_quantizer import TableQuantizer
 from softjpeg.nn.wrapping import JPEGNetwork, find_module, wrap
 from softjpeg.training.data.sources import statistics
-from softjpeg.training.recipe import Jpeg, Recipe
+from softjpeg.training.jpeg_recipe import Jpeg
+from softjpeg.training.recipe import Recipe
 
 _DEFAULT_ALPHA = 5.0
 """JPEG-DL's sharpness on CIFAR-100 and the fine-grained sets."""

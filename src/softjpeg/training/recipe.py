@@ -5,22 +5,16 @@ A key that no section has, or a value out of its range, is an error; see `recipe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from softjpeg.functional.quantizers import Quantizer
-
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+from softjpeg.training.jpeg_recipe import Jpeg
+from softjpeg.training.recipe_section import Count, NonNegative, Positive, Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Data(_Section):
+class Data(Section):
     """Which images, and how they are augmented.
 
     Attributes:
@@ -37,6 +31,8 @@ class Data(_Section):
         test_resize: shorter side before the centre crop of a test image; 0 for no resizing.
         mean, std: normalization; default: the data set's usual ones.
         workers: processes that read images.
+        in_memory: decode all images once and keep them, where all are good, of one size and below
+            1 GiB.
         skip_bad: leave out images that cannot be read, counted and listed in the log.
     """
 
@@ -53,10 +49,11 @@ class Data(_Section):
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     workers: Annotated[int, Field(ge=0)] = 0
+    in_memory: bool = True
     skip_bad: bool = False
 
 
-class Model(_Section):
+class Model(Section):
     """The network.
 
     Attributes:
@@ -72,62 +69,7 @@ class Model(_Section):
     compile: bool = False
 
 
-class Jpeg(_Section):
-    """The JPEG layer.
-
-    Attributes:
-        quantizer: soft, hard, noise, cubic, lsq, clip (bound only) or none.
-        at: dotted path of the module that the layer follows; empty: in front of the network.
-        per_channel: after a module, a table for each channel.
-        rounds: quantizers in a row, each with its own tables.
-        levels: L of the index set {-L..L}; 0 for all integers.
-        window: odd number of indices the soft sum runs over; 0 for all.
-        alpha, hardness: a fixed sharpness, default 5, or a hardness h that α = h/q² follows.
-        train_tables, train_hardness: which parameters train.
-        zero_dc: set every block's DC coefficient to 0 first.
-        subsampling: of chroma, in front of the network.
-        init: where the tables start. "sensitivity": of the run `init_from`, largest step q_max;
-            "magnitude": 2·E|z|/√(2^{bits-1}); "quality": Annex K at `quality`; "ones"; "random":
-            log-uniform in [q_max/1000, q_max].
-        init_from: a training run for init = "sensitivity"; empty: this recipe's
-            baseline of the same seed, trained first where it has not been.
-        init_images: how many training images the statistics are taken from.
-    """
-
-    quantizer: Quantizer = "soft"
-    at: str = ""
-    per_channel: bool = False
-    rounds: Annotated[int, Field(ge=1, le=5)] = 1
-    levels: Annotated[int, Field(ge=0)] = 127
-    window: Annotated[int, Field(ge=0)] = 5
-    alpha: Positive | None = None
-    hardness: Positive | None = None
-    train_tables: bool = True
-    train_hardness: bool = False
-    zero_dc: bool = False
-    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = "4:4:4"
-    init: Literal["sensitivity", "magnitude", "quality", "ones", "random"] = "sensitivity"
-    init_from: str = ""
-    init_images: Count = 1000
-    q_max: Positive = 10.0
-    quality: Annotated[int, Field(ge=1, le=100)] = 75
-    bits: Annotated[int, Field(ge=2, le=16)] = 8
-
-    @model_validator(mode="after")
-    def _one_sharpness(self) -> Jpeg:
-        if self.alpha is not None and self.hardness is not None:
-            raise ValueError("give jpeg.alpha or jpeg.hardness, not both")
-        if self.train_hardness and self.hardness is None:
-            raise ValueError("jpeg.train_hardness needs jpeg.hardness, got none")
-        return self
-
-    @property
-    def is_active(self) -> bool:
-        """Whether there is a layer at all."""
-        return self.quantizer != "none" or self.zero_dc
-
-
-class Optimizer(_Section):
+class Optimizer(Section):
     """Of the network, or of the JPEG parameters.
 
     Attributes:
@@ -148,7 +90,7 @@ class Optimizer(_Section):
     scheduled: bool = True
 
 
-class Schedule(_Section):
+class Schedule(Section):
     """What the learning rate is multiplied by over the epochs.
 
     Attributes:
@@ -164,7 +106,7 @@ class Schedule(_Section):
     warmup: NonNegative = 0.0
 
 
-class Train(_Section):
+class Train(Section):
     """The loop.
 
     Attributes:
@@ -199,7 +141,7 @@ class Train(_Section):
     tensorboard: bool = False
 
 
-class Expected(_Section):
+class Expected(Section):
     """What a paper, or a measurement of ours, says that a variant reaches: top-1 in percent.
 
     Attributes:
@@ -213,7 +155,7 @@ class Expected(_Section):
     source: str = ""
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A training run.
 
     Attributes:
@@ -241,7 +183,7 @@ class Recipe(_Section):
     jpeg_optimizer: Optimizer = Optimizer(name="adam", lr=0.003, scheduled=False)
     schedule: Schedule = Schedule()
     train: Train
-    expected: dict[str, Expected] = {}
+    expected: Mapping[str, Expected] = {}
 
     @property
     def needs_baseline(self) -> bool:

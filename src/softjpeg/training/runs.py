@@ -9,7 +9,9 @@ from softjpeg.common.files import remove_orphans
 from softjpeg.common.locks import sole_writer
 from softjpeg.nn.wrapping import JPEGNetwork
 from softjpeg.training.build import build_network, check_network
+from softjpeg.training.data.memory import in_memory
 from softjpeg.training.data.sources import open_split
+from softjpeg.training.data.split import Split
 from softjpeg.training.distributed import Group
 from softjpeg.training.experiment import Experiment
 from softjpeg.training.fit import fit
@@ -93,7 +95,7 @@ def train(
         raise ValueError(f"seed must be at least 0, got {seed}")
     folder = experiment.run_folder(variant, seed)
     last = facts_of_last(folder, recipe, group.world)
-    images, tests = (open_split(recipe.data.name, recipe.data.root, t) for t in (True, False))
+    images, tests = (_opened(recipe, train) for train in (True, False))
     classes = len(images.classes)
     # Now, not after hours of training a reference.
     check_network(recipe, classes)
@@ -127,6 +129,11 @@ def train(
     remove_orphans(folder)
     with sole_writer(folder):
         return fit(run, new_state(network.to(group.device), recipe))
+
+
+def _opened(recipe: Recipe, train: bool) -> Split:
+    split = open_split(recipe.data.name, recipe.data.root, train)
+    return in_memory(split) if recipe.data.in_memory else split
 
 
 def _reference(experiment: Experiment, recipe: Recipe, seed: int, classes: int) -> JPEGNetwork:

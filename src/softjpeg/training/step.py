@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from softjpeg.training.data.loader import Batch
 from softjpeg.training.data.mix import mix
 from softjpeg.training.distributed import Group
+from softjpeg.training.jpeg_recipe import Jpeg
 from softjpeg.training.recipe import Recipe
 from softjpeg.training.state import State
 
@@ -61,10 +62,12 @@ def train_step(
         with together:
             bf16 = settings.precision == "bf16"
             with torch.autocast(group.device.type, torch.bfloat16, enabled=bf16):
-                logits = parallel(images)
+                logits, bits = _answers(parallel, images, recipe.jpeg)
             loss = F.cross_entropy(
                 logits.float(), targets, label_smoothing=settings.label_smoothing
             )
+            if bits is not None:
+                loss = loss + recipe.jpeg.rate_weight * bits / images[0, 0].numel()
             (loss / len(parts)).backward()  # type: ignore[no-untyped-call]
         total += loss.detach() / len(parts)
     if settings.clip_gradient:
@@ -76,3 +79,11 @@ def train_step(
     if state.ema is not None:
         state.ema.update_parameters(state.model)
     return total
+
+
+def _answers(parallel: nn.Module, images: Tensor, jpeg: Jpeg) -> tuple[Tensor, Tensor | None]:
+    """Logits, and where they are part of the loss the bits of one image's scan."""
+    if not jpeg.prices_bits:
+        return parallel(images), None
+    logits, bits = parallel(images, rate=jpeg.rate)
+    return logits, bits

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from softjpeg.training.data.split import Split
-from softjpeg.training.data.transforms import Transform
+from softjpeg.training.data.memory import crops
+from softjpeg.training.data.split import ArraySplit, Split
+from softjpeg.training.data.transforms import CropAndFlip, Transform
 
 
 class Batch(NamedTuple):
@@ -57,7 +58,8 @@ def batches(
     A global batch is batch_size·world images; rank r has its images r, r + world, ... Training goes
     through a permutation drawn from (seed, epoch) and drops the last incomplete global batch;
     testing goes through all images in their order, and its last batch may be small, or empty on
-    some ranks. Each image's augmentation is drawn from (seed, epoch, its index) by torch, numpy and
+    some ranks. Images in memory that are only cropped and mirrored are so a batch at a time. Each
+    image's augmentation is drawn from (seed, epoch, its index) by torch, numpy and
     `random`, whose generators stay untouched here.
 
     Args:
@@ -93,6 +95,8 @@ def batches(
         order[first : first + together][rank::world].tolist()
         for first in range(start * together, count * together, together)
     ]
+    if isinstance(split, ArraySplit) and isinstance(transform, CropAndFlip):
+        return (Batch(*batch) for batch in crops(split, transform, chosen, seed, epoch))
     samples = _Samples(split, transform, seed, epoch, skip_bad)
     return _load(samples, chosen, workers)
 

@@ -80,6 +80,7 @@ class ArraySplit:
         title: what messages call the data set.
         pixels: (N, H, W, 3) uint8 RGB.
         labels: each image's class index.
+        names: what messages call each image; default: the data set and the index.
 
     >>> import numpy as np
     >>> split = ArraySplit(("a",), "mine", np.zeros((1, 4, 6, 3), np.uint8), (0,))
@@ -91,13 +92,14 @@ class ArraySplit:
     title: str
     pixels: NDArray[Any]
     labels: tuple[int, ...]
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def name(self, i: int) -> str:
-        """The data set and the index."""
-        return f"{self.title}, image {i}"
+        """The image's own name, or the data set and the index."""
+        return self.names[i] if self.names else f"{self.title}, image {i}"
 
     def label(self, i: int) -> int:
         """The class index of image i."""

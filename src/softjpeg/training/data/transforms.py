@@ -6,6 +6,7 @@ Normalization is the network's own (`softjpeg.wrap`): the JPEG layer wants [0, 1
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,29 @@ Transform = Callable[[Image.Image], Tensor]
 
 CROPS = ("pad", "resized", "center")
 _INTERPOLATIONS = ("bicubic", "bilinear")
+
+
+@dataclass(frozen=True)
+class CropAndFlip:
+    """Nothing but a crop and a mirror: what `memory.crops` does to a batch at a time.
+
+    Attributes:
+        one: the same for one PIL image.
+        size: height and width of the crop.
+        padding: black pixels around the image.
+        random: a crop at a random place; otherwise the centre.
+        flip: mirror every second image.
+    """
+
+    one: Transform
+    size: int
+    padding: int = 0
+    random: bool = False
+    flip: bool = False
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """A PIL RGB image to (3, size, size) float32 in [0, 1]."""
+        return self.one(image)
 
 
 def train_transform(
@@ -67,6 +91,9 @@ def train_transform(
         steps.append(v2.RandomCrop(size, padding=size // 8) if pad else v2.CenterCrop(size))
     if flip:
         steps.append(v2.RandomHorizontalFlip())
+    if crop != "resized" and resize is None and randaugment is None and jpeg_quality is None:
+        padding = size // 8 if crop == "pad" else 0
+        return CropAndFlip(_to_tensor(steps), size, padding, crop == "pad", flip)
     if randaugment is not None:
         operations, magnitude = randaugment
         if operations < 1 or not 0 <= magnitude <= 30:
@@ -105,7 +132,8 @@ def test_transform(size: int, *, resize: int | None, interpolation: str) -> Tran
     [0.0, 1.0, 0.0]
     """
     steps = _resize(size, resize, interpolation)
-    return _to_tensor([*steps, _NotSmallerThan(size), v2.CenterCrop(size)])
+    transform = _to_tensor([*steps, _NotSmallerThan(size), v2.CenterCrop(size)])
+    return transform if resize else CropAndFlip(transform, size)
 
 
 # pytest would collect the function wherever a test imports it.
