@@ -31,7 +31,8 @@ class Jpeg(Section):
         init: where the tables start. "sensitivity": of the run `init_from`, largest step q_max;
             "magnitude": 2·E|z|/√(2^{bits-1}); "quality": Annex K at `quality`; "ones"; "random":
             log-uniform in [q_max/1000, q_max].
-        init_from: a training run for init = "sensitivity"; empty: this recipe's
+        init_from: for init = "sensitivity" a training run, or luma's file Y_NETWORK.npy as
+            JPEG-DL's authors publish it, with Cb's and Cr's beside it; empty: this recipe's
             baseline of the same seed, trained first where it has not been.
         init_images: how many training images the statistics are taken from.
     """

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from softjpeg.common.files import remove_orphans
 from softjpeg.common.locks import sole_writer
+from softjpeg.nn.jpeg_layer import JPEGLayer
 from softjpeg.nn.wrapping import JPEGNetwork
 from softjpeg.training.build import build_network, check_network
 from softjpeg.training.data.memory import in_memory
@@ -15,9 +19,11 @@ from softjpeg.training.data.split import Split
 from softjpeg.training.distributed import Group
 from softjpeg.training.experiment import Experiment
 from softjpeg.training.fit import fit
-from softjpeg.training.initialize import initial_tables
+from softjpeg.training.initialize import first_batches, initial_tables
 from softjpeg.training.plan import Run
+from softjpeg.training.published_sensitivity import SUFFIX
 from softjpeg.training.recipe import Recipe
+from softjpeg.training.regime import regime
 from softjpeg.training.resuming import facts_of_last
 from softjpeg.training.seeding import seed_everything
 from softjpeg.training.state import new_state
@@ -115,7 +121,13 @@ def train(
         start = last.get("initial_tables")
     else:
         start = None if network.layer is None else network.layer.steps().tolist()
+    said = {} if last is None else {"start": last["start"]} if "start" in last else {}
+    if last is None and isinstance(network.layer, JPEGLayer):
+        said = {
+            "start": _regime(network.layer, recipe, images, seed, aloud=progress and group.leads)
+        }
     facts = {
+        **said,
         "variant": variant,
         "seed": seed,
         "world": group.world,
@@ -131,6 +143,17 @@ def train(
         return fit(run, new_state(network.to(group.device), recipe))
 
 
+def _regime(
+    layer: JPEGLayer, recipe: Recipe, images: Split, seed: int, *, aloud: bool
+) -> dict[str, Any]:
+    """Where the layer starts, of the first images."""
+    shown = torch.cat([b.images for b in first_batches(recipe, images, seed, 50) if len(b.labels)])
+    start = regime(layer, shown)
+    if aloud and recipe.jpeg.init == "sensitivity":
+        print(f"softjpeg: the layer's start: {start.sentence()}", file=sys.stderr)
+    return start.facts()
+
+
 def _opened(recipe: Recipe, train: bool) -> Split:
     split = open_split(recipe.data.name, recipe.data.root, train)
     return in_memory(split) if recipe.data.in_memory else split
@@ -140,7 +163,8 @@ def _reference(experiment: Experiment, recipe: Recipe, seed: int, classes: int) 
     """The network whose statistics the tables start from."""
     # What the recipe names is run in any case.
     named = [recipe.model.name.rpartition(":")[0]]
-    if source := recipe.jpeg.init_from:
+    source = recipe.jpeg.init_from
+    if source and not source.endswith(SUFFIX):
         trained = load_run(source, trust=named)
         if len(trained.classes) != classes:
             raise ValueError(
