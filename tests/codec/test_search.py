@@ -20,6 +20,7 @@ from softjpeg.codec.closed_loop.candidates import (
 )
 from softjpeg.codec.closed_loop.judge import Judge, network_input, network_outputs
 from softjpeg.codec.closed_loop.search import EXHAUSTIVE, plan, smallest_files
+from softjpeg.codec.image import encode
 from softjpeg.models.fidelity import parse_fidelity
 from softjpeg.models.network import Network
 
@@ -378,3 +379,17 @@ def test_of_those_that_are_kept_the_smallest_file_is_chosen():
     assert choice.runs == 2
     assert choice.candidate == "default q 10 4:2:0"
     assert choice.data == candidates[1].encode(image)
+
+
+def test_drawn_candidates_are_of_the_seed():
+    image = images_of(1)[0]
+    presets = default_presets([30])
+
+    def drawn(seed):
+        options = {"mode": "probabilistic", "seed": seed}
+        (candidate,) = preset_candidates(presets, ["4:2:0"], **options)
+        return candidate.encode(image)
+
+    (preset,) = presets.values()
+    assert drawn(3) == encode(image, preset, "probabilistic", seed=3)
+    assert drawn(3) != drawn(4)

@@ -40,3 +40,10 @@ def test_a_photo_stays_what_it_was(tmp_path):
     os.utime(tmp_path / "b.png", (1, 1))
     with pytest.raises(ValueError, match=r"b\.png was changed between two readings"):
         list(photos)
+
+
+def test_what_is_no_regular_file_is_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path, tmp_path / "pipe.jpg"):
+        with pytest.raises(ValueError, match=r"cannot be read as an image: it is no regular file"):
+            read_image(path)

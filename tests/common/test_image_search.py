@@ -75,3 +75,14 @@ def test_bytes_that_list_nothing(tmp_path):
     (tmp_path / "x").write_bytes(b"\0\xff\n")
     with pytest.raises(ValueError, match="x is neither an image nor a text file that lists some"):
         find_images(tmp_path / "x")
+
+
+def test_links_that_leave_the_source_are_followed_only_when_asked(root):
+    outside = root.parent / "outside"
+    outside.mkdir()
+    Image.new("RGB", (4, 4)).save(outside / "d.png")
+    (root / "link").symlink_to(outside)
+    inside = ["a.png", "z/b.png", "z/deep/c.png"]
+    with pytest.warns(ImageWarning, match="link"):
+        assert names(find_images(root), root) == inside
+    assert names(find_images(root, follow_links=True), root) == ["a.png", "link/d.png", *inside[1:]]

@@ -54,3 +54,10 @@ def test_other_threads_have_no_signals():
     thread.start()
     thread.join()
     assert done == [1]
+
+
+def test_without_a_signal_nothing_is_raised():
+    done = []
+    with finished_first():
+        done.append(1)
+    assert done == [1]

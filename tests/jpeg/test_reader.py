@@ -96,3 +96,17 @@ def test_what_is_no_file(data):
     for function in (read_coefficients, recode, read_info):
         with pytest.raises(ValueError, match="data must be a file's bytes or its path, got"):
             function(data)
+
+
+# T.81, table B.1: what each SOF marker but 0 and 1 begins.
+KINDS = {0xC2: "progressive", 0xC3: "lossless"}
+KINDS |= dict.fromkeys((0xC5, 0xC6, 0xC7), "hierarchical")
+KINDS |= dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "arithmetic-coded")
+
+
+@pytest.mark.parametrize(("marker", "kind"), KINDS.items())
+def test_other_processes_are_refused_by_name(marker, kind):
+    data = bytearray(WHOLE)
+    data[data.index(b"\xff\xc0") + 1] = marker
+    with pytest.raises(ValueError, match=kind):
+        read_coefficients(bytes(data))

@@ -480,3 +480,25 @@ def test_flipped_bits_raise_nothing_but_value_errors(layout):
             read_coefficients(bytes(broken))
             survived += 1
     assert survived < 80
+
+
+def test_wide_tables_of_every_destination_are_pillows():
+    """16 bits a step where one is above 255 (T.81 B.2.4.1)."""
+    luma, chroma = np.full((8, 8), 9), np.full((8, 8), 300)
+    chroma[0, 1] = 65535
+    for tables in ((luma, chroma), (chroma, luma), (chroma, chroma + 1 - (chroma == 65535))):
+        blocks = [np.zeros((1, 1, 8, 8), np.int16)] * 3
+        data = write_coefficients(blocks, [tables[0], tables[1], tables[1]], size=(8, 8))
+        with Image.open(io.BytesIO(data)) as image:
+            found = image.quantization
+        zigzag = [np.asarray(found[i]) for i in range(2)]
+        pieces = [data[p.offset : p.offset + p.length] for p in segments(data) if p.name == "DQT"]
+        for number, (table, values) in enumerate(zip(tables, zigzag, strict=True)):
+            # Pq, the precision, and Tq, the destination: T.81, figure B.6.
+            first = bytes([(table.max() > 255) * 16 + number])
+            assert any(
+                first + bytes(values.astype(">u2" if table.max() > 255 else "u1")) in p
+                for p in pieces
+            )
+            assert sorted(values.tolist()) == sorted(table.reshape(-1).tolist())
+            assert values[1] == table.reshape(-1)[1]

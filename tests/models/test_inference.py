@@ -66,3 +66,12 @@ def test_a_file_that_a_network_cannot_read_is_named(tmp_path, error, reason):
     sentence = f"the network cannot read images of 9x8 pixels, as .*b.png is: {reason}"
     with pytest.raises(ValueError, match=sentence):
         outputs_of(Fixed(), files, 2)
+
+
+def test_labels_are_one_for_each_image():
+    images = torch.zeros(3, 3, 8, 8, dtype=torch.uint8)
+    check_inputs(images, torch.tensor([0, 1, 2]), 1)
+    for count in (2, 4):
+        message = rf"labels must have shape \(3,\), got \({count},\)"
+        with pytest.raises(ValueError, match=message):
+            check_inputs(images, torch.zeros(count, dtype=torch.int64), 1)

@@ -11,7 +11,7 @@ from helpers import references
 from helpers.ops import Case, ModuleTests, uniform
 from softjpeg import JPEGLayer, Preset, decode, encode
 from softjpeg.functional import hard_quantize, soft_quantize
-from softjpeg.functional.rate.entropy import predict_dc
+from softjpeg.functional.rate.entropy import entropy_bits, predict_dc
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 from softjpeg.jpeg.markers import scan_bytes
 
@@ -279,3 +279,18 @@ def test_the_preset_of_a_layer_writes_its_tables():
 def test_a_layer_that_is_no_preset_says_why(options, reason):
     with pytest.raises(ValueError, match=reason):
         JPEGLayer(**options).to_preset()
+
+
+def test_the_entropy_is_counted_over_the_layers_own_window_and_levels():
+    image = picture(2, 3, 16, 16)
+    tables = torch.full((2, 8, 8), 7.0)
+    bits = {}
+    for levels, window in ((127, 7), (127, 3), (2, 7)):
+        layer = JPEGLayer(*tables, alpha=0.05, levels=levels, window=window)
+        bits[levels, window] = layer.forward_with_rate(image)[1]
+        z = image_to_coefficients(image, "4:4:4")
+        alphas = [torch.full((8, 8), 0.05)] * 3
+        steps = [tables[0], tables[1], tables[1]]
+        by_hand = entropy_bits(z, steps, alphas, levels=levels, window=window)
+        torch.testing.assert_close(bits[levels, window], by_hand)
+    assert len({round(value.item(), 2) for value in bits.values()}) == 3

@@ -10,6 +10,7 @@ from softjpeg import JPEGLayer
 from softjpeg.functional import pure_functions
 from softjpeg.kernels.library import is_available
 from softjpeg.nn.feature_layer import FeatureJPEGLayer
+from softjpeg.nn.table_quantizer import TableQuantizer
 
 
 def kept(layer, x):
@@ -67,3 +68,14 @@ def test_fused_it_keeps_the_image_alone(subsampling, rounds):
     total, largest = kept(layer, x)
     assert x.nbytes <= total <= x.nbytes + 40 * layer.tables.nbytes
     assert largest == x.numel()
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_which_parameters_train(trains):
+    quantizer = TableQuantizer(
+        torch.full((1, 2, 8, 8), 8.0), train_tables=trains, train_hardness=not trains
+    )
+    assert quantizer.tables.requires_grad == trains
+    assert quantizer.log_hardness.requires_grad == (not trains)
+    names = [name for name, p in quantizer.named_parameters() if p.requires_grad]
+    assert names == (["tables"] if trains else ["log_hardness"])

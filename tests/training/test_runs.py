@@ -289,3 +289,13 @@ def test_not_a_run(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"12345")
     with pytest.raises(ValueError, match=r"checkpoint .*x.safetensors cannot be read"):
         load_run(tmp_path / "x.safetensors")
+
+
+def test_a_run_is_loaded_only_of_a_file_that_is_trusted(images, tmp_path):
+    train_variant(tiny_recipe(images, "plain", train__max_steps=1), tmp_path)
+    run, file = tmp_path / "jpeg-dl" / "seed-0", images / "networks.py"
+    for trust in (True, [file], [tmp_path / "other.py", str(file)]):
+        assert load_run(run, trust=trust).variant == "jpeg-dl"
+    for trust in (False, [], [tmp_path / "other.py"]):
+        with pytest.raises(ValueError, match="which is not run unasked"):
+            load_run(run, trust=trust)

@@ -25,7 +25,6 @@ def symbol_bits(zigzag: Tensor) -> Tensor:
     (0.41, 10.0)
     """
     nonzero = zigzag != 0
-    nonzero[:, 0] = True
     before = _before(nonzero)
     rows, places = torch.nonzero(nonzero[:, 1:], as_tuple=True)
     places = places + 1
