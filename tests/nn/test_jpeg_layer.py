@@ -294,3 +294,73 @@ def test_the_entropy_is_counted_over_the_layers_own_window_and_levels():
         by_hand = entropy_bits(z, steps, alphas, levels=levels, window=window)
         torch.testing.assert_close(bits[levels, window], by_hand)
     assert len({round(value.item(), 2) for value in bits.values()}) == 3
+
+
+class TestFunctionTransforms:
+    """`torch.func`, meta tensors and PyTorch's own exporter, beside plain autograd."""
+
+    LAYERS = {
+        "4:4:4, five points": {"levels": 127, "window": 5},
+        "4:2:0, bounded tightly": {"subsampling": "4:2:0", "levels": 3, "window": 5},
+        "4:2:2, all integers": {"subsampling": "4:2:2"},
+        "rounding": {"rounding": True, "window": 7},
+    }
+
+    @pytest.fixture(params=LAYERS)
+    def layer(self, request):
+        steps = 4 + torch.arange(64.0).view(8, 8) / 4
+        # Soft at low frequencies and hard at high ones: both sums over all integers are used.
+        return JPEGLayer(steps, 1.5 * steps, alpha=0.05, **self.LAYERS[request.param])
+
+    @staticmethod
+    def loss(layer, tables, x):
+        shown = torch.func.functional_call(layer, {"tables": tables}, (x,))
+        return (shown * torch.linspace(0, 1, shown.numel()).view(shown.shape)).sum()
+
+    def gradients(self, layer, x):
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(self.loss(layer, layer.tables, x), (layer.tables, x))
+
+    def test_grad_and_vjp(self, layer):
+        x, tables = picture(2, 3, 17, 12), layer.tables.detach()
+        expected = self.gradients(layer, x)
+        found = torch.func.grad(lambda *both: self.loss(layer, *both), (0, 1))(tables, x)
+        for f, e in zip(found, expected, strict=True):
+            torch.testing.assert_close(f, e, rtol=1e-3, atol=1e-4)
+        _, vjp = torch.func.vjp(lambda *both: self.loss(layer, *both), tables, x)
+        for f, e in zip(vjp(torch.tensor(1.0)), expected, strict=True):
+            torch.testing.assert_close(f, e, rtol=1e-3, atol=1e-4)
+
+    # PyTorch's own rules for it are scripts.
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+    def test_jvp_is_the_gradient_along_a_direction(self, layer):
+        x, tables = picture(1, 3, 16, 16), layer.tables.detach()
+        toward = torch.randn(tables.shape), torch.randn(x.shape)
+        _, found = torch.func.jvp(lambda *both: self.loss(layer, *both), (tables, x), toward)
+        expected = sum((g * t).sum() for g, t in zip(self.gradients(layer, x), toward, strict=True))
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+    def test_gradients_of_each_image(self, layer):
+        x, tables = picture(3, 3, 16, 16), layer.tables.detach()
+        each = torch.func.vmap(
+            torch.func.grad(lambda tables, one: self.loss(layer, tables, one[None])), (None, 0)
+        )
+        found = each(tables, x)
+        for image, gradient in zip(x, found, strict=True):
+            expected = self.gradients(layer, image[None])[0]
+            torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-4)
+
+    def test_meta_tensors_have_shapes_alone(self, layer):
+        shown = layer.to("meta")(torch.empty(2, 3, 9, 20, device="meta"))
+        assert (shown.device.type, shown.shape) == ("meta", (2, 3, 9, 20))
+
+    def test_pytorchs_own_export_knows_onnx_alone(self, layer, tmp_path):
+        runtime = pytest.importorskip("onnxruntime", reason="softjpeg[export] is not installed")
+        pytest.importorskip("onnxscript", reason="softjpeg[export] is not installed")
+        x = picture(1, 3, 16, 24)
+        file = tmp_path / "layer.onnx"
+        torch.onnx.export(layer.eval(), (x,), file, dynamo=True, verbose=False)
+        session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        (shown,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        with torch.no_grad():
+            torch.testing.assert_close(torch.from_numpy(shown), layer(x), rtol=1e-4, atol=1e-4)

@@ -17,6 +17,7 @@ from softjpeg.adaptation.task import Task
 from softjpeg.adaptation.trained_weights import Train
 from softjpeg.adaptation.training import trained_weights
 from softjpeg.common.image_sequence import Images
+from softjpeg.common.torch_modes import usual_modes
 from softjpeg.learning.losses import Loss
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.preset import Preset
@@ -24,6 +25,7 @@ from softjpeg.presets.preset import Preset
 _UNKNOWN = StrengthCurve(((1.0, 1.0),))
 
 
+@usual_modes()
 def adapt(
     network: nn.Module,
     images: Images,

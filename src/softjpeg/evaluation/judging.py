@@ -18,6 +18,7 @@ from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.common.image_files import ImageFileError
 from softjpeg.common.image_sequence import Images
 from softjpeg.common.progress import track
+from softjpeg.common.torch_modes import usual_modes
 from softjpeg.evaluation.encoders import Encoder
 from softjpeg.evaluation.points import PerImage, RatePoint
 from softjpeg.evaluation.structural_similarity import structural_similarity
@@ -27,6 +28,7 @@ from softjpeg.models.fidelity import agree, check_scores, cosine, kl
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 
+@usual_modes()
 def judge(
     models: nn.Module | Mapping[str, nn.Module],
     images: Images,

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from softjpeg.common.files import write_atomically
 from softjpeg.common.image_set import from_image, to_image
 from softjpeg.common.progress import track
+from softjpeg.common.torch_modes import usual_modes
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.models.fidelity import check_scores
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
@@ -82,6 +83,7 @@ class QualitySweep:
         return self.ranks[:, [q < quality for q in self.qualities]]
 
 
+@usual_modes()
 def sweep_qualities(
     model: nn.Module,
     images: Tensor,

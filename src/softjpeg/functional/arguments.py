@@ -24,6 +24,16 @@ def check_floats(**tensors: Tensor) -> None:
             raise ValueError(f"{name} must be of floating point numbers, got {tensor.dtype}")
 
 
+def without_autocast(tensor: Tensor) -> torch.autocast:
+    """Full precision where a tensor is, though its caller asked for less; "meta" is nowhere.
+
+    >>> with torch.autocast("cpu", torch.bfloat16), without_autocast(torch.ones(1)):
+    ...     (torch.ones(1, 1) @ torch.ones(1, 1)).dtype
+    torch.float32
+    """
+    return torch.autocast("cpu" if tensor.is_meta else tensor.device.type, enabled=False)
+
+
 def warn_once_of_range(module: nn.Module, image: Tensor) -> None:
     """Warn where the first image that a module is given is not in [0, 1], as of bytes 0..255.
 

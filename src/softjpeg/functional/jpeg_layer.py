@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from softjpeg.functional.arguments import without_autocast
 from softjpeg.functional.dct import block_dct, block_idct
 from softjpeg.functional.quantizers import Quantizer, quantize
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
@@ -68,7 +69,7 @@ def jpeg_layer(
 
     height, width = image.shape[-2:]
     # Half precision has too few bits for coefficients of up to 1024.
-    with torch.autocast(image.device.type, enabled=False):
+    with without_autocast(image):
         samples = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
         if layout == "planes":
             padded = F.pad(samples, (0, -width % 8, 0, -height % 8), mode="replicate")

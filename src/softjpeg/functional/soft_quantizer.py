@@ -11,6 +11,7 @@ backward pass: ``∂Q_d/∂z = 2h·Var(k)``, ``∂Q_d/∂h|_q = -q·Cov(k, (r/q 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from softjpeg.functional.arguments import check_floats
 from softjpeg.functional.lattice_moments import Moments, direct_sum, five_points, theta
+from softjpeg.kernels.arguments import are_plain
 
 MAX_LEVELS, MAX_WINDOW = 1 << 24, 4095
 """Up to here float32 holds every index; and no coefficient of 8 bits has more indices in reach."""
@@ -59,7 +61,8 @@ def soft_quantize(
     check_index_set(levels, window)
     if not torch.is_grad_enabled():
         return _forward(z, q, alpha, levels, window)
-    return _SoftQuantize.apply(z, q, alpha, levels, window)  # type: ignore[no-any-return, no-untyped-call]
+    function = _SoftQuantize if torch.compiler.is_compiling() else _WithTangents
+    return function.apply(z, q, alpha, levels, window)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def nearest_index(z: Tensor, q: Tensor, levels: int | None) -> tuple[Tensor, Tensor]:
@@ -100,32 +103,67 @@ def _forward(z: Tensor, q: Tensor, alpha: Tensor, levels: int | None, window: in
 
 
 class _SoftQuantize(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, q: Tensor, alpha: Tensor, levels: int | None, window: int | None
+        z: Tensor, q: Tensor, alpha: Tensor, levels: int | None, window: int | None
     ) -> Tensor:
-        ctx.save_for_backward(z, q, alpha)
-        ctx.index_set = levels, window
         return _forward(z, q, alpha, levels, window)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        *tensors, ctx.levels, ctx.window = inputs
+        ctx.save_for_backward(*tensors)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        z, q, alpha = _computable(*ctx.saved_tensors)
-        levels, window = ctx.index_set
-        c, (mean, variance, covariance) = _moments(z, q, alpha, levels, window, all_moments=True)
-        slope = variance * (2 * alpha * q**2)
-        grads: list[Tensor | None] = [grad * slope, None, None]
-        if ctx.needs_input_grad[1]:
-            at_fixed_h = c + mean - z / q * slope
-            grads[1] = grad * (at_fixed_h - covariance * (2 * alpha * q**2))
-        if ctx.needs_input_grad[2]:
-            grads[2] = grad * covariance * -(q**3)
+        z, q, alpha = ctx.saved_tensors
+        slopes = _slopes(z, q, alpha, ctx.levels, ctx.window, ctx.needs_input_grad)
         fitted = [
-            None if g is None else g.sum_to_size(t.shape).to(t.dtype)
-            for g, t in zip(grads, ctx.saved_tensors, strict=True)
+            None if slope is None else (grad * slope).sum_to_size(t.shape).to(t.dtype)
+            for slope, t in zip(slopes, ctx.saved_tensors, strict=True)
         ]
         return (*fitted, None, None)
+
+
+class _WithTangents(_SoftQuantize):
+    """In a class of its own, for PyTorch's compiler takes no function that has a `jvp`."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _SoftQuantize.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(*inputs[:3])
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        z, q, alpha = ctx.saved_tensors
+        wanted = [tangent is not None for tangent in tangents[:3]]
+        slopes = _slopes(z, q, alpha, ctx.levels, ctx.window, wanted)
+        moved = [t * s for t, s in zip(tangents, slopes, strict=False) if t is not None]
+        along: Tensor = sum(moved[1:], moved[0])
+        return along.to(z.dtype)
+
+
+def _slopes(
+    z: Tensor,
+    q: Tensor,
+    alpha: Tensor,
+    levels: int | None,
+    window: int | None,
+    wanted: Sequence[bool],
+) -> tuple[Tensor | None, ...]:
+    """∂Q_d/∂z, ∂Q_d/∂q and ∂Q_d/∂α, each of z's shape; None where it is not wanted."""
+    z, q, alpha = _computable(z, q, alpha)
+    c, (mean, variance, covariance) = _moments(z, q, alpha, levels, window, all_moments=True)
+    slope = variance * (2 * alpha * q**2)
+    at_fixed_h = c + mean - z / q * slope
+    return (
+        slope if wanted[0] else None,
+        at_fixed_h - covariance * (2 * alpha * q**2) if wanted[1] else None,
+        covariance * -(q**3) if wanted[2] else None,
+    )
 
 
 def _computable(*tensors: Tensor) -> list[Tensor]:
@@ -151,7 +189,7 @@ def _moments(
     if levels is not None:
         half = min(half, 2 * levels)
     # A captured graph cannot branch on values, and a compiler fuses the terms of a direct sum.
-    if window is not None and (half != 2 or torch.compiler.is_compiling()):
+    if window is not None and (half != 2 or _is_captured(z)):
         return c, direct_sum(c, r, q, alpha, levels=levels, half=half, all_moments=all_moments)
     if window is None:
         moments = _full_lattice(c, r, q, alpha, all_moments)
@@ -164,6 +202,11 @@ def _moments(
         for moment, part in zip(moments, cut, strict=True):
             moment[edge] = part
     return c, moments
+
+
+def _is_captured(z: Tensor) -> bool:
+    """Whether values cannot be looked at: in a graph, behind `torch.func`, or on no device."""
+    return torch.compiler.is_compiling() or z.is_meta or not are_plain(z)
 
 
 def reach(hardness: Tensor, spare: int = 2) -> int:
@@ -184,7 +227,7 @@ def reach(hardness: Tensor, spare: int = 2) -> int:
 
 def _full_lattice(c: Tensor, r: Tensor, q: Tensor, alpha: Tensor, all_moments: bool) -> Moments:
     hard = alpha * q**2 >= _FIVE_POINTS_FROM
-    captured = torch.compiler.is_compiling()
+    captured = _is_captured(r)
     far: Moments = ()
     near: Moments = ()
     if captured or not hard.all():

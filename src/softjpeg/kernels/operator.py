@@ -38,7 +38,11 @@ def supports(
         return False
     if torch.float64 in (steps.dtype, alphas.dtype):
         return False
-    if not torch.compiler.is_compiling() and not are_plain(image, steps, alphas):
+    if torch.compiler.is_compiling():
+        # A runtime knows ONNX's own operators alone.
+        if torch.onnx.is_in_onnx_export():
+            return False
+    elif not are_plain(image, steps, alphas):
         return False
     if image.device.type == "cuda":
         return _HAS_TRITON and not switched_off() and (levels is None or window is not None)

@@ -28,6 +28,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from softjpeg.common.image_sequence import Images
+from softjpeg.common.torch_modes import usual_modes
 from softjpeg.learning.backpropagation import Backpropagation, Method
 from softjpeg.learning.bytes_saved import with_bytes_saved
 from softjpeg.learning.frozen_networks import FrozenNetworks
@@ -45,6 +46,7 @@ from softjpeg.learning.subsampling_choice import choose_subsampling
 from softjpeg.presets.preset import Preset
 
 
+@usual_modes()
 def learn(
     models: nn.Module | Sequence[nn.Module],
     images: Images,

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from softjpeg.common.image_sequence import Images
+from softjpeg.common.torch_modes import usual_modes
 from softjpeg.learning.backpropagation import Backpropagation, Method
 from softjpeg.learning.bytes_saved import with_bytes_saved
 from softjpeg.learning.frozen_networks import FrozenNetworks
@@ -31,6 +32,7 @@ from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.preset import Preset
 
 
+@usual_modes()
 def learn_ladder(
     models: nn.Module | Sequence[nn.Module],
     images: Images,
@@ -101,6 +103,7 @@ def learn_ladder(
     return _learned(networks, rates, options, subsampling, worst_case, provenance)
 
 
+@usual_modes()
 def learned_ladder(
     models: nn.Module | Sequence[nn.Module],
     images: Images,

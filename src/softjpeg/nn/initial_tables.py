@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from softjpeg.common.torch_modes import usual_modes
 from softjpeg.functional.dct import block_dct, block_idct
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling
@@ -80,6 +81,7 @@ def random_tables(q_max: float, kinds: int, seed: int) -> tuple[Tensor, ...]:
     return tuple(q_max * 10**exponents)
 
 
+@usual_modes()
 def image_statistics(
     model: nn.Module, images: Tensor, labels: Tensor, subsampling: Subsampling = "4:4:4"
 ) -> tuple[Tensor, Tensor]:
@@ -108,6 +110,7 @@ def image_statistics(
     return _mean(gradients, torch.square), _mean(z, torch.abs)
 
 
+@usual_modes()
 def feature_statistics(
     model: nn.Module, at: str, images: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:

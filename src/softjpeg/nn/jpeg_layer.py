@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softjpeg.functional.arguments import check_floats, warn_once_of_range
+from softjpeg.functional.arguments import check_floats, warn_once_of_range, without_autocast
 from softjpeg.functional.rate.rate_model import RateModel, check_rate_model, scan_bits_by
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
@@ -170,7 +170,7 @@ class JPEGLayer(TableQuantizer):
             raise ValueError(f"the quantizer {self.quantizer!r} has no indices whose bits count")
         shown = self(images)
         layout = "4:4:4" if images.shape[1] == 1 else self.subsampling
-        with torch.autocast(images.device.type, enabled=False):
+        with without_autocast(images):
             half = images.dtype in (torch.float16, torch.bfloat16)
             samples = images.float() if half else images
             z = image_to_coefficients(samples, layout, rounding=self.rounding)

@@ -11,10 +11,12 @@ from torch import Tensor
 from softjpeg.codec.closed_loop.blocks import Blocks
 from softjpeg.codec.closed_loop.judge import Inputs, Judge, Outputs
 from softjpeg.codec.closed_loop.margin import margin, soft_minimum
+from softjpeg.common.torch_modes import usual_modes
 from softjpeg.models.inference import device_of
 from softjpeg.models.network import Network
 
 
+@usual_modes()
 def margin_gradients(
     judge: Judge,
     files: Sequence[tuple[Blocks, Tensor]],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from softjpeg.common.progress import track
+from softjpeg.common.torch_modes import usual_modes
 from softjpeg.evaluation.robustness.attacks import Attack, bpda, fgsm, pgd
 from softjpeg.evaluation.robustness.autopgd import autopgd
 from softjpeg.evaluation.robustness.points import RobustnessPoint
@@ -17,6 +18,7 @@ from softjpeg.models.inference import check_inputs, check_labels, device_of, out
 ATTACKS = ("fgsm", "pgd", "bpda", "autopgd")
 
 
+@usual_modes()
 def robustness(
     models: Mapping[str, nn.Module | Sequence[nn.Module]],
     images: Tensor,

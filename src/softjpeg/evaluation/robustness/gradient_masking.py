@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from softjpeg.common.progress import track
+from softjpeg.common.torch_modes import usual_modes
 from softjpeg.evaluation.robustness.accuracy_under_attack import correct_under
 from softjpeg.evaluation.robustness.attacks import bpda, fgsm, pgd, soft_layers
 from softjpeg.evaluation.robustness.finite_differences import difference_agreement
@@ -34,6 +35,7 @@ _COSINE, _RISE = 0.5, 0.25
 """How much of what the gradient says must come true; a plain CIFAR ResNet-20 has 0.93 and 0.6."""
 
 
+@usual_modes()
 def masking_checks(
     model: nn.Module,
     images: Tensor,
