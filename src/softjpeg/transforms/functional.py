@@ -1,0 +1,143 @@
+"""Images to what a decoder shows of their JPEG files: tensors of any batch shape, and Pillow's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from softjpeg.codec.image import decode, encode
+from softjpeg.functional.jpeg_layer import Layout, jpeg_layer
+from softjpeg.jpeg.subsampling import Subsampling
+from softjpeg.presets.preset import Preset
+
+Choice = Preset | Callable[[Any], Preset]
+"""A preset, or what chooses one for an image: `AdaptiveQuality`."""
+
+
+class LayerTables(NamedTuple):
+    """A preset as the layer takes it.
+
+    Attributes:
+        steps, alphas: (1, 2, 8, 8) q and sharpness.
+        subsampling: of colour images.
+    """
+
+    steps: Tensor
+    alphas: Tensor
+    subsampling: Subsampling
+
+    @classmethod
+    def of(cls, preset: Preset) -> LayerTables:
+        """The tables of a preset."""
+        steps = torch.tensor([[preset.luma.tolist(), preset.chroma.tolist()]], dtype=torch.float32)
+        hardness = torch.tensor([preset.hardness.tolist()], dtype=torch.float32)
+        return cls(steps, hardness / steps**2, preset.subsampling)
+
+
+def jpeg_tensor(images: Tensor, presets: Sequence[Choice]) -> Tensor:
+    """What Pillow shows of each image's file, bit for bit.
+
+    Args:
+        images: (..., 3 or 1, H, W) uint8, or float in [0, 1], which is rounded to 8 bits first; on
+            any device.
+        presets: one for all images; or several, each for as many images in a row as fall to it.
+
+    Returns:
+        Like `images`, and without a gradient.
+
+    Raises:
+        ValueError: images of another shape, type or range, or whose number the presets do not
+            divide.
+
+    >>> gray = torch.full((2, 1, 8, 8), 128, dtype=torch.uint8)
+    >>> bool((jpeg_tensor(gray, [Preset.from_quality(5)]) == gray).all())
+    True
+    """
+    flat, each = _flat(images, presets)
+    if not len(flat):
+        return images.clone()
+    # Of another layout of Huffman codes, a file shows the same pixels.
+    shown = [
+        decode(encode(image, preset, optimize=False))
+        for image, preset in zip(flat.detach().cpu(), each, strict=True)
+    ]
+    pixels = torch.stack(shown).view(images.shape)
+    if images.is_floating_point():
+        pixels = pixels.to(images.dtype) / 255
+    return pixels.to(images.device)
+
+
+def differentiable_jpeg(images: Tensor, presets: Sequence[Choice | LayerTables]) -> Tensor:
+    """The same through `softjpeg.functional.jpeg_layer`: on the images' device, with a gradient.
+
+    Args:
+        images: as of `jpeg_tensor`; float, or uint8, which has no gradient.
+        presets: as of `jpeg_tensor`, or their tables.
+
+    Returns:
+        Like `images`; the soft quantizer of the preset's hardness stands for rounding.
+
+    Raises:
+        ValueError: images of another shape or type, or whose number the presets do not divide.
+
+    >>> x = torch.rand(3, 16, 16, requires_grad=True)
+    >>> differentiable_jpeg(x, [Preset.from_quality(50)]).sum().backward()
+    >>> bool(x.grad.abs().sum() > 0)
+    True
+    """
+    flat, each = _flat(images, presets)
+    if not len(flat):
+        return images.clone()
+    samples = flat if flat.is_floating_point() else flat.float() / 255
+    if len(presets) == 1 and isinstance(presets[0], Preset | LayerTables):
+        shown = _through_layer(samples, presets[0])
+    else:
+        one_by_one = zip(samples, each, strict=True)
+        shown = torch.cat([_through_layer(image[None], preset) for image, preset in one_by_one])
+    if not images.is_floating_point():
+        shown = (shown * 255).round().to(torch.uint8)
+    return shown.reshape(images.shape)
+
+
+def jpeg_pillow(image: Image.Image, preset: Choice) -> Image.Image:
+    """What Pillow shows of a Pillow image's file; RGB, or gray where the image is.
+
+    >>> jpeg_pillow(Image.new("RGB", (9, 5)), Preset.from_quality(50)).size
+    (9, 5)
+    """
+    pixels = decode(encode(image, preset, optimize=False, metadata=False)).permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def check_keeps_size(preset: Preset, name: str = "preset") -> None:
+    """Refuse a preset that shrinks images, whose boxes and masks would then lie elsewhere."""
+    if preset.short_side is not None:
+        raise ValueError(
+            f"{name}.short_side must be None for a transform, got {preset.short_side}: shrink the "
+            "images before it (torchvision.transforms.v2.Resize)"
+        )
+
+
+def _flat(images: Tensor, presets: Sequence[Any]) -> tuple[Tensor, list[Any]]:
+    if images.ndim < 3 or images.shape[-3] not in (1, 3):
+        raise ValueError(f"image must have shape (..., 3 or 1, H, W), got {tuple(images.shape)}")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise ValueError(f"image must be uint8 or float in [0, 1], got {images.dtype}")
+    flat = images.reshape(-1, *images.shape[-3:])
+    run, rest = divmod(len(flat), len(presets))
+    if rest:
+        raise ValueError(f"presets must divide {len(flat)} images, got {len(presets)} presets")
+    return flat, [preset for preset in presets for _ in range(run)]
+
+
+def _through_layer(images: Tensor, choice: Choice | LayerTables) -> Tensor:
+    if not isinstance(choice, LayerTables):
+        chosen = choice if isinstance(choice, Preset) else choice(images[0].clamp(0, 1))
+        choice = LayerTables.of(chosen)
+    layout: Layout = "gray" if images.shape[1] == 1 else choice.subsampling
+    steps, alphas = choice.steps.to(images.device), choice.alphas.to(images.device)
+    return jpeg_layer(images, steps, alphas, layout=layout, rounding=True)
