@@ -1,6 +1,10 @@
 """The examples run, and learn something, on the random weights they say they have."""
 
+import importlib.util
+import os
+import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,3 +51,67 @@ def test_example_on_the_command_line(beside, tmp_path):
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "default tables cost custom" in result.output
+
+
+SCRIPTS = {
+    "hf_datasets": ("datasets", r"(\d+) bytes became (\d+)"),
+    "lightning_module": ("lightning", r"luma DC step (8\.\d+|7\.\d+)"),
+    "onnx_layer": ("onnxruntime", r"largest difference (\d\.\de-\d+)"),
+    "pillow_drop_in": ("PIL", r"default tables (\d+) bytes, learned tables (\d+) bytes"),
+    "timm_network": ("timm", r"loss (\S+) to (\S+), tables moved by up to (\S+)"),
+    "webdataset_shards": ("webdataset", r"(\d+) bytes became (\d+)"),
+}
+"""The package that each is about, and what it says."""
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """The numbers that a script says, run as a user runs it."""
+
+    def run(name):
+        package, words = SCRIPTS[name]
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+        folder = tmp_path_factory.mktemp(name)
+        offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder), "TMPDIR": str(folder)}
+        command = [sys.executable, str(EXAMPLES / f"{name}.py")]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, **offline}
+        )
+        assert done.returncode == 0, done.stderr
+        found = re.search(words, done.stdout)
+        assert found, done.stdout
+        return [float(number) for number in found.groups()]
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["hf_datasets", "webdataset_shards"])
+def test_files_become_smaller(said, name):
+    before, after = said(name)
+    assert 0 < after < before
+
+
+def test_pillow_writes_other_files(said):
+    default, learned = said("pillow_drop_in")
+    assert default != learned
+
+
+def test_tables_train(said):
+    first, last, moved = said("timm_network")
+    assert last < first
+    assert moved > 0
+    (step,) = said("lightning_module")
+    assert step != 8
+
+
+def test_onnx_runtime_gives_the_same_answers(said):
+    assert said("onnx_layer")[0] < 1e-4
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_name_what_they_need_and_are_short(name):
+    text = (EXAMPLES / f"{name}.py").read_text()
+    assert len(text.splitlines()) < 60
+    assert text.startswith("# /// script\n")
+    assert '"softjpeg' in text.partition("# ///\n")[0]

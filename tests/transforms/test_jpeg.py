@@ -122,15 +122,17 @@ def test_floats_are_rounded_to_8_bits_first(kind):
     assert torch.equal(shown, exact)
 
 
-def test_the_layer_shows_nearly_the_file_and_has_a_gradient():
+@pytest.mark.parametrize(("quantizer", "levels"), [("soft", 2), ("hard", 0.5)])
+def test_the_layer_shows_nearly_the_file_and_has_a_gradient(quantizer, levels):
     exact = JPEG(30)(COLOUR).float()
+    assert (COLOUR - exact).abs().mean() > 20
+    transform = JPEG(30, differentiable=True, quantizer=quantizer)
     image = (COLOUR / 255).requires_grad_()
-    shown = JPEG(30, differentiable=True)(image)
-    assert (255 * shown - exact).abs().mean() < 0.5
-    assert (COLOUR - exact).abs().mean() > 3
+    shown = transform(image)
+    assert (255 * shown - exact).abs().mean() < levels
     shown.square().sum().backward()
     assert image.grad.abs().mean() > 1e-3
-    bytes_shown = JPEG(30, differentiable=True)(COLOUR)
+    bytes_shown = transform(COLOUR)
     assert bytes_shown.dtype == torch.uint8
     assert torch.equal(bytes_shown, (shown * 255).round().to(torch.uint8))
 
@@ -244,6 +246,7 @@ SHRINKING = Ladder.load("universal-288")
         (((50.0,), {}), TypeError, "quality must be an integer, a pair .* got 50.0"),
         ((("75",), {}), TypeError, "got '75'"),
         (((50,), {"subsampling": "4:1:1"}), ValueError, "4:1:1"),
+        (((50,), {"quantizer": "lsq"}), ValueError, "quantizer must be soft or hard, got 'lsq'"),
         (((SHRINKING,), {}), ValueError, r"ladder.rungs\[0\].short_side must be None"),
         (((SHRINKING.at(50),), {}), ValueError, "quality.short_side must be None .* got 288"),
         (((LADDER,), {"ladder": LADDER}), ValueError, "ladder must be None .* Ladder"),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from softjpeg.codec.image import decode, encode
 from softjpeg.functional.jpeg_layer import Layout, jpeg_layer
+from softjpeg.functional.quantizers import Quantizer
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.preset import Preset
 
@@ -71,15 +72,18 @@ def jpeg_tensor(images: Tensor, presets: Sequence[Choice]) -> Tensor:
     return pixels.to(images.device)
 
 
-def differentiable_jpeg(images: Tensor, presets: Sequence[Choice | LayerTables]) -> Tensor:
+def differentiable_jpeg(
+    images: Tensor, presets: Sequence[Choice | LayerTables], quantizer: Quantizer = "soft"
+) -> Tensor:
     """The same through `softjpeg.functional.jpeg_layer`: on the images' device, with a gradient.
 
     Args:
         images: as of `jpeg_tensor`; float, or uint8, which has no gradient.
         presets: as of `jpeg_tensor`, or their tables.
+        quantizer: one of `softjpeg.functional.quantizers.QUANTIZERS` that needs no levels.
 
     Returns:
-        Like `images`; the soft quantizer of the preset's hardness stands for rounding.
+        Like `images`.
 
     Raises:
         ValueError: images of another shape or type, or whose number the presets do not divide.
@@ -94,10 +98,10 @@ def differentiable_jpeg(images: Tensor, presets: Sequence[Choice | LayerTables])
         return images.clone()
     samples = flat if flat.is_floating_point() else flat.float() / 255
     if len(presets) == 1 and isinstance(presets[0], Preset | LayerTables):
-        shown = _through_layer(samples, presets[0])
+        shown = _through_layer(samples, presets[0], quantizer)
     else:
         one_by_one = zip(samples, each, strict=True)
-        shown = torch.cat([_through_layer(image[None], preset) for image, preset in one_by_one])
+        shown = torch.cat([_through_layer(x[None], p, quantizer) for x, p in one_by_one])
     if not images.is_floating_point():
         shown = (shown * 255).round().to(torch.uint8)
     return shown.reshape(images.shape)
@@ -134,10 +138,10 @@ def _flat(images: Tensor, presets: Sequence[Any]) -> tuple[Tensor, list[Any]]:
     return flat, [preset for preset in presets for _ in range(run)]
 
 
-def _through_layer(images: Tensor, choice: Choice | LayerTables) -> Tensor:
+def _through_layer(images: Tensor, choice: Choice | LayerTables, quantizer: Quantizer) -> Tensor:
     if not isinstance(choice, LayerTables):
         chosen = choice if isinstance(choice, Preset) else choice(images[0].clamp(0, 1))
         choice = LayerTables.of(chosen)
     layout: Layout = "gray" if images.shape[1] == 1 else choice.subsampling
     steps, alphas = choice.steps.to(images.device), choice.alphas.to(images.device)
-    return jpeg_layer(images, steps, alphas, layout=layout, rounding=True)
+    return jpeg_layer(images, steps, alphas, layout=layout, quantizer=quantizer, rounding=True)

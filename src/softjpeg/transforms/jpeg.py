@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image
@@ -66,6 +66,7 @@ class JPEG(_Transform):  # type: ignore[misc]
         subsampling: Subsampling = "4:2:0",
         per_sample: bool = False,
         differentiable: bool = False,
+        quantizer: Literal["soft", "hard"] = "soft",
     ) -> None:
         super().__init__()
         if isinstance(quality, Preset | Ladder) and ladder is not None:
@@ -77,6 +78,8 @@ class JPEG(_Transform):  # type: ignore[misc]
             for i, rung in enumerate(ladder.rungs):
                 check_keeps_size(rung, f"ladder.rungs[{i}]")
         luma_factors(subsampling)
+        if quantizer not in ("soft", "hard"):
+            raise ValueError(f"quantizer must be soft or hard, got {quantizer!r}")
         self.preset = quality if isinstance(quality, Preset) else None
         if isinstance(quality, Preset):
             check_keeps_size(quality, "quality")
@@ -84,6 +87,7 @@ class JPEG(_Transform):  # type: ignore[misc]
             self.quality = _quality_range(quality)
         self.ladder, self.subsampling = ladder, subsampling
         self.per_sample, self.differentiable = per_sample, differentiable
+        self.quantizer = quantizer
         fixed = self._fixed()
         # Made here, what is traced by torch.compile is tensors alone.
         self._fixed_tables = LayerTables.of(fixed) if isinstance(fixed, Preset) else None
@@ -120,10 +124,14 @@ class JPEG(_Transform):  # type: ignore[misc]
             return jpeg_pillow(inpt, self._presets(params, 1)[0])
         fixed = self._fixed_tables if self.differentiable else None
         presets = self._presets(params, _samples(inpt)) if fixed is None else [fixed]
-        kernel: Any = differentiable_jpeg if self.differentiable else jpeg_tensor
-        if not isinstance(inpt, tv_tensors.TVTensor):
-            return kernel(inpt, presets)
-        return tv_tensors.wrap(kernel(inpt.as_subclass(torch.Tensor), presets), like=inpt)
+        is_tensor = not isinstance(inpt, tv_tensors.TVTensor)
+        pixels = inpt if is_tensor else inpt.as_subclass(torch.Tensor)
+        shown = (
+            differentiable_jpeg(pixels, presets, self.quantizer)
+            if self.differentiable
+            else jpeg_tensor(pixels, presets)
+        )
+        return shown if is_tensor else tv_tensors.wrap(shown, like=inpt)
 
     _transform = transform
 
