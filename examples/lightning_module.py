@@ -27,10 +27,12 @@ class Classifier(lightning.LightningModule):
         self.model = softjpeg.wrap(network, self.jpeg, mean=[0.5] * 3, std=[0.25] * 3)
 
     def training_step(self, batch, _):
+        """The loss of a batch."""
         images, labels = batch
         return nn.functional.cross_entropy(self.model(images), labels)
 
     def configure_optimizers(self):
+        """Adam, slower for the tables."""
         groups = [
             {"params": self.model.network.parameters(), "lr": 0.01},
             {"params": self.jpeg.parameters(), "lr": 0.003},

@@ -2,7 +2,7 @@
 # requires-python = ">=3.10"
 # dependencies = ["softjpeg", "webdataset"]
 # ///
-"""A WebDataset shard with its images encoded anew, everything else as it was.
+"""A WebDataset shard with its images encoded anew.
 
 python examples/webdataset_shards.py [FOLDER]
 """
@@ -23,7 +23,7 @@ PRESET = softjpeg.load_preset("universal", quality=30)
 
 
 def smaller(source: Path, target: Path) -> None:
-    """Write a shard's samples with each .png as a .jpg."""
+    """Write a shard's samples with each .png as a .jpg, and the class beside it."""
     samples = webdataset.WebDataset(str(source), shardshuffle=False, empty_check=False)
     with webdataset.TarWriter(str(target)) as writer:
         for sample in samples:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from softjpeg.common.versioned_json import read_text
+from softjpeg.presets.hub import hub_file, is_on_hub
 
 _FOLDER = Path(__file__).parent
 _MAX_BYTES = 1 << 23
@@ -20,13 +21,14 @@ def built_in_text(spec: str | os.PathLike[str], kind: str = "preset or ladder") 
     """The text of a preset's or ladder's file, or of a built-in one, and the name for errors.
 
     Args:
-        spec: a file, or the name of a built-in one.
+        spec: a file, the name of a built-in one, or hub:ORG/NAME, see `softjpeg.presets.hub`.
         kind: what it should be, for errors.
 
     Raises:
         ValueError: no such file or name, or it cannot be read, or is over 8 MiB.
+        ImportError: hub:ORG/NAME without softjpeg[hub].
     """
-    path = Path(spec)
+    path = hub_file(str(spec)) if is_on_hub(spec) else Path(spec)
     if not path.exists():
         known = built_in()
         if str(spec) not in known:

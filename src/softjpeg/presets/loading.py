@@ -13,7 +13,7 @@ def load_preset(spec: str | os.PathLike[str], quality: float | None = None) -> P
     """A preset, or a ladder's preset at a quality.
 
     Args:
-        spec: a preset's or ladder's file, or the name of a built-in one.
+        spec: a preset's or ladder's file, the name of a built-in one, or hub:ORG/NAME.
         quality: 1..100, for a ladder and only for one.
 
     Raises:

@@ -1,0 +1,70 @@
+"""Presets on the Hub: huggingface_hub reads its own cache and cards, with nothing online."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from softjpeg.presets.hub import FILE, hub_file, save_for_hub
+from softjpeg.presets.ladder import Ladder
+from softjpeg.presets.loading import load
+from softjpeg.presets.preset import Preset
+
+hub = pytest.importorskip("huggingface_hub", reason="softjpeg[hub] is not installed")
+from huggingface_hub import constants
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+PRESET = replace(Preset.from_quality(35), provenance={"network": "timm:resnet18", "seed": 3})
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The Hub's cache as a download leaves it, and no other place to look."""
+    repository = tmp_path / "models--org--tables"
+    save_for_hub(PRESET, repository / "snapshots" / COMMIT)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path
+
+
+def test_a_preset_comes_back(cache):
+    assert load("hub:org/tables") == PRESET
+    assert load(f"hub:org/tables@{COMMIT}") == PRESET
+    found = hub.hf_hub_download("org/tables", FILE, local_files_only=True, cache_dir=cache)
+    assert hub_file("hub:org/tables").samefile(found)
+
+
+def test_in_a_fresh_interpreter(cache):
+    code = "import softjpeg; print(softjpeg.load_preset('hub:org/tables').luma[0, 0])"
+    env = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+    )
+    assert done.stdout.strip() == str(PRESET.luma[0, 0])
+
+
+def test_the_card_is_one_that_the_hub_reads(tmp_path):
+    save_for_hub(PRESET, tmp_path / "preset")
+    read = hub.ModelCard.load(tmp_path / "preset" / "README.md")
+    assert (read.data.library_name, read.data.base_model) == ("softjpeg", "timm/resnet18")
+    assert {"arxiv:2606.16185", "arxiv:2410.07081"} <= {*read.data.tags}
+    assert '"seed": 3' in read.text
+    save_for_hub(Ladder.load("universal"), tmp_path / "ladder")
+    assert load(tmp_path / "ladder" / FILE).to_json() == Ladder.load("universal").to_json()
+    assert "--quality 30" in hub.ModelCard.load(tmp_path / "ladder" / "README.md").text
+
+
+@pytest.mark.parametrize("name", ["hub:org/absent", "hub:org/tables@absent"])
+def test_what_is_not_there_is_named(cache, name):
+    with pytest.raises(ValueError, match=f"^{name}: no preset.json could be had from the Hub: "):
+        load(name)
+
+
+@pytest.mark.parametrize("name", ["hub:", "hub:tables", "hub:a/b/c"])
+def test_other_names(name):
+    with pytest.raises(ValueError, match=f"must be hub:ORG/NAME .* got '{name}'"):
+        load(name)
