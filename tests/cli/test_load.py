@@ -1,6 +1,7 @@
 """Every form in which a page names a network, as a command."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ FORMS = {
     "squeezenet1.1": "squeezenet1.1",
     "RUN": "runs/jpeg-dl/seed-0",
     "RUN/FILE.safetensors": "runs/jpeg-dl/seed-0/last.safetensors",
+    "RUN on the Hub": "hub:org/name",
 }
 
 NETWORK = """
@@ -73,6 +75,14 @@ def folder(made, monkeypatch):
     learned = replace(Preset.from_quality(9), provenance={"learned": facts})
     monkeypatch.setitem(vars(softjpeg), "learn", lambda *words, **options: learned)
     monkeypatch.chdir(made)
+    constants = pytest.importorskip("huggingface_hub.constants")
+    snapshot = made / "hub" / "models--org--name" / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True, exist_ok=True)
+    shutil.copy(made / "runs/jpeg-dl/seed-0/best.safetensors", snapshot)
+    (snapshot.parents[1] / "refs").mkdir(exist_ok=True)
+    (snapshot.parents[1] / "refs" / "main").write_text(snapshot.name)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(made / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     return made
 
 

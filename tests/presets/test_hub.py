@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from softjpeg.presets.hub import FILE, hub_file, save_for_hub
+from softjpeg.common.hub import hub_file
+from softjpeg.presets.built_in import HUB_FILE
+from softjpeg.presets.hub import save_for_hub
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.loading import load
 from softjpeg.presets.preset import Preset
 
 hub = pytest.importorskip("huggingface_hub", reason="softjpeg[hub] is not installed")
-from huggingface_hub import constants
+constants = pytest.importorskip("huggingface_hub.constants")
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PRESET = replace(Preset.from_quality(35), provenance={"network": "timm:resnet18", "seed": 3})
@@ -34,8 +36,8 @@ def cache(tmp_path, monkeypatch):
 def test_a_preset_comes_back(cache):
     assert load("hub:org/tables") == PRESET
     assert load(f"hub:org/tables@{COMMIT}") == PRESET
-    found = hub.hf_hub_download("org/tables", FILE, local_files_only=True, cache_dir=cache)
-    assert hub_file("hub:org/tables").samefile(found)
+    found = hub.hf_hub_download("org/tables", HUB_FILE, local_files_only=True, cache_dir=cache)
+    assert hub_file("hub:org/tables", HUB_FILE).samefile(found)
 
 
 def test_in_a_fresh_interpreter(cache):
@@ -54,7 +56,7 @@ def test_the_card_is_one_that_the_hub_reads(tmp_path):
     assert {"arxiv:2606.16185", "arxiv:2410.07081"} <= {*read.data.tags}
     assert '"seed": 3' in read.text
     save_for_hub(Ladder.load("universal"), tmp_path / "ladder")
-    assert load(tmp_path / "ladder" / FILE).to_json() == Ladder.load("universal").to_json()
+    assert load(tmp_path / "ladder" / HUB_FILE).to_json() == Ladder.load("universal").to_json()
     assert "--quality 30" in hub.ModelCard.load(tmp_path / "ladder" / "README.md").text
 
 

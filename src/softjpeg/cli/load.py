@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from softjpeg.cli.adapters import split_adapter
 from softjpeg.cli.app import TRUSTED
+from softjpeg.common.hub import hub_file, is_on_hub
 
 if TYPE_CHECKING:
     from torch import nn
@@ -170,13 +171,15 @@ def images_for(
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether a path is what training writes, a folder or a checkpoint, and no name or preset.
+    """Whether a path is what training writes, a folder or a checkpoint, or one on the Hub.
 
     >>> is_run("timm:resnet18"), is_run("timm:resnet18@weights.safetensors")
     (False, False)
     """
     if str(path).startswith("timm:"):
         return False
+    if is_on_hub(path):
+        return True
     return Path(path).suffix == ".safetensors" or any(Path(path).glob("*.safetensors"))
 
 
@@ -184,7 +187,8 @@ def load_trained(path: str) -> TrainedNetwork:
     """The training run at a path; ValueError where there is none, or its code is not trusted."""
     from softjpeg.training.trained_network import load_run
 
-    return load_run(path, trust=TRUSTED.get())
+    file = hub_file(path, "best.safetensors") if is_on_hub(path) else path
+    return load_run(file, trust=TRUSTED.get())
 
 
 def provenance(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from softjpeg.common.hub import hub_file, is_on_hub
 from softjpeg.common.versioned_json import read_text
-from softjpeg.presets.hub import hub_file, is_on_hub
 
 _FOLDER = Path(__file__).parent
 _MAX_BYTES = 1 << 23
+HUB_FILE = "preset.json"
+"""What a repository of the Hub calls its preset or ladder."""
 
 
 def built_in() -> dict[str, Path]:
@@ -21,14 +23,14 @@ def built_in_text(spec: str | os.PathLike[str], kind: str = "preset or ladder") 
     """The text of a preset's or ladder's file, or of a built-in one, and the name for errors.
 
     Args:
-        spec: a file, the name of a built-in one, or hub:ORG/NAME, see `softjpeg.presets.hub`.
+        spec: a file, the name of a built-in one, or hub:ORG/NAME, see `hub_file`.
         kind: what it should be, for errors.
 
     Raises:
         ValueError: no such file or name, or it cannot be read, or is over 8 MiB.
         ImportError: hub:ORG/NAME without softjpeg[hub].
     """
-    path = hub_file(str(spec)) if is_on_hub(spec) else Path(spec)
+    path = hub_file(spec, HUB_FILE) if is_on_hub(spec) else Path(spec)
     if not path.exists():
         known = built_in()
         if str(spec) not in known:

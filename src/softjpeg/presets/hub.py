@@ -1,4 +1,4 @@
-"""Presets and ladders from the Hugging Face Hub, and the folder that goes there."""
+"""The folder with which a preset or a ladder goes to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softjpeg.common.extras import import_extra
 from softjpeg.common.files import write_atomically
+from softjpeg.presets.built_in import HUB_FILE
 
 if TYPE_CHECKING:
     from softjpeg.presets.ladder import Ladder
     from softjpeg.presets.preset import Preset
 
-FILE = "preset.json"
-"""What a repository holds: a preset or a ladder, as `save` writes it."""
-_PREFIX = "hub:"
 _PAPERS = ("2606.16185", "2410.07081")
 _CARD = """---
 library_name: softjpeg
@@ -37,37 +34,6 @@ has measured, unless it is said here.
 """
 
 
-def is_on_hub(spec: str | os.PathLike[str]) -> bool:
-    """Whether a name is hub:ORG/NAME.
-
-    >>> is_on_hub("hub:org/preset"), is_on_hub("preset.json")
-    (True, False)
-    """
-    return str(spec).startswith(_PREFIX)
-
-
-def hub_file(spec: str) -> Path:
-    """The preset's file of a repository, downloaded when it is not in the Hub's cache.
-
-    Args:
-        spec: hub:ORG/NAME, or hub:ORG/NAME@REVISION. With HF_HUB_OFFLINE=1 only the cache is read.
-
-    Raises:
-        ValueError: no such repository, revision or file, or the Hub is not reached.
-        ImportError: huggingface_hub is not installed.
-    """
-    name, _, revision = spec.removeprefix(_PREFIX).partition("@")
-    if name.count("/") != 1:
-        raise ValueError(f"preset must be hub:ORG/NAME or hub:ORG/NAME@REVISION, got {spec!r}")
-    hub = import_extra("huggingface_hub", extra="hub")
-    try:
-        return Path(hub.hf_hub_download(name, FILE, revision=revision or None))
-    # The Hub's client and its transport each have errors of their own.
-    except Exception as error:
-        why = " ".join(str(error).split())
-        raise ValueError(f"{spec}: no {FILE} could be had from the Hub: {why}") from error
-
-
 def save_for_hub(preset: Preset | Ladder, folder: str | os.PathLike[str]) -> None:
     """Write the folder that ``hf upload ORG/NAME FOLDER`` takes: the preset and its card.
 
@@ -76,7 +42,7 @@ def save_for_hub(preset: Preset | Ladder, folder: str | os.PathLike[str]) -> Non
         folder: made where it does not exist.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    write_atomically(Path(folder) / FILE, preset.to_json().encode())
+    write_atomically(Path(folder) / HUB_FILE, preset.to_json().encode())
     write_atomically(Path(folder) / "README.md", card(preset).encode())
 
 

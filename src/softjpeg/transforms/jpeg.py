@@ -123,7 +123,7 @@ class JPEG(_Transform):  # type: ignore[misc]
         if isinstance(inpt, Image.Image):
             return jpeg_pillow(inpt, self._presets(params, 1)[0])
         fixed = self._fixed_tables if self.differentiable else None
-        presets = self._presets(params, _samples(inpt)) if fixed is None else [fixed]
+        presets: list[Any] = self._presets(params, _samples(inpt)) if fixed is None else [fixed]
         is_tensor = not isinstance(inpt, tv_tensors.TVTensor)
         pixels = inpt if is_tensor else inpt.as_subclass(torch.Tensor)
         shown = (
