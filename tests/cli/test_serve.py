@@ -60,14 +60,14 @@ def held(port):
     return float(re.search(rb"^softjpeg_held_bytes (.*)$", asked(port, "/metrics")[1], re.M)[1])
 
 
-def png(height=100, width=200):
+def png(height=100, width=200, **options):
     buffer = io.BytesIO()
-    smooth_image(height, width).save(buffer, "png")
+    smooth_image(height, width).save(buffer, "png", **options)
     return buffer.getvalue()
 
 
-def test_a_full_queue_answers_429_while_health_goes_on(tmp_path):
-    large = png(700, 900)
+def test_a_full_queue_answers_429_while_health_goes_on():
+    large = png(400, 600, compress_level=0)
     assert len(large) > 600_000
     with service("--queue-mib", 1) as (_, port):
         first = begun(port, large, 500_000)
