@@ -151,6 +151,10 @@ def main() -> None:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         lines = iter(process.stderr.readline, "")
         port = next(int(m[1]) for x in lines if (m := re.search(r"127.0.0.1:(\d+)", x)))
+        # A pipe that nobody reads would stop the service once it is full.
+        logged: list[str] = []
+        reader = threading.Thread(target=lambda: logged.extend(lines))
+        reader.start()
         load = Load(port, given.seconds)
         clients = [
             threading.Thread(
@@ -169,7 +173,7 @@ def main() -> None:
         for client in clients:
             client.join()
         process.terminate()
-        process.communicate()
+        reader.join()
     third = len(memory) // 3
     facts = {
         "options": vars(given) | {"queue_mib": QUEUE_MIB},
@@ -178,6 +182,7 @@ def main() -> None:
         "images_per_second": round(load.good["200"] / given.seconds, 1),
         "livez_ms": shown(load.live_ms),
         "busy_ms": shown(load.busy_ms),
+        "lines_logged": len(logged),
         "memory_mb": {
             "first_third_max": round(max(memory[:third])),
             "last_third_max": round(max(memory[-third:])),

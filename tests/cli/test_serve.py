@@ -84,21 +84,23 @@ def test_a_full_queue_answers_429_while_health_goes_on():
         assert (answer.status, file[:2]) == (200, b"\xff\xd8")
 
 
-def test_it_stops_when_what_was_begun_is_answered():
+def test_it_stops_when_what_was_begun_is_answered_but_not_for_clients_that_left():
     data = png()
     with service() as (process, port):
         first = begun(port, data, len(data) // 2)
         while held(port) < len(data) // 2:
             pass
+        begun(port, data, 1).close()
         process.send_signal(signal.SIGTERM)
-        while "Waiting for" not in process.stderr.readline():
-            pass
+        said = ""
+        while "Waiting for" not in said:
+            said += process.stderr.readline()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
         first.sendall(data[len(data) // 2 :])
         assert b"200 OK" in first.makefile("rb").readline()
         first.close()
-        said = process.stderr.read()
+        said += process.stderr.read()
         assert process.wait() == 128 + signal.SIGTERM
         assert "softjpeg: stopped: every request that was begun is answered" in said
         assert "Traceback" not in said

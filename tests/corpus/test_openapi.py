@@ -21,14 +21,14 @@ def schema(client):
     return schemathesis.openapi.from_dict(client.get("/openapi.json").json())
 
 
-OPERATIONS = [
-    *(("/v1/encode", "POST"), ("/v1/batch", "POST")),
-    *((path, "GET") for path in ("/livez", "/readyz", "/metrics")),
-]
+IMAGES = [("/v1/encode", "POST"), ("/v1/batch", "POST")]
+HEALTH = [(path, "GET") for path in ("/livez", "/readyz", "/metrics")]
 
 
-@pytest.mark.parametrize(("path", "method"), OPERATIONS)
-@pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
+@pytest.mark.parametrize(
+    ("path", "method", "mode"),
+    [(*o, "POSITIVE") for o in IMAGES + HEALTH] + [(*o, "NEGATIVE") for o in IMAGES],
+)
 def test_requests_made_up_from_the_document(client, schema, path, method, mode):
     operation = schema[path][method]
     answered = set()
@@ -53,8 +53,6 @@ def test_requests_made_up_from_the_document(client, schema, path, method, mode):
         if response.status_code >= 400 and response.status_code != 405:
             assert {*response.json()} == {"error", "detail"}
 
-    if mode == "NEGATIVE" and method == "GET":
-        pytest.skip("nothing about it can be wrong")
     answers()
     assert answered <= {200, 400, 405, 413, 415, 422}
     assert answered & {200, 400, 415, 422}

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import anyio
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from softjpeg.corpus.service.settings import Refusal
 from softjpeg.corpus.service.workers import Held, Take
@@ -61,6 +61,9 @@ async def read_body(
                         return refusal
     except TimeoutError:
         return Refusal(408, "network", f"the body did not arrive within {seconds:g} seconds")
+    except ClientDisconnect:
+        # Nobody reads it; but a log that a traceback is written to for each would fill up.
+        return Refusal(400, "network", "the client went away before its body had arrived")
     return refusal or b"".join(pieces)
 
 
