@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any, get_args
 
 from softjpeg.corpus.service.settings import ServiceMode, Settings
@@ -22,8 +23,6 @@ _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 
 def description(settings: Settings) -> dict[str, Any]:
     """The document for a service of these settings, in JSON's types."""
-    import softjpeg
-
     encode = _operation(
         settings,
         "encode",
@@ -56,7 +55,7 @@ def description(settings: Settings) -> dict[str, Any]:
     health = {path: {"get": _health(words)} for path, words in _HEALTH.items()}
     document: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": "softjpeg serve", "version": softjpeg.__version__},
+        "info": {"title": "softjpeg serve", "version": version("softjpeg")},
         "paths": {"/v1/encode": {"post": encode}, "/v1/batch": {"post": batch}, **health},
         "components": {"schemas": {"Refusal": _REFUSAL}},
     }

@@ -82,7 +82,7 @@ class Workers:
         )
 
     async def start(self) -> None:
-        """Return when every worker has read every preset; ValueError of one that cannot be read."""
+        """Return when images are encoded; ValueError of a preset that cannot be read."""
         for spec in self.settings.presets.values():
             answer = await self.encode(_PIXEL, "a pixel", Order(spec, 50), 600.0)
             if isinstance(answer, Refusal):
