@@ -113,6 +113,8 @@ COMMANDS = {
     "[--resize] [--follow-links] [--limit] [--batch-size 32] [--seed 0] [--json]",
     "export": "RUN --out",
     "train": "RECIPE --out [--variant jpeg-dl] [--seeds 0] [--jpeg-at] [--set ...] [--skip-bad]",
+    "serve": "[--preset ...] [--host 127.0.0.1] [--port 8000] [--token-file] [--workers CORES] "
+    "[--queue-mib 64] [--max-mib 64] [--max-pixels 89478485] [--max-frames 1000] [--seconds 60.0]",
 }
 
 MOVED = {
@@ -141,7 +143,7 @@ def usage(option):
         words = "/".join([*option.opts, *option.secondary_opts])
         if option.multiple:
             words += " ..."
-        elif option.opts == ["--jobs"]:
+        elif option.opts in (["--jobs"], ["--workers"]):
             assert default == os.cpu_count()
             words += " CORES"
         elif default is not None and default is not False:

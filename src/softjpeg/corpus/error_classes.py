@@ -1,0 +1,58 @@
+"""What kind of failure an exception is: what a retry can be asked for."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import Literal
+
+from PIL import Image
+
+from softjpeg.corpus.limits import LimitError
+
+ErrorClass = Literal["decode", "limit", "io", "network", "memory", "other"]
+"""Of what is no image or damaged, too large, not to be read or written, or short of memory."""
+
+_CLIENTS = ("aiohttp", "botocore", "google", "httpx", "requests", "s3fs", "urllib3")
+_NO_MEMORY = re.compile("not enough memory|can't allocate memory|out of memory")
+_NETWORK_ERRNOS = {
+    *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT),
+    *(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN),
+}
+
+
+def error_class(error: BaseException) -> ErrorClass:
+    """The class of an exception, by what it was raised from where that says more.
+
+    >>> error_class(FileNotFoundError(2, "No such file or directory", "a.png"))
+    'io'
+    >>> error_class(ConnectionResetError())
+    'network'
+    >>> error_class(ValueError("a.png cannot be read as an image"))
+    'decode'
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        found = _own_class(cause)
+        if found is not None:
+            return found
+        cause = cause.__cause__
+    # What reading and encoding an image raise is said of that image.
+    return "decode" if isinstance(error, (ValueError, OSError, SyntaxError)) else "other"
+
+
+def _own_class(error: BaseException) -> ErrorClass | None:
+    if isinstance(error, (LimitError, Image.DecompressionBombError)):
+        return "limit"
+    # PyTorch says it in words.
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        return "memory"
+    if type(error).__module__.partition(".")[0] in _CLIENTS:
+        return "network"
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return "network"
+    # Pillow raises OSError of damaged images, too: without a number.
+    if isinstance(error, OSError) and error.errno is not None:
+        named = type(error).__name__ in ("gaierror", "herror")
+        return "network" if named or error.errno in _NETWORK_ERRNOS else "io"
+    return None

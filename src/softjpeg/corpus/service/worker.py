@@ -1,0 +1,80 @@
+"""One image of a request, in a process of its own: the bytes that `softjpeg encode` writes."""
+
+from __future__ import annotations
+
+import signal
+from functools import lru_cache
+
+import torch
+
+from softjpeg.codec.adaptive_quality import AdaptiveQuality, load_for_images
+from softjpeg.codec.image import encode
+from softjpeg.common.image_files import ImageFileError, NamedBytes, read_upright
+from softjpeg.corpus.error_classes import error_class
+from softjpeg.corpus.folders import IMAGE_ERRORS, preset_sha256
+from softjpeg.corpus.limits import FormatError, LimitError, Limits
+from softjpeg.corpus.manifest import sha256
+from softjpeg.corpus.service.settings import Encoded, Order, Refusal
+from softjpeg.corpus.sources import jpeg_fault
+from softjpeg.presets.preset import Preset
+
+
+def start_worker() -> None:
+    """Leave stopping to the process that answers, and the other cores to other workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def encode_body(data: bytes, name: str, order: Order, limits: Limits) -> Encoded | Refusal:
+    """An image's file, or why there is none.
+
+    Args:
+        data: of an image file of one of `FORMATS`.
+        name: what sentences call it.
+        order: preset, quality and mode.
+        limits: of the image.
+    """
+    try:
+        tables, digest = _tables(order.spec, order.quality)
+        _check_mode(order, tables)
+    except (ValueError, OSError) as error:
+        return Refusal(400, "request", _sentence(error))
+    try:
+        source = NamedBytes(data, name)
+        limits.check(source)
+        image, remarks = read_upright(source)
+        if fault := jpeg_fault(data, image):
+            raise ImageFileError(f"{name} is cut off or corrupt: {fault}")
+        file = encode(image, tables, order.mode)
+    except IMAGE_ERRORS as error:
+        return Refusal(_status(error), error_class(error), _sentence(error))
+    return Encoded(file, sha256(file), digest, remarks)
+
+
+@lru_cache(maxsize=256)
+def _tables(spec: str, quality: int | None) -> tuple[Preset | AdaptiveQuality, str]:
+    if spec != "default":
+        tables = load_for_images(spec, quality)
+    elif quality is None:
+        raise ValueError("default is libjpeg's tables: choose a quality from 1 to 100")
+    else:
+        tables = Preset.from_quality(quality)
+    return tables, preset_sha256(tables)
+
+
+def _check_mode(order: Order, tables: Preset | AdaptiveQuality) -> None:
+    rungs = (tables,) if isinstance(tables, Preset) else tables.ladder.rungs
+    if order.mode == "rdo" and any(rung.distortion is None for rung in rungs):
+        raise ValueError(f"mode rdo needs a preset that knows a network, got {order.spec}")
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, FormatError):
+        return 415
+    if isinstance(error, LimitError):
+        return 413
+    return 503 if error_class(error) == "memory" else 422
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split())

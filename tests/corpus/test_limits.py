@@ -1,0 +1,149 @@
+"""Bombs are refused from their headers, each with its class, and take no memory."""
+
+import io
+import json
+import pickle
+import struct
+import subprocess
+import sys
+import zlib
+
+import pytest
+from PIL import Image
+
+from helpers.images import smooth_image
+from softjpeg.common.image_files import NamedBytes
+from softjpeg.corpus.limits import FormatError, LimitError, Limits
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(width, height, *more):
+    """A gray PNG of zeros, compressed row by row."""
+    packer, rows = zlib.compressobj(9), []
+    for _ in range(height):
+        rows.append(packer.compress(bytes(1 + width)))
+    pixels = b"".join(rows) + packer.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + b"".join(more)
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )
+
+
+def jpeg(*, claims=None, segments=b""):
+    """A small JPEG whose frame header claims another (height, width)."""
+    buffer = io.BytesIO()
+    smooth_image(16, 16).save(buffer, "jpeg")
+    data = buffer.getvalue()
+    if claims:
+        at = data.index(b"\xff\xc0") + 5
+        data = data[:at] + struct.pack(">HH", *claims) + data[at + 4 :]
+    return data[:2] + segments + data[2:]
+
+
+def profile_bomb():
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    return png(8, 8, chunk(b"iCCP", b"profile\0\0" + packed))
+
+
+def segments_bomb():
+    """200 MB of APP2, over what one profile may have."""
+    piece = b"ICC_PROFILE\0\x01\x01" + bytes(65519)
+    return jpeg(segments=(b"\xff\xe2\xff\xff" + piece) * 3053)
+
+
+BOMBS = {
+    "1x65535": (lambda: png(1, 65535), "limit side"),
+    "65535x1": (lambda: png(65535, 1), "limit side"),
+    "200 megapixels": (lambda: png(16000, 12500), "limit pixels"),
+    "150 megapixels": (lambda: png(15000, 10000), "limit pixels"),
+    "a header that lies": (lambda: jpeg(claims=(60000, 60000)), "limit pixels"),
+    "a header that lies a little": (lambda: jpeg(claims=(9000, 9000)), "decode"),
+    "a packed profile of 200 MB": (profile_bomb, "limit profile"),
+    "a profile of 200 MB": (segments_bomb, "limit bytes"),
+}
+
+READ = """
+import json, resource, sys
+from softjpeg.common.image_files import read_upright
+from softjpeg.corpus.error_classes import error_class
+from softjpeg.corpus.limits import Limits
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+found, before = {}, peak()
+for path in sys.argv[1:]:
+    try:
+        Limits().check(path)
+        read_upright(path)
+    except Exception as error:
+        found[path] = " ".join([error_class(error), *filter(None, [getattr(error, "limit", "")])])
+print(json.dumps([found, peak() - before]))
+"""
+
+
+def test_bombs_are_refused_with_their_class_and_without_memory(tmp_path):
+    paths = {}
+    for number, (name, (make, _)) in enumerate(BOMBS.items()):
+        paths[name] = tmp_path / f"{number}.png"
+        paths[name].write_bytes(make())
+    assert paths["200 megapixels"].stat().st_size < 250_000
+    assert paths["a packed profile of 200 MB"].stat().st_size < 250_000
+    assert paths["a profile of 200 MB"].stat().st_size > 200_000_000
+    words = [sys.executable, "-c", READ, *map(str, paths.values())]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    found, memory = json.loads(done.stdout)
+    assert {name: found.get(str(path)) for name, path in paths.items()} == {
+        name: expected for name, (_, expected) in BOMBS.items()
+    }
+    # Beside what Python with torch takes.
+    assert memory < 50_000_000
+
+
+def test_a_good_image_stays_whole_and_may_be_read_afterwards():
+    buffer = io.BytesIO()
+    smooth_image(20, 30).save(buffer, "png")
+    data = NamedBytes(buffer.getvalue(), "a")
+    Limits(pixels=600, bytes=len(buffer.getvalue()), frames=1).check(data)
+    assert Image.open(data).size == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"pixels": 599}, "a has 30x20 pixels: at most 599 are read"),
+        ({"bytes": 99}, "a has 1854 bytes: at most 99 are read"),
+        ({"frames": 2}, "a has 3 frames: at most 2 are counted"),
+    ],
+)
+def test_each_limit_is_named_with_its_value(limits, words):
+    frames = [Image.new("RGB", (30, 20), color) for color in ("red", "lime", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "tiff", save_all=True, append_images=frames[1:])
+    data = buffer.getvalue()
+    words = words.replace("1854", str(len(data)))
+    with pytest.raises(LimitError, match=f"^{words}$") as caught:
+        Limits(**limits).check(NamedBytes(data, "a"))
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (copy.limit, str(copy)) == (*limits, words)
+
+
+def test_no_program_is_started_for_a_format_that_needs_one():
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+    assert Image.open(io.BytesIO(postscript)).format == "EPS"
+    with pytest.raises(FormatError, match="a is no image that is read"):
+        Limits().check(NamedBytes(postscript, "a"))
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_a_limit_is_above_0(value):
+    with pytest.raises(ValueError, match=f"seconds must be above 0, got {value}"):
+        Limits(seconds=value)
