@@ -17,7 +17,7 @@ from softjpeg.codec.file_sizes import equal_size_quality
 from softjpeg.codec.image import decode, encode
 from softjpeg.corpus.folders import pool_of
 from softjpeg.corpus.sources import SourceRules
-from softjpeg.models.fidelity import agree, cosine, kl
+from softjpeg.models.fidelity import agree, check_direction, check_scores, cosine, kl
 from softjpeg.models.network import Network
 from softjpeg.presets.preset import Preset
 
@@ -72,7 +72,8 @@ def read_files(
         optimized Huffman) has no fewer bytes in all, or 100; its bytes as a share of the files'.
 
     Raises:
-        ValueError: no pairs, or an image or file that cannot be read.
+        ValueError: no pairs, an image or file that cannot be read, or a network whose outputs are
+            one number or already probabilities, of which neither measure tells anything.
     """
     if not pairs:
         raise ValueError("pairs must be one or more, got none")
@@ -95,6 +96,7 @@ def read_files(
             triples = list(pool.map(inputs_of, pairs[start : start + _BATCH]))
             outputs = [network_outputs(networks, [t[i] for t in triples]) for i in range(3)]
             for original, file, default in zip(*outputs, strict=True):
+                _check(networks, original)
                 both = [_compare(file, original), _compare(default, original)]
                 sums += torch.tensor(both, dtype=torch.float64).transpose(0, 1).flatten(1)
     means = (sums / count).tolist()
@@ -143,6 +145,18 @@ def readings_table(readings: Sequence[Reading]) -> Table:
             *(f"{x:.4f}" + " (cosine)" * (not classes) for x in (r.distance, r.default_distance)),
         )
     return table
+
+
+def _check(networks: Sequence[Network], originals: Outputs) -> None:
+    """Refuse outputs that would seem to be kept whatever the file."""
+    for network, output in zip(networks, originals, strict=True):
+        try:
+            if output.ndim == 1:
+                check_scores(output[None], "agreement", "read with another network")
+            else:
+                check_direction(output[None], "read with another network")
+        except ValueError as error:
+            raise ValueError(f"{network.name}: {error}") from error
 
 
 def _compare(outputs: Outputs, originals: Outputs) -> list[tuple[float, float]]:
