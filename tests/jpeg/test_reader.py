@@ -40,6 +40,24 @@ def with_padding(data, count=1):
     return edited(data, lambda name, piece: piece + bytes(count) * (name == "scan"))
 
 
+def with_spare_codes(data):
+    """One more code of 16 bits in each table, for a symbol that has one already."""
+
+    def longer(name, piece):
+        if name != "DHT":
+            return piece
+        # FF C4, the length, one table: class and destination, 16 counts, the symbols.
+        counts = bytearray(piece[5:21])
+        counts[15] += 1
+        body = piece[4:5] + bytes(counts) + piece[21:] + piece[21:22]
+        return piece[:2] + (len(body) + 2).to_bytes(2, "big") + body
+
+    return edited(data, longer)
+
+
+SPARE = with_spare_codes(jpeg(noise(), optimize=True))
+
+
 # The judges are given the file as it was: libjpeg 6b knows no Motion JPEG, and both refuse no EOI.
 LOSSLESS = {
     "padding": (with_padding(WHOLE), WHOLE),
@@ -51,6 +69,7 @@ LOSSLESS = {
     "gray Motion JPEG": (without_huffman_tables(GRAY), GRAY),
     "16-bit tables": (WIDE, WIDE),
     "extended": (EXTENDED, EXTENDED),
+    "two codes for one symbol": (SPARE, SPARE),
 }
 
 

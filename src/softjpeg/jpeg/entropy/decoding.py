@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softjpeg.jpeg.entropy.bit_packing import RST0
-from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, code_lengths, table_bytes
+from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, table_bytes
 from softjpeg.jpeg.entropy.layout import ScanLayout, from_mcu_order
 from softjpeg.jpeg.entropy.limits import Coefficients
 from softjpeg.jpeg.entropy.symbols import EOB, ZRL, Ints
@@ -125,11 +125,13 @@ def _split(data: bytes, intervals: int) -> tuple[npt.NDArray[np.uint8], list[int
 def _lookup(table: HuffmanTable) -> _Lookup:
     values = np.array(table.values, dtype=np.uint8)
     # A code of length L is followed by anything: 2^(16 - L) words start with it.
-    words = 1 << (MAX_CODE_LENGTH - code_lengths(table)[values])
+    # Of each code, not of each symbol, which may have two.
+    of_code = np.repeat(np.arange(1, MAX_CODE_LENGTH + 1), table.bits)
+    words = 1 << (MAX_CODE_LENGTH - of_code)
     symbols = np.zeros(1 << MAX_CODE_LENGTH, dtype=np.uint8)
     lengths = np.zeros_like(symbols)
     symbols[: words.sum()] = np.repeat(values, words)
-    lengths[: words.sum()] = np.repeat(code_lengths(table)[values], words)
+    lengths[: words.sum()] = np.repeat(of_code, words)
     size = symbols & 15
     lengths[(size == 0) & (symbols != EOB) & (symbols != ZRL)] = 0
     ends = (symbols == EOB) | (lengths == 0)
