@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from softjpeg.cli import app
@@ -64,3 +65,18 @@ def test_a_mistyped_command_is_suggested():
     result = CliRunner().invoke(app, ["encod"])
     assert result.exit_code == 2
     assert "Did you mean 'encode'?" in result.stderr
+
+
+def test_encode_with_a_preset_needs_no_extra(tmp_path):
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "photo.png")
+    extras = ("timm", "torchvision", "matplotlib", "jinja2", "scipy", "huggingface_hub")
+    run = f"""
+import sys
+sys.modules.update(dict.fromkeys({extras}))
+from softjpeg.cli import app
+try: app(["encode", "photo.png", "--preset", "universal", "--quality", "30", "--out", "jpegs"])
+except SystemExit as end: assert not end.code, end.code
+"""
+    subprocess.run([sys.executable, "-c", run], cwd=tmp_path, check=True)
+    with Image.open(tmp_path / "jpegs" / "photo.jpg") as written:
+        assert (written.format, written.size) == ("JPEG", (40, 30))
