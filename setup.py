@@ -48,6 +48,8 @@ def kernels(name, sources, flags=()):
 
 setup(
     cmdclass={"build_ext": BuildKernels},
+    # One wheel serves every later Python, as its kernels keep to the limited API.
+    options={"bdist_wheel": {"py_limited_api": "cp310"}},
     ext_modules=[
         kernels("_coder", "module scan_huffman scan_symbols scan_write scan_read"),
         kernels("_decisions", "module image_coefficients soft_histogram sampling trellis"),
