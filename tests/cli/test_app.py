@@ -236,7 +236,7 @@ def test_encode_reports_broken_images_and_writes_the_rest(folder):
     (folder / "photos" / "0.png").write_bytes(b"no image")
     (folder / "photos" / "sub" / "z.jpg").write_bytes(b"")
     result = call("encode", "photos", "--preset", "preset.json", "--out", "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert set(files(folder / "out")) == {"a.jpg", "sub/b.jpg", "sub/c.d.jpg"}
     first, second, last = result.stderr.splitlines()
     assert "0.png cannot be read as an image: " in first
@@ -249,7 +249,7 @@ def test_encode_refuses_collisions(folder):
     """Those that would be one file are named, the others written."""
     picture(folder / "photos" / "a.bmp")
     result = call("encode", "photos", "--preset", "preset.json", "--out", "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     first, second, last = result.stderr.splitlines()
     bmp, png, target = (
         f"{folder}/{name}" for name in ("photos/a.bmp", "photos/a.png", "out/a.jpg")

@@ -89,7 +89,7 @@ def test_out_that_is_no_folder(folder, kind):
 def test_a_pipe_among_the_files_is_left_alone(folder):
     (folder / "out").mkdir()
     os.mkfifo("out/a.jpg")
-    (line,), _ = encoded("photos", code=1)
+    (line,), _ = encoded("photos", code=3)
     assert line.endswith("out/a.jpg: this is no regular file, and is left alone")
     assert (folder / "out" / "a.jpg").is_fifo()
     assert (folder / "out" / "sub" / "b.jpg").is_file()
@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_read_is_a_failure(folder, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    lines, written = encoded("photos", code=1)
+    lines, written = encoded("photos", code=3)
     assert lines == ["softjpeg: photos/sub: left out, a folder that cannot be read"]
     assert written == ["a.jpg"]
 
@@ -213,7 +213,7 @@ BAD = {
 def test_jpegs_that_are_cut_off_or_corrupt_are_named(folder, name):
     path = folder / "photos" / "bad.jpg"
     path.write_bytes(BAD[name])
-    lines, written = encoded("photos", code=1)
+    lines, written = encoded("photos", code=3)
     (line,) = lines
     assert str(path) in line
     assert "cut off or corrupt" in line or "cannot be read as an image: " in line
@@ -225,7 +225,7 @@ def test_jpegs_that_are_cut_off_or_corrupt_are_named(folder, name):
     assert lines == [f"softjpeg: cut off or corrupt, and kept (1): {path}"]
     assert set(written) == {"a.jpg", "bad.jpg", "sub", "manifest.jsonl"}
     # A run that refuses does not take what was kept for done.
-    encoded("photos", "--manifest", code=1)
+    encoded("photos", "--manifest", code=3)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}])
@@ -254,7 +254,7 @@ def test_names_that_are_not_text_and_long_ones(folder):
     )
     # Named where it is broken, on a terminal that shows UTF-8 alone.
     (folder / "photos" / strange).write_bytes(b"no image")
-    lines, _ = encoded("photos", code=1)
+    lines, _ = encoded("photos", code=3)
     assert len(lines) == 1
     assert "photos/caf\\udce9.png cannot be read as an image" in lines[0]
     # The draws of a name depend on its bytes.
@@ -290,7 +290,7 @@ def test_a_photo_that_vanishes_and_one_that_is_too_large(folder, monkeypatch):
     # The first call, before anything is written, tries the options alone.
     monkeypatch.setattr(folders, "plan_files", lambda *words: restored(folder, targets, words))
     result = call("encode", "photos", *DEFAULT, "--out", "out", "--jobs", 1)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     gone, large, later, last = sorted(result.stderr.splitlines(), key=lambda line: "of 5" in line)
     assert "gone.png cannot be read as an image: [Errno 2]" in gone
     assert "large.png: no memory for 30x30" in large
@@ -320,7 +320,7 @@ def test_a_full_disk_ends_the_run_with_one_sentence(folder, monkeypatch):
 def test_names_that_collide_get_the_whole_name_with_a_rule(folder):
     for name in ("a.png", "a.bmp", "c.png", "c.tif"):
         picture(folder / "photos" / name)
-    lines, written = encoded("photos", "--manifest", code=1)
+    lines, written = encoded("photos", "--manifest", code=3)
     assert len(lines) == 5
     assert set(written) == {"manifest.jsonl", "sub"}
     lines, _ = encoded("photos", "--name-collision", "suffix", "--manifest")
@@ -332,7 +332,7 @@ def test_names_that_collide_get_the_whole_name_with_a_rule(folder):
     # One that collides all the same is named.
     picture(folder / "photos" / "a.png.gif.png")
     picture(folder / "photos" / "a.png.jpg")
-    lines, _ = encoded("photos", "--name-collision", "suffix", code=1, out="again")
+    lines, _ = encoded("photos", "--name-collision", "suffix", code=3, out="again")
     assert len(lines) == 2
     assert all("again/a.png.jpg, and so would " in line for line in lines)
     assert refusal("encode", "photos", *DEFAULT, "--out", "o", "--name-collision", "x") == (
@@ -344,7 +344,7 @@ def test_names_that_differ_in_case_collide_where_case_does_not_count(folder, mon
     picture(folder / "photos" / "A.png")
     assert encoded("photos")[0] == []
     monkeypatch.setattr(targets, "ignores_case", lambda folder: True)
-    lines, _ = encoded("photos", code=1, out="other")
+    lines, _ = encoded("photos", code=3, out="other")
     assert len(lines) == 2
     assert not targets.plan_files(folder / "photos", folder / "o").jobs[0].name.startswith("a.")
 
@@ -359,7 +359,7 @@ def test_pipes_devices_and_circles(folder):
     (folder / "photos" / "two").symlink_to("..")
     (folder / "photos" / "sub" / "up").symlink_to("../sub")
     (folder / "photos" / "gone.png").symlink_to("nowhere.png")
-    lines, written = encoded("photos", code=1)
+    lines, written = encoded("photos", code=3)
     assert set(written) == {"a.jpg", "sub"}
     first, *others = lines
     assert "photos/gone.png cannot be read as an image: [Errno 2]" in first
@@ -371,7 +371,7 @@ def test_pipes_devices_and_circles(folder):
         "softjpeg: left out, no regular file (1): photos/pipe.jpg",
     ]
     # Followed, the device is none to read, and everything else is in the folder above.
-    lines, _ = encoded("photos", "--follow-links", code=1)
+    lines, _ = encoded("photos", "--follow-links", code=3)
     assert [line.partition(" (")[0] for line in sorted(lines)[1:]] == [
         "softjpeg: left out, a link to a folder that is read already",
         "softjpeg: left out, no regular file",

@@ -231,7 +231,7 @@ def test_broken_and_small_images_are_named(folder):
     picture(folder / "photos" / "small.png", (15, 40))
     for _ in range(2):
         result = call("encode", "photos", *SEARCH, "out")
-        assert result.exit_code == 1
+        assert result.exit_code == 3
         first, second, last = result.stderr.splitlines()
         assert "photos/a.png cannot be read as an image: " in first
         assert "photos/small.png is 15x40, smaller than the crop 16x16" in second
@@ -245,7 +245,7 @@ def test_an_image_that_a_network_fails_on_is_named(folder):
     )
     Image.new("RGB", (30, 30)).save(folder / "photos" / "3black.png")
     result = call("encode", "photos", *SEARCH, "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     named, last = result.stderr.splitlines()
     assert "photos/3black.png: net.py:first: the network's output" in named
     assert last == "softjpeg: 1 of 7 images were not written"

@@ -18,18 +18,14 @@ from softjpeg.cli.app import (
     Seed,
     commands,
     numbers,
-    sentence,
-    show,
 )
+from softjpeg.cli.encode_report import report, report_readers, report_shards
 from softjpeg.cli.load import network_on_device
-from softjpeg.cli.remarks import say_remarks
 
 if TYPE_CHECKING:
     from softjpeg.codec.closed_loop.judge import Judge
-    from softjpeg.corpus.sources import SourceRules
     from softjpeg.corpus.writing import EncodeSummary
     from softjpeg.jpeg.subsampling import SubsamplingOrGray
-    from softjpeg.models.network import Network
 
 _LADDER = "5,8,12,16,20,25,30,40,50,60,75,85,95"
 _NETWORKS = "timm:NAME, FILE.py:FACTORY, a run, ...; may be repeated."
@@ -110,8 +106,19 @@ def encode(
         os.cpu_count() or 1
     ),
     seed: Seed = 0,
+    seconds: Annotated[
+        float, typer.Option(help="Of shards: an image that takes longer is ended, and left out.")
+    ] = 60.0,
+    retry: Annotated[
+        str, typer.Option(help="Of shards: those with such failures again: all, decode, limit, ...")
+    ] = "",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Of shards: read those that are done again, too.")
+    ] = False,
 ) -> None:
     """Write images as ordinary .jpg files with a preset's tables.
+
+    A folder of tar (webdataset) or Parquet (Hugging Face) files becomes one of the same files.
 
     With --network: for each image the smallest file found that keeps the network's answer.
     """
@@ -153,17 +160,28 @@ def encode(
     else:
         from softjpeg.cli.presets import at_short_side, load_tables
         from softjpeg.corpus.folders import encode_files
+        from softjpeg.corpus.limits import Limits
+        from softjpeg.corpus.samples import Encoder
+        from softjpeg.corpus.shards import encode_shards, holds_shards
 
         tables = at_short_side(load_tables(preset or [], quality, samplings), short_side)
         options |= {"gray": True} if samplings == ["gray"] else {}
+        if holds_shards(images):
+            encoder = Encoder(
+                tables, options.pop("mode"), seed, rules, Limits(seconds=seconds), options
+            )
+            report_shards(
+                encode_shards(images, encoder, out, jobs=jobs, retry=retry, verify=verify)
+            )
+            return
         summary = encode_files(images, tables, out, manifest=manifest, **options, **driver)
-    _report(summary, keep)
+    report(summary, keep)
     if networks and summary.written + summary.done:
-        _report_readers(summary, networks, rules, jobs)
+        report_readers(summary, networks, rules, jobs)
     if failed := len(summary.failures):
         total = summary.written + summary.done + failed
         typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(3)
 
 
 def _encode_for_networks(
@@ -201,37 +219,3 @@ def _encode_for_networks(
         by_size=any(len(family) > 1 for family in (specs, samplings, short_sides)),
         **options,
     )
-
-
-def _report(summary: EncodeSummary, keep: str) -> None:
-    for path, error in summary.failures:
-        text = sentence(error)
-        typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
-    say_remarks({**summary.left_out, **summary.remarks})
-    share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
-    already = f" ({summary.done} done already)" if summary.done else ""
-    typer.echo(
-        f"{summary.written + summary.done} images{already}: {summary.bytes_in:,} bytes in, "
-        f"{summary.bytes_out:,} bytes out{share}"
-    )
-    if searched := [facts for facts in summary.facts if "runs" in facts]:
-        runs = sum(facts["runs"] for facts in searched) / len(searched)
-        keeping = sum(facts["kept"] for facts in searched)
-        typer.echo(
-            f"{keeping} of {len(searched)} keep {keep}, the others are their best candidate's; "
-            f"each network read {runs:.1f} files of an image"
-        )
-
-
-def _report_readers(
-    summary: EncodeSummary, networks: list[Network], rules: SourceRules, jobs: int
-) -> None:
-    """What networks make of the files, beside default JPEG."""
-    from softjpeg.corpus.file_answers import read_files, readings_table
-
-    quality, share, readings = read_files(networks, summary.files, rules=rules, jobs=jobs)
-    typer.echo(
-        "networks' own answers for the images, kept by these files and by default JPEG 4:2:0 at "
-        f"quality {quality} ({share:.0%} of their bytes):"
-    )
-    show(readings_table(readings))

@@ -30,12 +30,31 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     ...     (Path(folder) / "x").read_bytes()
     b'abc'
     """
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A new file that, where nothing is raised inside, is flushed to disk and gets its name.
+
+    Raises:
+        OSError, ValueError: as `write_atomically`.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_file(Path(folder) / "x") as file:
+    ...         _ = file.write(b"abc")
+    ...         os.path.exists(Path(folder) / "x")
+    ...     (Path(folder) / "x").read_bytes()
+    False
+    b'abc'
+    """
     path = Path(path)
     if problem := not_replaceable(path):
         raise ValueError(f"{path}: {problem}")
     try:
         with _temporary_file(path.parent) as (file, temporary):
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             # Private files are made; a user expects the usual permissions.

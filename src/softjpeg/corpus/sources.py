@@ -6,12 +6,11 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from PIL import Image, ImageFile
 
-from softjpeg.common.image_files import ImageFileError, NamedBytes, read_upright
+from softjpeg.common.image_files import ImageFileError, ImageSource, NamedBytes, read_upright
 from softjpeg.common.transparency import WHITE, Color
 from softjpeg.jpeg.markers import segments
 from softjpeg.jpeg.reader import read_frame
@@ -71,23 +70,29 @@ class SourceRules:
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = before
 
-    def read(self, path: Path) -> tuple[Image.Image, tuple[str, ...]]:
+    def read(self, path: ImageSource) -> tuple[Image.Image, tuple[str, ...]]:
         """An image as `read_upright` reads it, and what there is to say of it.
 
         Raises:
             ImageFileError: it cannot be read, holds 32-bit samples, or is cut off or corrupt.
         """
         image, remarks = read_upright(path, self.background)
-        with path.open("rb") as file:
-            start = file.read(len(_JPEG))
-            data = start + file.read() if start == _JPEG else b""
-        fault = jpeg_fault(data, image, self.background)
+        fault = jpeg_fault(_jpeg_data(path), image, self.background)
         if fault and self.truncated == "refuse":
             raise ImageFileError(
                 f"{path} is cut off or corrupt, which libjpeg only warns of: {fault} "
                 "(--truncated keep takes what is there)"
             )
         return image, (*remarks, "cut off or corrupt, and kept") if fault else remarks
+
+
+def _jpeg_data(source: ImageSource) -> bytes:
+    """What is in a JPEG; nothing of any other file."""
+    if isinstance(source, NamedBytes):
+        return source.getvalue()
+    with open(source, "rb") as file:
+        start = file.read(len(_JPEG))
+        return start + file.read() if start == _JPEG else b""
 
 
 def jpeg_fault(data: bytes, image: Image.Image, background: Color = WHITE) -> str:

@@ -1,0 +1,71 @@
+"""What `softjpeg encode` says at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from softjpeg.cli.app import sentence, show
+from softjpeg.cli.remarks import say_remarks
+
+if TYPE_CHECKING:
+    from softjpeg.corpus.shards import ShardSummary
+    from softjpeg.corpus.sources import SourceRules
+    from softjpeg.corpus.writing import EncodeSummary
+    from softjpeg.models.network import Network
+
+
+def report(summary: EncodeSummary, keep: str) -> None:
+    """What was written and what was not; `keep` is what networks were to keep."""
+    for path, error in summary.failures:
+        text = sentence(error)
+        typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
+    say_remarks({**summary.left_out, **summary.remarks})
+    share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
+    already = f" ({summary.done} done already)" if summary.done else ""
+    typer.echo(
+        f"{summary.written + summary.done} images{already}: {summary.bytes_in:,} bytes in, "
+        f"{summary.bytes_out:,} bytes out{share}"
+    )
+    if searched := [facts for facts in summary.facts if "runs" in facts]:
+        runs = sum(facts["runs"] for facts in searched) / len(searched)
+        keeping = sum(facts["kept"] for facts in searched)
+        typer.echo(
+            f"{keeping} of {len(searched)} keep {keep}, the others are their best candidate's; "
+            f"each network read {runs:.1f} files of an image"
+        )
+
+
+def report_readers(
+    summary: EncodeSummary, networks: list[Network], rules: SourceRules, jobs: int
+) -> None:
+    """What networks make of the files, beside default JPEG."""
+    from softjpeg.corpus.file_answers import read_files, readings_table
+
+    quality, share, readings = read_files(networks, summary.files, rules=rules, jobs=jobs)
+    typer.echo(
+        "networks' own answers for the images, kept by these files and by default JPEG 4:2:0 at "
+        f"quality {quality} ({share:.0%} of their bytes):"
+    )
+    show(readings_table(readings))
+
+
+def report_shards(summary: ShardSummary) -> None:
+    """What became of shards; exit status 3 where something failed."""
+    for path, error in summary.failures:
+        text = sentence(error)
+        typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
+    already = f" ({summary.done} done already)" if summary.done else ""
+    share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
+    typer.echo(
+        f"{summary.images} images in {summary.shards} shards{already}: {summary.bytes_in:,} bytes "
+        f"in, {summary.bytes_out:,} bytes out{share}"
+    )
+    if summary.failed:
+        classes = ", ".join(f"{count} {name}" for name, count in sorted(summary.errors.items()))
+        typer.echo(f"softjpeg: {summary.failed} images were left out: {classes}", err=True)
+    if summary.failures:
+        typer.echo(f"softjpeg: {len(summary.failures)} shards were not written", err=True)
+    if summary.failed or summary.failures:
+        raise typer.Exit(3)

@@ -1,0 +1,219 @@
+"""Shards of images to shards of .jpg files: each published whole, then its manifest."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from softjpeg.common.files import atomic_file, remove_orphans, write_atomically
+from softjpeg.common.image_files import SUFFIXES
+from softjpeg.common.interrupt import told_when_stopped
+from softjpeg.corpus.error_classes import ErrorClass
+from softjpeg.corpus.manifest import versions
+from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES, encode_parquet
+from softjpeg.corpus.processes import Engine, processes
+from softjpeg.corpus.samples import Encoder, encode_batch
+from softjpeg.corpus.tar_shards import TAR_SUFFIXES, encode_tar
+from softjpeg.corpus.writing import written_alone
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_PIXEL = b"P5 1 1 255 \x80"
+INDEX, MANIFEST = "index.jsonl", ".manifest.jsonl"
+
+
+@dataclass
+class ShardSummary:
+    """What became of the shards.
+
+    Attributes:
+        shards, done: how many there are now, and how many of them were there already.
+        images, failed: written, and failed, those of earlier runs included.
+        bytes_in, bytes_out: of the images written.
+        errors: failed images by their class.
+        failures: shards that could not be encoded, each with its error.
+    """
+
+    shards: int = 0
+    done: int = 0
+    images: int = 0
+    failed: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[Path, Exception]] = field(default_factory=list)
+
+    def add(self, head: dict[str, Any]) -> None:
+        """Count a shard by the first line of its manifest."""
+        self.shards += 1
+        for name in ("images", "failed", "bytes_in", "bytes_out"):
+            setattr(self, name, getattr(self, name) + head[name])
+        self.errors.update(head["errors"])
+
+
+def holds_shards(source: Path) -> bool:
+    """Whether a path is a tar or Parquet file, or a folder with one in it and no images."""
+    if source.is_dir():
+        names = (name.lower() for _, _, names in os.walk(source) for name in names)
+        if any(name.endswith(SUFFIXES) for name in names):
+            return False
+    return next(find_shards(source), None) is not None
+
+
+def find_shards(source: Path, besides: Path | None = None) -> Iterator[tuple[Path, str]]:
+    """Each shard and its name below the source, in the names' order within each folder.
+
+    Args:
+        source: a shard, or a folder.
+        besides: a folder that is not looked into.
+    """
+    if source.is_file():
+        if source.name.endswith((*TAR_SUFFIXES, *PARQUET_SUFFIXES)):
+            yield source, source.name
+        return
+    for folder, folders, names in os.walk(source):
+        here = Path(folder)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if besides is None or (here / name).resolve() != besides.resolve()
+        )
+        for name in sorted(names):
+            if name.endswith((*TAR_SUFFIXES, *PARQUET_SUFFIXES)) and not name.startswith("."):
+                yield here / name, (here / name).relative_to(source).as_posix()
+
+
+def encode_shards(
+    source: Path,
+    encoder: Encoder,
+    out: Path,
+    *,
+    jobs: int = 1,
+    retry: str = "",
+    verify: bool = False,
+) -> ShardSummary:
+    """Write every tar or Parquet file anew with its images encoded.
+
+    A shard `a.tar` is published by a rename, then its manifest `a.tar.manifest.jsonl`, and after
+    all of them `index.jsonl`. A shard is done when its manifest says that it was made with these
+    settings from a source of this size and time; images that failed in it are not tried again.
+
+    Args:
+        source: a shard, or a folder of them.
+        encoder: how images are encoded.
+        out: folder for the shards, made when it is missing.
+        jobs: processes; the bytes do not depend on how many.
+        retry: also encode anew those shards in which images failed with an error of this class,
+            or "all".
+        verify: compare the digests, not only the sizes, of shards that are done.
+
+    Raises:
+        ValueError: no shards, one that would be written over, an unknown class, options that no
+            image can be encoded with, or another process writes to `out`.
+        OSError: the disk is full or cannot be written to.
+        KeyboardInterrupt: its words say what is kept.
+    """
+    if retry and retry not in (classes := ("all", *get_args(ErrorClass))):
+        raise ValueError(f"--retry must be one of {', '.join(classes)}, got {retry}")
+    if next(find_shards(source, out), None) is None:
+        raise ValueError(f"{source} holds no tar or Parquet files")
+    # Options that no image can be encoded with are refused before anything is written.
+    if (row := encode_batch([("a pixel", _PIXEL)], encoder)[0]).data is None:
+        raise ValueError(row.facts["detail"])
+    about = {"settings": json.loads(json.dumps(encoder.settings)), "versions": versions()}
+    summary = ShardSummary()
+
+    def kept() -> str:
+        return (
+            f"interrupted: {summary.shards} shards are whole; the same command goes on from there"
+        )
+
+    with written_alone(out), told_when_stopped(kept), processes(encoder, jobs) as engine:
+        lines = []
+        for path, name in find_shards(source, besides=out):
+            target = out / name
+            if target.exists() and target.samefile(path):
+                raise ValueError(f"{path} would be written over itself: choose another --out")
+            try:
+                head = _done(path, target, about["settings"], verify)
+                if head is not None and not _to_retry(head, retry):
+                    summary.done += 1
+                else:
+                    head = _encode_shard(path, target, name, about, engine)
+            except (ValueError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                    raise
+                summary.failures.append((path, error))
+                continue
+            summary.add(head)
+            lines.append(json.dumps(head) + "\n")
+        write_atomically(out / INDEX, "".join(lines).encode())
+    return summary
+
+
+def _to_retry(head: dict[str, Any], retry: str) -> bool:
+    return bool(head["failed"] if retry == "all" else head["errors"].get(retry))
+
+
+def _manifest_of(target: Path) -> Path:
+    return target.with_name(target.name + MANIFEST)
+
+
+def _done(
+    path: Path, target: Path, settings: dict[str, Any], verify: bool
+) -> dict[str, Any] | None:
+    """The first line of a shard's manifest, where it says that there is nothing to do."""
+    try:
+        with _manifest_of(target).open("rb") as file:
+            head: dict[str, Any] = json.loads(file.readline())
+        there, size = path.stat(), target.stat().st_size
+    except (OSError, ValueError):
+        return None
+    same = (there.st_size, there.st_mtime_ns) == (head["source_bytes"], head["source_mtime_ns"])
+    if not same or head["settings"] != settings or size != head["bytes"]:
+        return None
+    return None if verify and _sha256_of(target) != head["sha256"] else head
+
+
+def _encode_shard(
+    path: Path, target: Path, name: str, about: dict[str, Any], engine: Engine
+) -> dict[str, Any]:
+    """Publish a shard and then its manifest, of which this is the first line."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_orphans(target.parent)
+    encode: Callable[..., Any] = encode_parquet if path.suffix == ".parquet" else encode_tar
+    before = path.stat()
+    with atomic_file(target) as file:
+        facts = [row.facts for row in encode(path, file, engine, f"{name}/")]
+    written = [fact for fact in facts if fact["status"] == "written"]
+    errors = Counter(fact["error"] for fact in facts if fact["status"] == "failed")
+    head = {
+        "shard": name,
+        "source_bytes": before.st_size,
+        "source_mtime_ns": before.st_mtime_ns,
+        "bytes": target.stat().st_size,
+        "sha256": _sha256_of(target),
+        "images": len(written),
+        "failed": errors.total(),
+        "errors": dict(sorted(errors.items())),
+        "bytes_in": sum(fact["source_bytes"] for fact in written),
+        "bytes_out": sum(fact["bytes"] for fact in written),
+        **about,
+    }
+    lines = "".join(json.dumps(line) + "\n" for line in (head, *facts))
+    write_atomically(_manifest_of(target), lines.encode())
+    return head
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,177 @@
+"""Shards in, shards out: read by the libraries whose formats they are."""
+
+import io
+import json
+import os
+import tarfile
+
+import pytest
+from PIL import Image
+
+from helpers.commands import call, refusal
+from helpers.images import smooth_image
+from softjpeg import Preset, encode
+from softjpeg.corpus.processes import Entry, processes
+from softjpeg.corpus.samples import Encoder, encode_batch
+
+DEFAULT = ("--preset", "default", "--quality", 20)
+COUNT = 7
+
+
+def png(seed):
+    file = io.BytesIO()
+    smooth_image(20, 24, seed).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def tars(tmp_path, monkeypatch):
+    """shards/0.tar and shards/sub/1.tar.gz, by webdataset; image 3 of each is none."""
+    webdataset = pytest.importorskip("webdataset")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards" / "sub").mkdir(parents=True)
+    for shard, name in enumerate(("0.tar", "sub/1.tar.gz")):
+        with webdataset.TarWriter(str(tmp_path / "shards" / name)) as writer:
+            for i in range(COUNT):
+                data = b"no image" if i == 3 else png(i + shard)
+                sample = {"__key__": f"cats/{i}", "png": data, "cls": i, "mask.png": png(90 + i)}
+                writer.write(sample)
+    return tmp_path
+
+
+def contents(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
+
+
+def shards(*words, out="out", code=3):
+    result = call("encode", "shards", *DEFAULT, "--out", out, *words)
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def test_webdataset_reads_what_comes_out_and_processes_do_not_matter(tars):
+    import webdataset
+
+    result = shards("--jobs", 1)
+    assert result.stderr == "softjpeg: 2 images were left out: 2 decode\n"
+    assert result.stdout.startswith("12 images in 2 shards: ")
+    for shard, name in enumerate(("0.tar", "sub/1.tar.gz")):
+        found = list(webdataset.WebDataset(str(tars / "out" / name), shardshuffle=False))
+        assert [s["__key__"] for s in found] == [f"cats/{i}" for i in range(COUNT) if i != 3]
+        for sample in found:
+            i = int(sample["cls"])
+            image = Image.open(io.BytesIO(png(i + shard)))
+            assert sample["jpg"] == encode(image, Preset.from_quality(20))
+            assert sample["mask.png"] == png(90 + i)
+            assert "png" not in sample
+    shards("--jobs", 2, out="two")
+    assert contents(tars / "two") == contents(tars / "out")
+    head, *lines = map(json.loads, (tars / "out/0.tar.manifest.jsonl").read_text().splitlines())
+    assert (head["images"], head["failed"], head["errors"]) == (6, 1, {"decode": 1})
+    assert [line["key"] for line in lines] == [f"0.tar/cats/{i}.png" for i in range(COUNT)]
+    index = [
+        json.loads(line)["shard"] for line in (tars / "out/index.jsonl").read_text().splitlines()
+    ]
+    assert index == ["0.tar", "sub/1.tar.gz"]
+
+
+def test_only_what_is_not_done_is_encoded(tars):
+    shards()
+    before = contents(tars / "out")
+    assert "(2 done already)" in shards().stdout
+    # As after a kill between a shard and its manifest, and after one before the shard.
+    (tars / "out/0.tar.manifest.jsonl").unlink()
+    assert "(1 done already)" in shards().stdout
+    assert "(2 done already)" in shards("--retry", "limit").stdout
+    assert "done already" not in shards("--retry", "decode").stdout
+    assert contents(tars / "out") == before
+    # Of the same size: only its digest tells.
+    data = before["0.tar"]
+    (tars / "out/0.tar").write_bytes(data[:-1] + b"x")
+    assert "(2 done already)" in shards().stdout
+    assert "(1 done already)" in shards("--verify").stdout
+    assert contents(tars / "out") == before
+    os.utime(tars / "shards/0.tar", ns=(0, 10**18))
+    assert "(1 done already)" in shards().stdout
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_damaged_shard_costs_no_other(tars, inside):
+    """Cut off inside a member or, which Python's tarfile does not mind, between two."""
+    path = tars / "shards/0.tar"
+    with tarfile.open(path) as archive:
+        offset = archive.getmembers()[5].offset
+    path.write_bytes(path.read_bytes()[: offset + 600 * inside])
+    result = shards()
+    assert "shards/0.tar cannot be read as a tar file: " in result.stderr
+    assert result.stderr.endswith("softjpeg: 1 shards were not written\n")
+    assert set(contents(tars / "out")) == {
+        *("index.jsonl", "sub/1.tar.gz", "sub/1.tar.gz.manifest.jsonl")
+    }
+
+
+def test_refusals(tars):
+    words = ("encode", "shards", *DEFAULT, "--out")
+    assert "--retry must be one of all, decode" in refusal(*words, "out", "--retry", "some")
+    assert "would be written over itself" in refusal(
+        "encode", "shards/0.tar", *DEFAULT, "--out", "shards"
+    )
+
+
+def test_two_images_of_one_name_are_both_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").mkdir()
+    with tarfile.open("shards/a.tar", "w") as archive:
+        for name in ("0.png", "0.bmp", "1.png", "readme"):
+            info = tarfile.TarInfo(name)
+            info.size = len(png(1))
+            archive.addfile(info, io.BytesIO(png(1)))
+    assert "2 images were left out: 2 other" in shards().stderr
+    with tarfile.open("out/a.tar") as archive:
+        assert archive.getnames() == ["1.jpg", "readme"]
+
+
+def test_datasets_reads_the_parquet_that_comes_out(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").mkdir()
+    images = [{"bytes": png(i), "path": f"{i}.png"} for i in range(COUNT)]
+    images[2], images[4]["bytes"] = None, b"no image"
+    features = datasets.Features(
+        {"photo": datasets.Image(), "label": datasets.ClassLabel(names=list("abcdefg"))}
+    )
+    table = datasets.Dataset.from_dict(
+        {"photo": images, "label": list(range(COUNT))}, features=features
+    )
+    table.to_parquet("shards/train.parquet", batch_size=3)
+    assert "1 images were left out: 1 decode" in shards().stderr
+    found = datasets.Dataset.from_parquet("out/train.parquet", cache_dir=str(tmp_path / "cache"))
+    assert found.features == features
+    raw = found.cast_column("photo", datasets.Image(decode=False))
+    assert raw["label"][:] == [0, 1, 2, 3, 5, 6]
+    for row in raw:
+        i = row["label"]
+        expected = encode(Image.open(io.BytesIO(png(i))), Preset.from_quality(20))
+        assert row["photo"] == (None if i == 2 else {"bytes": expected, "path": f"{i}.jpg"})
+
+
+def test_a_stuck_image_is_ended_and_delays_no_other(monkeypatch):
+    from softjpeg.corpus.limits import Limits
+
+    slow = io.BytesIO()
+    Image.effect_noise((6000, 6000), 90).save(slow, "BMP")
+    data = [png(0), slow.getvalue(), png(2)]
+    encoder = Encoder(Preset.from_quality(50), limits=Limits(seconds=0.05))
+    entries = [Entry(str(i), d, True) for i, d in enumerate(data)]
+    with processes(encoder, 2) as engine:
+        # The first may take longer: its process begins with it.
+        rows = [row for _, row in engine(entries)]
+    assert rows[1].facts["error"] == "limit"
+    assert "1 took over 0.05 seconds" in rows[1].facts["detail"]
+
+
+def test_a_batch_never_raises():
+    encoder = Encoder(Preset.from_quality(20))
+    rows = encode_batch([("a", png(1)), ("b", b""), ("c", b"P5 70000 1 255 ")], encoder)
+    assert rows[0].data == encode(Image.open(io.BytesIO(png(1))), Preset.from_quality(20))
+    assert [row.facts.get("error") for row in rows] == [None, "decode", "limit"]
