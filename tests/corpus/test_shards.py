@@ -49,6 +49,8 @@ def shards(*words, out="out", code=3):
     return result
 
 
+# webdataset leaves the tar file that it read open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_webdataset_reads_what_comes_out_and_processes_do_not_matter(tars):
     import webdataset
 
