@@ -120,6 +120,18 @@ def test_refusals(tars):
     )
 
 
+def test_options_of_the_one_kind_are_refused_for_the_other(tars):
+    (tars / "photos").mkdir()
+    (tars / "photos" / "a.png").write_bytes(png(0))
+    for words in (["--verify"], ["--retry", "all"], ["--seconds", "9"]):
+        message = refusal("encode", "photos", *DEFAULT, "--out", "out", *words)
+        assert "are for shards of images" in message
+    for words in (["--manifest"], ["--name-collision", "suffix"]):
+        message = refusal("encode", "shards", *DEFAULT, "--out", "out", *words)
+        assert "shards holds shards, which have manifests of their own" in message
+    assert not (tars / "out").exists()
+
+
 def test_two_images_of_one_name_are_both_left_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shards").mkdir()

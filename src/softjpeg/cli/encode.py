@@ -107,8 +107,9 @@ def encode(
     ),
     seed: Seed = 0,
     seconds: Annotated[
-        float, typer.Option(help="Of shards: an image that takes longer is ended, and left out.")
-    ] = 60.0,
+        float | None,
+        typer.Option(help="Of shards: an image that takes longer is left out; default: 60."),
+    ] = None,
     retry: Annotated[
         str, typer.Option(help="Of shards: those with such failures again: all, decode, limit, ...")
     ] = "",
@@ -144,6 +145,7 @@ def encode(
         from softjpeg.codec.closed_loop.judge import Judge
         from softjpeg.models.fidelity import parse_fidelity
 
+        _only_of_shards(images, seconds, retry, verify)
         summary = _encode_for_networks(
             images,
             out,
@@ -167,13 +169,18 @@ def encode(
         tables = at_short_side(load_tables(preset or [], quality, samplings), short_side)
         options |= {"gray": True} if samplings == ["gray"] else {}
         if holds_shards(images):
-            encoder = Encoder(
-                tables, options.pop("mode"), seed, rules, Limits(seconds=seconds), options
-            )
+            if manifest or name_collision != "error" or reader:
+                raise ValueError(
+                    f"{images} holds shards, which have manifests of their own and no names to "
+                    "collide: leave out --manifest, --name-collision and --reader"
+                )
+            limits = Limits(seconds=60.0 if seconds is None else seconds)
+            encoder = Encoder(tables, options.pop("mode"), seed, rules, limits, options)
             report_shards(
                 encode_shards(images, encoder, out, jobs=jobs, retry=retry, verify=verify)
             )
             return
+        _only_of_shards(images, seconds, retry, verify)
         summary = encode_files(images, tables, out, manifest=manifest, **options, **driver)
     report(summary, keep)
     if networks and summary.written + summary.done:
@@ -182,6 +189,14 @@ def encode(
         total = summary.written + summary.done + failed
         typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
         raise typer.Exit(3)
+
+
+def _only_of_shards(images: Path, seconds: float | None, retry: str, verify: bool) -> None:
+    if seconds is not None or retry or verify:
+        raise ValueError(
+            f"--seconds, --retry and --verify are for shards of images, encoded without --network; "
+            f"{images} is not"
+        )
 
 
 def _encode_for_networks(
