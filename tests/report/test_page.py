@@ -7,14 +7,16 @@ import torch
 
 from helpers.browser import SCHEMES, WIDTHS, chromium, findings, overflow, watched
 from helpers.images import photos
-from helpers.networks import linear_reader
+from helpers.networks import linear_reader, texture_reader
 from helpers.rate_points import points
+from softjpeg.adaptation.adapt import adapt
 from softjpeg.codec.file_sizes import equal_bytes_quality
 from softjpeg.codec.image import encode
 from softjpeg.evaluation.qualities import sweep_qualities
 from softjpeg.nn.jpeg_layer import JPEGLayer
 from softjpeg.nn.wrapping import wrap
 from softjpeg.presets.preset import Preset
+from softjpeg.report.adapt_page import adapt_page
 from softjpeg.report.html import Report, render
 from softjpeg.report.pictures import picture
 from softjpeg.report.quality_page import quality_page
@@ -63,7 +65,19 @@ def run():
     return run_page(network, layer, photos(3, 32), ["a", "b", "c"], title="A run", facts=FACTS)
 
 
-PAGES = {"comparison": comparison, "qualities": qualities, "run": run}
+def adapting():
+    images, norm = photos(40, 32), torch.nn.BatchNorm2d(8)
+    network = texture_reader(norm, images)
+    adapter = adapt(network, images, qualities=(5, 20), epochs=20, learning_rate=0.02)
+    text = adapt_page(adapter, title="An adapter")
+    gain, error = adapter.provenance["gain"]
+    assert f"{100 * gain:.1f} ± {100 * error:.1f} % of what" in text
+    for figure in adapter.provenance["figures"]:
+        assert f"<td>{figure['adapted']:,.4f}</td>" in text
+    return text
+
+
+PAGES = {"adapting": adapting, "comparison": comparison, "qualities": qualities, "run": run}
 
 
 @pytest.mark.parametrize("kind", PAGES)

@@ -96,7 +96,7 @@ COMMANDS = {
     "adapt": "NETWORK IMAGES --out [--preset] [--quality] [--train norm] [--loss kl] [--labels] "
     "[--size] [--resize] [--crops] [--follow-links] [--limit] [--epochs 4] "
     "[--learning-rate 0.001] [--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] "
-    "[--seed 0] [--checkpoint]",
+    "[--seed 0] [--checkpoint] [--page]",
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] "
     "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] "
