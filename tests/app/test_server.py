@@ -18,10 +18,11 @@ pytest.importorskip("matplotlib", reason="softjpeg[app] is not installed")
 
 from starlette.testclient import TestClient
 
+from softjpeg.app.answers import MARK
 from softjpeg.app.held import Bounds
 from softjpeg.app.looking import QUALITIES
 from softjpeg.app.readers import Readers
-from softjpeg.app.server import MARK, make_app
+from softjpeg.app.server import make_app
 from softjpeg.corpus.limits import Limits
 from softjpeg.models.network import Network
 from softjpeg.presets.ladder import Ladder

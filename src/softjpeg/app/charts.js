@@ -1,7 +1,7 @@
 // Small line charts over quality, as SVG in the page's own colours.
 "use strict";
 
-const WIDTH = 360, HEIGHT = 200, LEFT = 46, RIGHT = 8, TOP = 10, BOTTOM = 34;
+const WIDTH = 360, HEIGHT = 200, LEFT = 46, RIGHT = 18, TOP = 10, BOTTOM = 34;
 
 const svg = (name, attributes, text) => {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);

@@ -197,7 +197,7 @@ async function measure() {
         row.append(name, make("td", network), make("td", size(found.preset.bytes)));
         row.append(answerCell(found.preset, found.original), answerCell(found.default, found.original));
       }
-    say(`${pictures.length} pictures are measured.`);
+    say(`Measured: ${pictures.length}.`);
   } catch (error) {
     say(error.message, true);
   }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from importlib import resources
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from softjpeg.app.answers import answered, marked, number, refused, static, word
 from softjpeg.app.archive import archive
 from softjpeg.app.held import Bounds, FullError, Held
 from softjpeg.app.looking import (
@@ -35,9 +35,6 @@ from softjpeg.presets.ladder import Ladder
 from softjpeg.report.feature_maps import overlay
 from softjpeg.report.pictures import png
 
-MARK = "x-softjpeg-app"
-"""A header that changes need: pages of other origins cannot send it."""
-
 WHAT = (
     *("original.png", "preset.jpg", "default.jpg", "preset-difference.png"),
     *("default-difference.png", "sensitivity.png", "tables.json"),
@@ -49,13 +46,6 @@ _FILES = {
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
     "/charts.js": ("charts.js", "text/javascript"),
-}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
 }
 
 
@@ -84,7 +74,7 @@ class App:
     def classes(self, request: Request) -> Response:
         """The names of a network's classes."""
         with self._one:
-            return JSONResponse(self.readers.class_names(_word(request, "network")))
+            return JSONResponse(self.readers.class_names(word(request, "network")))
 
     async def add(self, request: Request) -> Response:
         """A picture in the body, its number out."""
@@ -93,11 +83,11 @@ class App:
         async for piece in request.stream():
             body += piece
             if len(body) > most:
-                return _refused(413, f"a picture's file may have {most} bytes at most")
+                return refused(413, f"a picture's file may have {most} bytes at most")
         name = request.query_params.get("name", "picture")[:200]
-        number = await run_in_threadpool(self.held.add, name, bytes(body))
-        picture = self.held[number]
-        words = {"id": number, "name": name, "bytes": len(body)}
+        place = await run_in_threadpool(self.held.add, name, bytes(body))
+        picture = self.held[place]
+        words = {"id": place, "name": name, "bytes": len(body)}
         return JSONResponse({**words, "width": picture.width, "height": picture.height})
 
     def clear(self, _request: Request) -> Response:
@@ -111,9 +101,9 @@ class App:
         with self._one:
             found = curves(
                 self.readers,
-                _word(request, "network"),
+                word(request, "network"),
                 image,
-                _number(request, "label"),
+                number(request, "label"),
                 lambda quality: tables_of(self.ladders, Wish(wish.preset, quality, wish.side)),
             )
         return JSONResponse(found)
@@ -123,8 +113,8 @@ class App:
         wish, image = self._wish(request), self._image(request)
         tables = tables_of(self.ladders, wish)
         with self._one:
-            label = _number(request, "label")
-            found = compared(self.readers, _word(request, "network"), image, label, tables)
+            label = number(request, "label")
+            found = compared(self.readers, word(request, "network"), image, label, tables)
         return JSONResponse({**found, "command": command(self._picture(request).name, wish)})
 
     def picture(self, request: Request) -> Response:
@@ -148,11 +138,11 @@ class App:
         """All pictures' files and tables, and what a network makes of them."""
         tables = tables_of(self.ladders, self._wish(request))
         with self._one:
-            data = archive(self.held, self.readers, _word(request, "network"), tables)
+            data = archive(self.held, self.readers, word(request, "network"), tables)
         return Response(data, media_type="application/zip")
 
     def _sensitivity(self, request: Request) -> bytes:
-        network, label = _word(request, "network"), _number(request, "label")
+        network, label = word(request, "network"), number(request, "label")
         image = from_image(self._image(request))
         scores = self.readers.scores(network, [image])[0]
         target = int(scores.argmax()) if label is None else label
@@ -167,19 +157,19 @@ class App:
         try:
             return self.held[request.path_params["number"]]
         except KeyError:
-            number = request.path_params["number"]
-            raise AbsentError(f"picture {number} is not held: add it again") from None
+            place = request.path_params["number"]
+            raise AbsentError(f"picture {place} is not held: add it again") from None
 
     def _image(self, request: Request) -> Any:
         self._picture(request)
         return self.held.image(request.path_params["number"])
 
     def _wish(self, request: Request) -> Wish:
-        quality = _number(request, "quality")
-        side = _number(request, "side")
+        quality = number(request, "quality")
+        side = number(request, "side")
         if side is not None and not 16 <= side <= 65500:
             raise ValueError(f"side must be from 16 to 65500 pixels, got {side}")
-        return Wish(_word(request, "preset"), 50 if quality is None else quality, side)
+        return Wish(word(request, "preset"), 50 if quality is None else quality, side)
 
 
 def make_app(
@@ -196,80 +186,28 @@ def make_app(
     pictures = "/api/pictures/{number:int}"
     return Starlette(
         routes=[
-            *(Route(path, _static(*file)) for path, file in _FILES.items()),
-            Route("/api/choices", _answered(app.choices)),
-            Route("/api/classes", _answered(app.classes)),
-            Route("/api/pictures", _marked(app.add), methods=["POST"]),
-            Route("/api/clear", _marked(_answered(app.clear)), methods=["POST"]),
-            Route("/api/archive.zip", _answered(app.archive)),
-            Route(f"{pictures}/curves", _answered(app.curves)),
-            Route(f"{pictures}/compare", _answered(app.compare)),
-            *(Route(f"{pictures}/{what}", _answered(app.picture), name=what) for what in WHAT),
+            *(Route(path, static(*file)) for path, file in _FILES.items()),
+            Route("/api/choices", answered(app.choices)),
+            Route("/api/classes", answered(app.classes)),
+            Route("/api/pictures", marked(app.add), methods=["POST"]),
+            Route("/api/clear", marked(answered(app.clear)), methods=["POST"]),
+            Route("/api/archive.zip", answered(app.archive)),
+            Route(f"{pictures}/curves", answered(app.curves)),
+            Route(f"{pictures}/compare", answered(app.compare)),
+            *(Route(f"{pictures}/{what}", answered(app.picture), name=what) for what in WHAT),
         ],
         # Else a name that leads here would let other sites' pages read what is held.
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
         ],
         exception_handlers={
-            FullError: lambda _, error: _refused(413, str(error)),
-            AbsentError: lambda _, error: _refused(404, str(error)),
-            ValueError: lambda _, error: _refused(422, str(error)),
-            ClientDisconnect: lambda _, error: _refused(400, "the picture did not arrive"),
+            FullError: lambda _, error: refused(413, str(error)),
+            AbsentError: lambda _, error: refused(404, str(error)),
+            ValueError: lambda _, error: refused(422, str(error)),
+            ClientDisconnect: lambda _, error: refused(400, "the picture did not arrive"),
         },
     )
 
 
 def _preset_file(image: Any, tables: Any) -> bytes:
     return encode(image, tables, metadata=False)
-
-
-def _static(name: str, media_type: str) -> Callable[[Request], Response]:
-    def answer(_request: Request) -> Response:
-        text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-        return Response(text, media_type=media_type, headers=_HEADERS)
-
-    return answer
-
-
-def _answered(handler: Callable[[Request], Response]) -> Any:
-    """The handler with the headers that every answer has; outside the event loop."""
-
-    async def answer(request: Request) -> Response:
-        response = await run_in_threadpool(handler, request)
-        response.headers.update(_HEADERS)
-        return response
-
-    return answer
-
-
-def _marked(handler: Any) -> Any:
-    """The handler, for requests of the page itself."""
-
-    async def answer(request: Request) -> Response:
-        if MARK not in request.headers:
-            return _refused(403, f"the header {MARK} must be there")
-        response: Response = await handler(request)
-        return response
-
-    return answer
-
-
-def _refused(status: int, detail: str) -> Response:
-    return JSONResponse({"detail": " ".join(detail.split())}, status, headers=_HEADERS)
-
-
-def _word(request: Request, name: str) -> str:
-    word = request.query_params.get(name)
-    if word is None:
-        raise ValueError(f"{name} must be given")
-    return word
-
-
-def _number(request: Request, name: str) -> int | None:
-    """None where it is left out or empty."""
-    word = request.query_params.get(name, "")
-    if not word:
-        return None
-    if not (word.isascii() and word.isdigit() and len(word) <= 5):
-        raise ValueError(f"{name} must be a whole number, got {word[:20]!r}")
-    return int(word)
