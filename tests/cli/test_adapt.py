@@ -60,8 +60,11 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_adapt_and_evaluate(folder):
-    result = call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *FAST)
+    result = call(
+        "adapt", "net.py:small", "photos", "--out", "a.safetensors", *FAST, "--page", "a.html"
+    )
     assert result.exit_code == 0, result.output
+    assert "softjpeg adapt net.py:small" in (folder / "a.html").read_text()
     assert "On images that did not train" in result.stdout
     assert "wrote a.safetensors (16 weights)" in result.stdout
     adapter = softjpeg.Adapter.load("a.safetensors")

@@ -80,12 +80,22 @@ def adapt(
     checkpoint: Annotated[
         Path | None, typer.Option(help="File to resume from, and to save progress in.")
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="A page of what was measured to write (.html).")
+    ] = None,
 ) -> None:
     """Adapt a network to the files it will read: it learns to answer as on the originals."""
     if out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, got {str(out)!r}")
     inputs: list[str | Path | None] = [network, images, labels, preset]
-    check_outputs({"--out": out, "--checkpoint": checkpoint}, inputs)
+    if page is not None:
+        from softjpeg.common.extras import import_extra
+
+        for module in ("jinja2", "matplotlib"):
+            import_extra(module, extra="report")
+        if page.suffix != ".html":
+            raise ValueError(f"--page must end in .html, got {str(page)!r}")
+    check_outputs({"--out": out, "--checkpoint": checkpoint, "--page": page}, inputs)
     qualities = _qualities(quality or "6..90")
     import softjpeg
     from softjpeg.adaptation.judging import figures_table
@@ -129,6 +139,11 @@ def adapt(
             provenance=facts if preset is None else {**facts, "preset": preset},
         )
         adapter.save(out)
+        if page is not None:
+            from softjpeg.common.files import write_text
+            from softjpeg.report.adapt_page import adapt_page
+
+            write_text(page, adapt_page(adapter, title=f"softjpeg adapt {net.name}"))
     show(figures_table(adapter.provenance["figures"], adapter.provenance["loss"]))
     count = sum(weight.numel() for weight in adapter.base.values())
     typer.echo(

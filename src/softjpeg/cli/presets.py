@@ -86,15 +86,9 @@ def load_tables(
 
 def at_short_side(tables: Preset | AdaptiveQuality, text: str | None) -> Preset | AdaptiveQuality:
     """The same with images stored at what --short-side says; None leaves what the preset says."""
-    from softjpeg.presets.preset import Preset
+    from softjpeg.codec.adaptive_quality import with_short_side
 
-    if text is None:
-        return tables
-    side = stored_side(text)
-    if isinstance(tables, Preset):
-        return replace(tables, short_side=side)
-    rungs = tuple(replace(rung, short_side=side) for rung in tables.ladder.rungs)
-    return replace(tables, ladder=replace(tables.ladder, rungs=rungs))
+    return tables if text is None else with_short_side(tables, stored_side(text))
 
 
 def stored_side(text: str, automatic: bool = False) -> Any:

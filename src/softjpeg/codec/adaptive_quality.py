@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,16 @@ def at_quality(ladder: Ladder, quality: float) -> Preset | AdaptiveQuality:
     """The ladder's preset at a quality, adapted to each image where the ladder says so."""
     preset = ladder.at(quality)
     return preset if ladder.size_exponent == 1 else AdaptiveQuality(ladder, quality)
+
+
+def with_short_side(
+    tables: Preset | AdaptiveQuality, short_side: int | None
+) -> Preset | AdaptiveQuality:
+    """The same with images stored at most this large on their shorter side; None for their own."""
+    if isinstance(tables, Preset):
+        return replace(tables, short_side=short_side)
+    rungs = tuple(replace(rung, short_side=short_side) for rung in tables.ladder.rungs)
+    return replace(tables, ladder=replace(tables.ladder, rungs=rungs))
 
 
 class _ScanBits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -39,7 +39,7 @@ def heat_map(
     >>> import torch
     >>> steps = torch.tensor([[6.0, 255.0]])
     >>> heat_map("steps", steps, log_share(steps, 6, 255), short).rows
-    [[('6.00', '#f3f7fb', '#10202f'), ('255', '#062c5c', '#ffffff')]]
+    [[('6.00', '#f3f7fb', '#000000'), ('255', '#062c5c', '#ffffff')]]
     """
 
     def cell(value: float, share: float) -> tuple[str, str, str]:
@@ -98,4 +98,13 @@ def percent(value: float) -> str:
 def _shade(share: float) -> tuple[str, str]:
     amount, end = min(abs(share), 1.0), _WARM if share < 0 else _DARK
     mixed = [round(a + (b - a) * amount) for a, b in zip(_LIGHT, end, strict=True)]
-    return "#" + bytes(mixed).hex(), "#ffffff" if amount > 0.5 else "#10202f"
+    # WCAG's contrast of 4.5 with white; what has less has 4.6 and more with black.
+    dark = 1.05 / (_luminance(mixed) + 0.05) >= 4.5
+    return "#" + bytes(mixed).hex(), "#ffffff" if dark else "#000000"
+
+
+def _luminance(color: Sequence[int]) -> float:
+    """WCAG's relative luminance of sRGB, 0..1."""
+    shares = [c / 255 for c in color]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return sum(w * v for w, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

@@ -1,0 +1,1 @@
+"""Pictures in a browser, on this machine alone: what networks make of their files."""
