@@ -71,8 +71,8 @@ def masking_checks(
     Returns:
         The checks in order: PGD against FGSM, more steps, random starts against none, random
         search, straight-through and smoothed gradients where the network has a soft JPEG layer,
-        transfer from the baseline, the steps' convergence, unbounded strength, and the gradient against
-        differences of the loss in random directions and along its sign.
+        transfer from the baseline, the steps' convergence, unbounded strength, and the gradient
+        against differences of the loss in random directions and along its sign.
 
     Raises:
         ValueError: images or labels of the wrong shape or type, steps that do not ascend.
