@@ -102,7 +102,9 @@ def run(
             key = f"{name}|{attack}|{strength:g}"
             if key in cells:
                 continue
-            system = made.setdefault(name, make())
+            if name not in made:
+                made[name] = make()
+            system = made[name]
             started = time.perf_counter()
             generator = torch.Generator().manual_seed(0)
             known = attacks(strength / 255, generator)

@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
@@ -56,7 +55,7 @@ def loaders(data: Path) -> dict[str, Callable[[], Iterator[object]]]:
     }
 
 
-def step(network: str, precision: str, quantizer: str, batch: Batch) -> Callable[[], Tensor]:
+def step(network: str, precision: str, quantizer: str, batch: Batch) -> Callable[[], int]:
     """A training step, its batch at hand."""
     tree = {
         "data": {"name": "cifar10"},
@@ -67,13 +66,19 @@ def step(network: str, precision: str, quantizer: str, batch: Batch) -> Callable
     }
     recipe = parse_recipe(tree, "benchmark")
     state = new_state(build_network(recipe, 10), recipe)
-    return lambda: train_step(state, state.model, [batch], recipe, 10, Group())
+
+    def run() -> int:
+        train_step(state, state.model, [batch], recipe, 10, Group())
+        return len(batch.labels)
+
+    return run
 
 
-def speeds(functions: dict[str, Callable[[], object]], images: int, rounds: int) -> dict[str, list]:
-    """Quartiles of images a second, by name."""
+def speeds(functions: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
+    """Quartiles of images a second, by name, of functions that say how many images they took."""
+    images = {name: function() for name, function in functions.items()}
     times = take_turns(functions, rounds, limit_s=90)
-    return {name: quartiles([images / wall for wall, _ in t]) for name, t in times.items()}
+    return {name: quartiles([images[name] / wall for wall, _ in t]) for name, t in times.items()}
 
 
 def main() -> None:
@@ -85,13 +90,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    count = given.images // BATCH
     named = loaders(given.data)
 
-    def drain(name: str) -> Callable[[], object]:
-        return lambda: [None for _ in islice(named[name](), count)]
+    def drain(name: str) -> Callable[[], int]:
+        # In memory the whole epoch, whose start costs more than its batches.
+        count = None if name == MEMORY else given.images // BATCH
+        return lambda: BATCH * sum(1 for _ in islice(named[name](), count))
 
-    loading = speeds({name: drain(name) for name in named}, count * BATCH, given.rounds)
+    loading = speeds({name: drain(name) for name in named}, given.rounds)
     batch = next(iter(named[MEMORY]()))
     assert isinstance(batch, Batch)
     steps = {
@@ -104,7 +110,7 @@ def main() -> None:
         "environment": dict(environment()),
         "threads": given.threads,
         "loading, images a second": loading,
-        "training steps, images a second": speeds(steps, BATCH, given.rounds),
+        "training steps, images a second": speeds(steps, given.rounds),
     }
     write_atomically(given.out, (json.dumps(body, indent=1) + "\n").encode())
     for title in ("loading, images a second", "training steps, images a second"):

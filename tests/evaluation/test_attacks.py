@@ -512,7 +512,7 @@ def test_refused_by_name():
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
     pictures = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     labels = torch.tensor([0, 4])
-    with pytest.raises(ValueError, match="attacks must be of .* softened, autopgd, got 'pdg'"):
+    with pytest.raises(ValueError, match=r"attacks must be of .* softened, autopgd, got 'pdg'"):
         robustness({"a": model}, pictures, labels, attacks=["pdg"])
     with pytest.raises(ValueError, match=r"eps must lie above 0 .* got 0"):
         robustness({"a": model}, pictures, labels, eps=[0])
