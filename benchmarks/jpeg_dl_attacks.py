@@ -74,8 +74,6 @@ def attacks(eps: float, generator: torch.Generator) -> dict[str, Attack]:
 
 
 TRANSFER = "transfer PGD-50"
-QUICK = ("FGSM", "PGD-5", "PGD-50", "BPDA FGSM", "BPDA PGD-5", "BPDA PGD-50")
-"""Of every seed; the others of the first."""
 
 
 def run(
@@ -118,7 +116,7 @@ def run(
 
 
 def untrained(given: argparse.Namespace) -> None:
-    network = load(20, given.weights)
+    network = load(20, given.weights).to(memory_format=torch.channels_last)
     data = np.load(given.images)
     images = torch.from_numpy(data["x"][: given.limit]).permute(0, 3, 1, 2).contiguous()
     labels = torch.from_numpy(data["y"][: given.limit]).long()
