@@ -115,6 +115,15 @@ def run(
             print(f"{share}  {key}  {time.perf_counter() - started:.0f} s", flush=True)
 
 
+def chosen_of(
+    systems: dict[str, Callable[[], System]], names: list[str] | None
+) -> dict[str, Callable[[], System]]:
+    unknown = [name for name in names or () if name not in systems]
+    if unknown:
+        sys.exit(f"--systems must be of {'; '.join(systems)}; got {unknown[0]!r}")
+    return systems if names is None else {name: systems[name] for name in names}
+
+
 def untrained(given: argparse.Namespace) -> None:
     network = load(20, given.weights).to(memory_format=torch.channels_last)
     data = np.load(given.images)
@@ -132,6 +141,7 @@ def untrained(given: argparse.Namespace) -> None:
     systems["a real JPEG file of quality 75"] = lambda: System(
         FixedJPEG(network, 75), differentiable(network, 75)
     )
+    systems = chosen_of(systems, given.systems)
     setting = {
         "network": "ResNet-20 trained without a layer, CIFAR-10",
         "images": f"the first {given.limit} lossless CIFAR-10 training images",
@@ -164,6 +174,7 @@ def trained(given: argparse.Namespace) -> None:
     systems["a real JPEG file of quality 75, seed 0"] = lambda: System(
         FixedJPEG(baseline.network, 75), differentiable(baseline.network, 75)
     )
+    systems = chosen_of(systems, given.systems)
     setting = {
         "network": f"{baseline.recipe.model.name}, {baseline.recipe.name}",
         "images": f"{len(held)} test images, drawn with seed 0",
@@ -194,6 +205,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=400)
     parser.add_argument("--eps", type=lambda text: [float(e) for e in text.split(",")])
     parser.add_argument("--attacks", type=lambda text: text.split(";"), help="with ; between")
+    parser.add_argument("--systems", type=lambda text: text.split(";"), help="of them only these")
     parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
     given.eps = given.eps or [1.0, 4.0]
