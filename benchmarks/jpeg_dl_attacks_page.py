@@ -66,8 +66,8 @@ def tables(cells: Cells) -> list[str]:
 def differences(cells: Cells, reference: str, eps: float) -> list[str]:
     """Each system's gain over the reference, image by image, with its 95 % interval."""
     lines = [f"| eps {eps:g}/255 | attack | gain, points | 95 % interval |", "|---|---|---|---|"]
-    for (system, attack, strength), right in with_worst(cells).items():
-        other = with_worst(cells).get((reference, attack, strength))
+    for (system, attack, strength), right in cells.items():
+        other = cells.get((reference, attack, strength))
         if strength != eps or system == reference or other is None:
             continue
         change = right.astype(float) - other

@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import jpeg_dl_attacks as attacks  # noqa: E402
 from benchmarks import jpeg_dl_attacks_page as page  # noqa: E402
+from benchmarks import jpeg_dl_page as results  # noqa: E402
 from benchmarks import jpeg_dl_regimes as regimes  # noqa: E402
 from benchmarks.fixed_jpeg import FixedJPEG, differentiable  # noqa: E402
 
@@ -175,6 +176,12 @@ def test_differences_are_paired():
     # 0, 0, 1, 0 and 0, -1, 0, 0: ±.25 with a standard error of .25.
     assert lines[2] == "| layer, seed 0 | FGSM | +25.0 | -24.0 to +74.0 |"
     assert lines[3] == "| layer, seed 1 | FGSM | -25.0 | -74.0 to +24.0 |"
+
+
+def test_the_page_shows_what_the_files_say():
+    text = results.PAGE.read_text(encoding="utf-8")
+    assert results.filled(text) == text
+    assert text.count("<!-- table ") == text.count("<!-- end -->") == len(results.TABLES)
 
 
 def test_the_plot_is_a_picture(tmp_path):
