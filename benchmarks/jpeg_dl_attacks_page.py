@@ -12,7 +12,7 @@ Cells = dict[tuple[str, str, float], np.ndarray]
 """(system, attack, eps) → which images stayed right, bool (N,)."""
 
 WORST = "worst of these"
-PLOTTED = ("FGSM", "PGD-5", "PGD-50", "BPDA FGSM", "BPDA PGD-5", "BPDA PGD-50", "softened PGD-50")
+PLOTTED = ("FGSM", "BPDA FGSM", "PGD-5", "BPDA PGD-5", "PGD-50", "BPDA PGD-50", "softened PGD-50")
 
 
 def read(path: Path) -> Cells:
@@ -80,7 +80,7 @@ def differences(cells: Cells, reference: str, eps: float) -> list[str]:
 
 
 def plot(cells: Cells, path: Path, eps: float) -> None:
-    """Top-1 under each attack, a line for each system: what is robust is flat."""
+    """Top-1 under each attack, a mark for each system; attacks of one kind side by side."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -91,9 +91,11 @@ def plot(cells: Cells, path: Path, eps: float) -> None:
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", linewidth=0.4)
-        for i, name in enumerate(dict.fromkeys(n for n, _, _ in shares)):
+        names = list(dict.fromkeys(n for n, _, _ in shares))
+        for i, name in enumerate(names):
             values = [shares.get((name, a, eps)) for a in attacks]
-            places = [x for x, v in enumerate(values) if v]
+            beside = 0.1 * (i - (len(names) - 1) / 2)
+            places = [x + beside for x, v in enumerate(values) if v]
             axes.errorbar(
                 places,
                 [mean(v) for v in values if v],
@@ -101,13 +103,13 @@ def plot(cells: Cells, path: Path, eps: float) -> None:
                 label=name,
                 marker="osD^vPX"[i % 7],
                 markersize=5,
-                linewidth=1,
+                linestyle="none",
                 color="#777" if i == 0 else f"C{i - 1}",
             )
         axes.set_xticks(range(len(attacks)), attacks, rotation=20)
         axes.set_ylim(bottom=0)
         axes.set_ylabel(f"top-1 in percent, eps {eps:g}/255")
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 

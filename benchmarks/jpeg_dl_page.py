@@ -3,7 +3,7 @@
 python -m benchmarks.jpeg_dl_page
 
 A table stands between the lines <!-- table NAME --> and <!-- end -->; the words around it stay. The
-plot jpeg_dl_attacks.svg beside the page is drawn again.
+plots beside the page are drawn again.
 """
 
 import json
@@ -16,7 +16,7 @@ from benchmarks.jpeg_dl_regimes import table
 from softjpeg.common.files import write_atomically
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-PAGE, PLOT = RESULTS / "jpeg_dl.md", RESULTS / "jpeg_dl_attacks.svg"
+PAGE = RESULTS / "jpeg_dl.md"
 TRAINED, UNTRAINED, MORE = (
     RESULTS / f"jpeg_dl_attacks_{which}.json" for which in ("trained", "untrained", "untrained_400")
 )
@@ -72,5 +72,6 @@ def filled(page: str) -> str:
 
 if __name__ == "__main__":
     write_atomically(PAGE, filled(PAGE.read_text(encoding="utf-8")).encode())
-    plot(read(TRAINED), PLOT, 1.0)
-    print(f"wrote {PAGE.name} and {PLOT.name}")
+    for file in (TRAINED, UNTRAINED):
+        plot(read(file), file.with_suffix(".svg"), 1.0)
+    print(f"wrote {PAGE.name} and its plots")

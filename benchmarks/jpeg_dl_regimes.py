@@ -1,7 +1,7 @@
 """JPEG-DL's two regimes on CIFAR-10: train the grid, seed by seed, and make its table.
 
     python -m benchmarks.jpeg_dl_regimes RUNS OUT.json --data DIR --sensitivities DIR
-        [--network resnet20] [--rows own/baseline,vgg8/jpeg-dl,...] [--seeds 0,1,2] [--epochs N]
+        [--model resnet20] [--rows own/baseline,vgg8/jpeg-dl,...] [--seeds 0,1,2] [--epochs N]
     python -m benchmarks.jpeg_dl_regimes RUNS OUT.json --collect
 
 Each run is a folder RUNS/START/VARIANT/seed-K as `softjpeg train` makes it: what has ended is not
@@ -62,13 +62,13 @@ def train_row(given: argparse.Namespace, row: str, seed: int) -> None:
         settings += [f"train.epochs={given.epochs}", f"train.evaluate_every={given.epochs}"]
     at = None
     if start == "at-conv1":
-        at = "conv1" if given.network == "resnet20" else "block0.0"
+        at = "conv1" if given.model == "resnet20" else "block0.0"
         baseline = given.runs / "own" / "baseline" / f"seed-{seed}" / "last.safetensors"
         settings.append(f"jpeg.init_from={baseline}")
     elif STARTS[start]:
         settings.append(f"jpeg.init_from={given.sensitivities / STARTS[start]}")
     experiment = load_experiment(
-        RECIPES / f"{given.network}.toml",
+        RECIPES / f"{given.model}.toml",
         given.runs / start,
         variants=[variant],
         settings=settings,
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--collect", action="store_true")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--sensitivities", type=Path)
-    parser.add_argument("--network", choices=("resnet20", "vgg8"), default="resnet20")
+    parser.add_argument("--model", choices=("resnet20", "vgg8"), default="resnet20")
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=0, help="default: the recipe's")

@@ -41,7 +41,7 @@ def grid(tmp_path, monkeypatch):
     for plane in ("Y", "Cb", "Cr"):
         np.save(tmp_path / "cub200" / f"{plane}_resnet18.npy", np.geomspace(1e-8, 1e-12, 64))
     return Namespace(
-        network="resnet20",
+        model="resnet20",
         runs=tmp_path / "runs",
         data=tmp_path / "images",
         sensitivities=tmp_path,

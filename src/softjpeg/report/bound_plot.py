@@ -45,4 +45,4 @@ def _draw(axes: Axes, spread: Tensor, bound: Tensor) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("frequency in zigzag order, 0 is DC")
     axes.set_ylabel("coefficient")
-    axes.legend(frameon=False, fontsize=8.5)
+    axes.legend(frameon=False, fontsize=8.5, ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
