@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -38,7 +39,7 @@ def by_seed(cells: Cells) -> dict[tuple[str, str, float], list[float]]:
     """Percent right of each seed's network, under the name without the seed."""
     found: dict[tuple[str, str, float], list[float]] = {}
     for (system, attack, eps), right in cells.items():
-        name = re.sub(r", seed \d+$", "", system)
+        name = split_seed(system)[0]
         found.setdefault((name, attack, eps), []).append(100 * right.mean())
     return found
 
@@ -63,20 +64,39 @@ def tables(cells: Cells) -> list[str]:
     return [*lines, f"{images} images; the 95 % interval of one network is at most ± {half:.1f}."]
 
 
-def differences(cells: Cells, reference: str, eps: float) -> list[str]:
-    """Each system's gain over the reference, image by image, with its 95 % interval."""
-    lines = [f"| eps {eps:g}/255 | attack | gain, points | 95 % interval |", "|---|---|---|---|"]
+def differences(cells: Cells, reference: str, eps: float, attacks: Sequence[str]) -> list[str]:
+    """Each system's gain over the reference of the same seed, image by image.
+
+    Args:
+        cells: of all systems.
+        reference: a system's name without the seed.
+        eps: which strength.
+        attacks: which attacks.
+    """
+    changes: dict[tuple[str, str], list[np.ndarray]] = {}
     for (system, attack, strength), right in cells.items():
-        other = cells.get((reference, attack, strength))
-        if strength != eps or system == reference or other is None:
-            continue
-        change = right.astype(float) - other
-        half = 196 * change.std(ddof=1) / len(change) ** 0.5
-        gain = 100 * change.mean()
+        name, seed = split_seed(system)
+        other = cells.get((reference + seed, attack, strength))
+        if strength == eps and attack in attacks and name != reference and other is not None:
+            changes.setdefault((name, attack), []).append(right.astype(float) - other)
+    lines = [f"| eps {eps:g}/255 | attack | gain, points | 95 % interval |", "|---|---|---|---|"]
+    for (name, attack), of_seeds in changes.items():
+        change = np.mean(of_seeds, axis=0)
+        gain, half = 100 * change.mean(), 196 * change.std(ddof=1) / len(change) ** 0.5
         lines.append(
-            f"| {system} | {attack} | {gain:+.1f} | {gain - half:+.1f} to {gain + half:+.1f} |"
+            f"| {name} | {attack} | {gain:+.1f} | {gain - half:+.1f} to {gain + half:+.1f} |"
         )
     return lines
+
+
+def split_seed(system: str) -> tuple[str, str]:
+    """A system's name, and the words that say its seed.
+
+    >>> split_seed("baseline, seed 2"), split_seed("nothing")
+    (('baseline', ', seed 2'), ('nothing', ''))
+    """
+    name = re.sub(r", seed \d+$", "", system)
+    return name, system[len(name) :]
 
 
 def plot(cells: Cells, path: Path, eps: float) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.jpeg_dl_attacks_page import differences, plot, read, tables
+from benchmarks.jpeg_dl_attacks_page import Cells, differences, plot, read, tables
 from benchmarks.jpeg_dl_regimes import table
 from softjpeg.common.files import write_atomically
 
@@ -23,6 +23,7 @@ TRAINED, UNTRAINED, MORE = (
 REGIMES, SPEED = RESULTS / "jpeg_dl_regimes.json", RESULTS / "small_training.json"
 
 QUANTIZING = ("VGG-8's start", "ResNet-56's start", "VGG-13's start")
+FEW, MANY = ("FGSM", "PGD-5", "BPDA PGD-5"), ("PGD-50", "softened PGD-50")
 
 
 def regimes() -> list[str]:
@@ -38,6 +39,10 @@ def speed() -> list[str]:
     return lines
 
 
+def only(cells: Cells, *systems: str) -> Cells:
+    return {key: right for key, right in cells.items() if key[0] in systems}
+
+
 TABLES: Mapping[str, Callable[[], list[str]]] = {
     "regimes": regimes,
     "speed": speed,
@@ -45,14 +50,13 @@ TABLES: Mapping[str, Callable[[], list[str]]] = {
     "untrained": lambda: tables(read(UNTRAINED)),
     "untrained_400": lambda: tables(read(MORE)),
     "differences": lambda: differences(
-        {
-            (system, attack, eps): right
-            for (system, attack, eps), right in read(MORE).items()
-            if system in ("nothing", *QUANTIZING) and attack in ("FGSM", "PGD-5", "BPDA PGD-5")
-        },
-        "nothing",
-        1.0,
+        only(read(MORE), "nothing", *QUANTIZING), "nothing", 1.0, FEW
     ),
+    "gains": lambda: [
+        line
+        for eps in (1.0, 4.0)
+        for line in [*differences(read(TRAINED), "baseline", eps, (*FEW, *MANY)), ""]
+    ],
 }
 
 

@@ -172,10 +172,15 @@ def test_the_worst_of_all_attacks_is_taken_image_by_image():
 
 
 def test_differences_are_paired():
-    lines = page.differences(cells(), "nothing", 1.0)
-    # 0, 0, 1, 0 and 0, -1, 0, 0: ±.25 with a standard error of .25.
-    assert lines[2] == "| layer, seed 0 | FGSM | +25.0 | -24.0 to +74.0 |"
-    assert lines[3] == "| layer, seed 1 | FGSM | -25.0 | -74.0 to +24.0 |"
+    alone = {(s.removesuffix(", seed 0"), a, e): right for (s, a, e), right in cells().items()}
+    lines = page.differences(alone, "nothing", 1.0, ["FGSM"])
+    # 0, 0, 1, 0: .25 with a standard error of .25.
+    assert lines[2:] == ["| layer | FGSM | +25.0 | -24.0 to +74.0 |"]
+    seeds = {(s.replace("nothing", "nothing, seed 1"), *key): r for (s, *key), r in cells().items()}
+    seeds |= {(s + ", seed 0", *key): r for (s, *key), r in cells().items() if s == "nothing"}
+    lines = page.differences(seeds, "nothing", 1.0, ["FGSM"])
+    # Over both seeds 0, -.5, .5, 0: standard error √(1/6)/2.
+    assert lines[2:] == ["| layer | FGSM | +0.0 | -40.0 to +40.0 |"]
 
 
 def test_the_page_shows_what_the_files_say():
