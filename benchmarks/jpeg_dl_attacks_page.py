@@ -61,7 +61,10 @@ def tables(cells: Cells) -> list[str]:
         lines.append("")
     (images,) = count
     half = max(_half_width(k, images) for k in range(images + 1))
-    return [*lines, f"{images} images; the 95 % interval of one network is at most ± {half:.1f}."]
+    sentence = f"{images} images; the 95 % interval of one network is at most ± {half:.1f}."
+    if any(len(values) > 1 for values in shares.values()):
+        sentence += " Mean ± standard deviation over seeds; without ±, of one seed."
+    return [*lines, sentence]
 
 
 def differences(cells: Cells, reference: str, eps: float, attacks: Sequence[str]) -> list[str]:
