@@ -1,7 +1,8 @@
-"""Write the two small data sets of recipes/small as class folders.
+"""Write the data sets of recipes/small as class folders.
 
-python benchmarks/small_data.py ARCHIVES [data]: ARCHIVES is a folder with
-cifar10_lossless_train4000.npz and tiny_imagenet_train50_val.zip.
+python benchmarks/small_data.py ARCHIVES [data]: ARCHIVES is a folder with some of
+cifar10_lossless_train4000.npz, tiny_imagenet_train50_val.zip, and cifar10_train_jpegq75.zip
+beside cifar10_test_jpegq75.zip (all of CIFAR-10, lossy).
 """
 
 import csv
@@ -34,7 +35,27 @@ def tiny_imagenet(archives: Path, out: Path) -> None:
                 (folder / Path(row["file"]).name).write_bytes(archive.read(row["file"]))
 
 
+def cifar10_q75(archives: Path, out: Path) -> None:
+    """All 50,000 and 10,000 images, as the archives have them."""
+    for part, name in (("train", "train"), ("val", "test")):
+        with zipfile.ZipFile(archives / f"cifar10_{name}_jpegq75.zip") as archive:
+            for member in (n for n in archive.namelist() if n.endswith(".jpg")):
+                folder = out / part / Path(member).parent.name
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / Path(member).name).write_bytes(archive.read(member))
+
+
+SETS = {
+    "cifar10-small": (cifar10, "cifar10_lossless_train4000.npz"),
+    "tiny-imagenet-small": (tiny_imagenet, "tiny_imagenet_train50_val.zip"),
+    "cifar10-q75": (cifar10_q75, "cifar10_train_jpegq75.zip"),
+}
+"""Folder → what writes it, and the archive without which it is left out."""
+
+
 if __name__ == "__main__":
     given, root = Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "data")
-    cifar10(given, root / "cifar10-small")
-    tiny_imagenet(given, root / "tiny-imagenet-small")
+    for folder, (write, archive) in SETS.items():
+        if (given / archive).is_file():
+            write(given, root / folder)
+            print(f"wrote {root / folder}")

@@ -26,6 +26,7 @@ from softjpeg.evaluation.robustness.points import (
     table,
 )
 from softjpeg.evaluation.robustness.random_search import random_search
+from softjpeg.evaluation.robustness.softened import softened
 
 EPS = 2 / 255
 
@@ -75,6 +76,7 @@ ATTACKS = {
     "pgd": pgd,
     "restarts": partial(pgd, steps=3, restarts=2),
     "bpda": partial(bpda, steps=3),
+    "softened": partial(softened, steps=3),
     "random search": partial(random_search, queries=20),
 }
 
@@ -317,9 +319,9 @@ def test_an_honest_network_passes_every_check(layer):
     model = convolutional(layers()[layer])
     checks = checks_of(model, convolutional())
     assert [c.sentence for c in checks if not c.passed] == []
-    straight = any("straight-through" in c.name for c in checks)
-    assert straight == (layer == "paper")
-    assert len(checks) == 10 + straight
+    for way in ("straight-through", "smooth edges"):
+        assert any(way in c.name for c in checks) == (layer == "paper")
+    assert len(checks) == 10 + 2 * (layer == "paper")
 
 
 def test_a_masked_network_fails_the_checks_that_see_masking():
@@ -342,7 +344,48 @@ def test_a_soft_quantizer_with_steep_edges_is_masked_and_straight_through_gradie
     checks = {c.name: c for c in checks_of(model, convolutional())}
     assert not checks["gradient in random directions"].passed
     assert not checks["PGD with 12 steps against PGD with straight-through gradients"].passed
+    assert not checks["PGD with 12 steps against PGD with smooth edges"].passed
     assert steep.quantizer == "soft"
+
+
+@pytest.mark.parametrize("settings", [{"hardness": 50.0}, {"alpha": 5.0, "window": 5}])
+def test_softened_takes_the_gradient_of_smooth_edges_where_the_layer_is(settings):
+    steps = torch.full((8, 8), 6.0)
+    steps[0, 0] = 0.3  # softer than the limit already, with alpha = 5
+    steep = JPEGLayer(steps, steps, **settings)
+    hardness = steep.hardness().detach().clamp(max=1.0)
+    smooth = JPEGLayer(steps, steps, window=settings.get("window"))
+    with torch.no_grad():
+        smooth.log_hardness.copy_(hardness.log())
+    model = convolutional(steep)
+    pictures = images(6)
+    x, y = pictures.float() / 255, own_answers(model, pictures)
+    # The chain rule by hand: the loss where the layer puts the images, the smooth layer before it.
+    shown = steep(x).detach().requires_grad_()
+    loss = nn.functional.cross_entropy(model[1](shown), y, reduction="sum")
+    leaf = x.clone().requires_grad_()
+    gradient = torch.autograd.grad(smooth(leaf), leaf, torch.autograd.grad(loss, shown)[0])[0]
+    wanted = (x + EPS * gradient.sign()).clamp(0, 1)
+    attacked = softened(model, x, y, EPS, steps=1, step=EPS, random_start=False)
+    assert ((attacked - wanted).abs() < 1e-5).double().mean() > 0.999
+    assert ((fgsm(model, x, y, EPS) - wanted).abs() < 1e-5).double().mean() < 0.9
+
+
+def test_softened_finds_what_steep_edges_hide_and_leaves_the_layer_as_it_was():
+    steps = torch.full((8, 8), 2.0)
+    steep = JPEGLayer(steps, steps, hardness=50.0)
+    model = convolutional(steep)
+    pictures = images(96)
+    x, y = pictures.float() / 255, own_answers(model, pictures)
+    hidden = top1(model, pgd(model, x, y, EPS, steps=6), y)
+    assert top1(model, softened(model, x, y, EPS, steps=6), y) < hidden - 0.1
+    assert not steep._forward_hooks
+    with pytest.raises(IndexError):
+        softened(nn.Sequential(model, nn.Flatten(0)), x, y, EPS)
+    assert not steep._forward_hooks
+    assert steep.hardness().unique().tolist() == pytest.approx([50.0])
+    with pytest.raises(ValueError, match="hardness must be above 0, got 0"):
+        softened(model, x, y, EPS, hardness=0)
 
 
 def test_the_gradient_agrees_with_differences_in_double_precision():
@@ -469,7 +512,7 @@ def test_refused_by_name():
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
     pictures = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     labels = torch.tensor([0, 4])
-    with pytest.raises(ValueError, match="attacks must be of fgsm, pgd, bpda, autopgd, got 'pdg'"):
+    with pytest.raises(ValueError, match=r"attacks must be of .* softened, autopgd, got 'pdg'"):
         robustness({"a": model}, pictures, labels, attacks=["pdg"])
     with pytest.raises(ValueError, match=r"eps must lie above 0 .* got 0"):
         robustness({"a": model}, pictures, labels, eps=[0])

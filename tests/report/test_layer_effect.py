@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from helpers.images import noise
 from softjpeg import JPEGLayer
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.nn.feature_layer import FeatureJPEGLayer
+from softjpeg.report.bound_plot import bound_plot
 from softjpeg.report.feature_maps import (
     bypassed,
     channel_grid,
@@ -171,6 +173,30 @@ def test_zero_is_half_a_step_of_the_last_round_and_the_bound_is_that_of_the_tigh
         assert layer_effect(JPEGLayer(bounds, bounds, **settings), white).bounded[0, 0, 0] == 1
 
 
+def test_the_spread_is_the_standard_deviation_of_what_comes_in():
+    images = noise(5)
+    effect = layer_effect(flat(30.0, quantizer="hard"), images, batch_size=2)
+    planes = [z.flatten(0, 2).double() for z in image_to_coefficients(images / 255, "4:4:4")]
+    for found, z in zip(effect.spread, (planes[0], torch.cat(planes[1:])), strict=True):
+        assert np.allclose(found, np.std(z.numpy(), axis=0), rtol=1e-6)
+
+
+def test_the_plot_has_lines_in_zigzag_order():
+    spread, bound = torch.rand(2, 8, 8) + 1, 100 * torch.rand(2, 8, 8) + 100
+    bound[0, 2, 0] = 1e-3  # the fourth in zigzag order (T.81, figure A.6)
+    svg = bound_plot(spread, bound)
+    for name in ("luma, bound ±L·q", "luma, spread", "chroma, bound ±L·q", "chroma, spread"):
+        assert name in svg
+    paths = re.findall(r'd="(M [^"Zz]*)"', svg)
+    lines = [[tuple(map(float, xy.split())) for xy in re.split("[ML]", p)[1:]] for p in paths]
+    lines = [line for line in lines if len(line) > 30]
+    assert len(lines) == 4
+    # Down is up in SVG.
+    line = max(lines, key=lambda line: max(y for _, y in line))
+    x = max(line, key=lambda xy: xy[1])[0]
+    assert 63 * (x - line[0][0]) / (line[-1][0] - line[0][0]) == pytest.approx(3, abs=1e-3)
+
+
 def test_differences_are_amplified_but_fit():
     layer = flat(12.0, quantizer="hard")
     images = noise(3)
@@ -317,7 +343,8 @@ def page(model, layer, **options):
     text = run_page(model, layer, noise(3), NAMES, title="run <1>", shown=2, **options)
     found = Page(text)
     assert found.open == []
-    assert all(link.startswith("data:image/png;base64,") for link in found.links)
+    # A drawing refers to its own parts.
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in found.links)
     return found
 
 
@@ -334,7 +361,8 @@ def test_page_of_a_layer_in_front():
     assert plain > 1.5 * active
     assert (pixels(files[11]) != pixels(files[12])).any()
     words = ("run <1>", "a & b", "JPEGLayer(quantizer='soft'", "seed 7", "Over 3 images", "2.00")
-    for word in (*words, "bound ±L·q", "energy kept, %", "without the layer", "1.0", "1.1"):
+    words = (*words, "bound ±L·q", "luma, spread", "energy kept, %", "without the layer")
+    for word in (*words, "1.0", "1.1"):
         assert word in found.text
     assert "third" not in found.text
     with torch.no_grad():

@@ -29,9 +29,11 @@ def attack(
     eps: Annotated[str, typer.Option(help="Largest changes of a pixel, in levels of 255.")] = (
         "1,2,3,4"
     ),
-    attacks: Annotated[str, typer.Option(help="Of fgsm, pgd, bpda, autopgd.")] = "fgsm,pgd,bpda",
-    steps: Annotated[int, typer.Option(help="Of pgd and bpda; the paper's: 5.")] = 20,
-    restarts: Annotated[int, typer.Option(help="Random starts of pgd and bpda.")] = 1,
+    attacks: Annotated[
+        str, typer.Option(help="Of fgsm, pgd, bpda, softened, autopgd.")
+    ] = "fgsm,pgd,bpda",
+    steps: Annotated[int, typer.Option(help="Of all but fgsm and autopgd; the paper's: 5.")] = 20,
+    restarts: Annotated[int, typer.Option(help="Random starts of all but fgsm.")] = 1,
     checks: Annotated[
         bool, typer.Option("--checks", help="Check that gradients do not hide the way.")
     ] = False,

@@ -24,11 +24,13 @@ class LayerEffect:
         energy: Σ(coefficient out)² / Σ(coefficient in)²; NaN where there is none in.
         zero: share of coefficients at index 0 when they leave, |out| < q/2 of the last round.
         bounded: share of coefficients that the bound ±L·q of a round cut off; None without bound.
+        spread: standard deviation of the coefficients in.
     """
 
     energy: Tensor
     zero: Tensor
     bounded: Tensor | None
+    spread: Tensor
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def layer_effect(layer: JPEGLayer, images: Tensor, batch_size: int = 32) -> Laye
     >>> layer_effect(layer, images).zero.unique().tolist()
     [1.0]
     """
-    sums = torch.zeros(5, 2, 8, 8, dtype=torch.float64)
+    sums = torch.zeros(6, 2, 8, 8, dtype=torch.float64)
     steps = layer.steps().detach().cpu().double()
     bound = math.inf if layer.levels is None else layer.levels * steps.amin(0)
     for batch in _batches(layer, images, batch_size):
@@ -71,11 +73,12 @@ def layer_effect(layer: JPEGLayer, images: Tensor, batch_size: int = 32) -> Laye
             beyond = a.abs() > limit * (1 + 1e-6)
             cut = beyond & (b.abs() <= limit * (1 + 1e-6))
             zero = b.abs() < steps[-1, kind] / 2
-            counted = (a**2, b**2, zero, cut, torch.ones_like(a))
+            counted = (a, a**2, b**2, zero, cut, torch.ones_like(a))
             sums[:, kind] += torch.stack([s.double().sum(0) for s in counted])
-    energy_in, energy_out, zeros, cuts, count = sums
+    total, energy_in, energy_out, zeros, cuts, count = sums
     bounded = None if layer.levels is None else cuts / count
-    return LayerEffect(energy_out / energy_in, zeros / count, bounded)
+    spread = (energy_in / count - (total / count) ** 2).clamp_min(0).sqrt()
+    return LayerEffect(energy_out / energy_in, zeros / count, bounded, spread)
 
 
 def effect_maps(effect: LayerEffect) -> list[tuple[str, list[HeatMap]]]:

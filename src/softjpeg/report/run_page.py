@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 from softjpeg.nn.jpeg_layer import JPEGLayer
 from softjpeg.nn.table_quantizer import TableQuantizer
+from softjpeg.report.bound_plot import bound_plot
 from softjpeg.report.feature_maps import (
     bypassed,
     channel_grid,
@@ -22,7 +23,7 @@ from softjpeg.report.feature_maps import (
 )
 from softjpeg.report.layer_effect import effect_maps, effect_pictures, layer_effect
 from softjpeg.report.layer_tables import table_maps
-from softjpeg.report.page import render_template
+from softjpeg.report.page import as_markup, render_template
 from softjpeg.report.pictures import png
 
 _CHANNELS, _COLUMNS, _GRIDS = 12, 4, 2
@@ -125,7 +126,13 @@ def _effect(
 ) -> dict[str, Any]:
     effect = layer_effect(layer, images, batch_size)
     pictures, gain = effect_pictures(layer, names, few)
+    plot = None
+    if layer.levels is not None:
+        # The tightest of several rounds.
+        bound = layer.levels * layer.steps().detach().amin(0)
+        plot = as_markup(bound_plot(effect.spread, bound))
     return {
+        "plot": plot,
         "maps": effect_maps(effect),
         "zero": effect.zero.mean((1, 2)).tolist(),
         "bounded": None if effect.bounded is None else effect.bounded.mean((1, 2)).tolist(),

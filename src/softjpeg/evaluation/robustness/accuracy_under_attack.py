@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -13,9 +13,10 @@ from softjpeg.common.torch_modes import usual_modes
 from softjpeg.evaluation.robustness.attacks import Attack, bpda, fgsm, pgd
 from softjpeg.evaluation.robustness.autopgd import autopgd
 from softjpeg.evaluation.robustness.points import RobustnessPoint
+from softjpeg.evaluation.robustness.softened import softened
 from softjpeg.models.inference import check_inputs, check_labels, device_of, outputs_of
 
-ATTACKS = ("fgsm", "pgd", "bpda", "autopgd")
+ATTACKS = ("fgsm", "pgd", "bpda", "softened", "autopgd")
 
 
 @usual_modes()
@@ -40,9 +41,9 @@ def robustness(
         images: (N, 3, H, W) uint8.
         labels: (N,) class indices.
         eps: strengths in levels of 255.
-        attacks: of "fgsm", "pgd", "bpda" (PGD with straight-through quantizers) and "autopgd"
-            (100 steps).
-        steps: of PGD and BPDA, each ``2.5·eps/steps`` long.
+        attacks: of "fgsm", "pgd", "bpda" (PGD with straight-through quantizers), "softened" (PGD
+            with smooth quantizers in its gradient) and "autopgd" (100 steps).
+        steps: of all but FGSM and AutoPGD, each ``2.5·eps/steps`` long.
         restarts: random starts of all but FGSM.
         batch_size: images per gradient.
         seed: of the random starts; every network gets the same ones.
@@ -131,11 +132,12 @@ def correct_under(
 def _attack(name: str, eps: float, steps: int, restarts: int, seed: int) -> Attack | None:
     if name == "fgsm":
         return partial(fgsm, eps=eps)
-    if name in ("pgd", "bpda"):
+    descents: dict[str, Callable[..., Tensor]] = {"pgd": pgd, "bpda": bpda, "softened": softened}
+    if name in descents:
         # One generator for all batches: each has random starts of its own.
         generator = torch.Generator().manual_seed(seed)
-        descent = pgd if name == "pgd" else bpda
-        return partial(descent, eps=eps, steps=steps, restarts=restarts, generator=generator)
+        start = {"restarts": restarts, "generator": generator}
+        return partial(descents[name], eps=eps, steps=steps, **start)
     if name == "autopgd":
         return partial(autopgd, eps=eps, restarts=restarts, seed=seed)
     return None

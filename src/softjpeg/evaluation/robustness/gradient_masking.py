@@ -21,6 +21,7 @@ from softjpeg.evaluation.robustness.attacks import bpda, fgsm, pgd, soft_layers
 from softjpeg.evaluation.robustness.finite_differences import difference_agreement
 from softjpeg.evaluation.robustness.points import Check
 from softjpeg.evaluation.robustness.random_search import random_search
+from softjpeg.evaluation.robustness.softened import softened
 from softjpeg.models.inference import check_inputs, device_of
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def masking_checks(
 
     Returns:
         The checks in order: PGD against FGSM, more steps, random starts against none, random
-        search, straight-through gradients where the network has a soft JPEG layer, transfer from
-        the baseline, the steps' convergence, unbounded strength, and the gradient against
-        differences of the loss in random directions and along its sign.
+        search, straight-through and smoothed gradients where the network has a soft JPEG layer,
+        transfer from the baseline, the steps' convergence, unbounded strength, and the gradient
+        against differences of the loss in random directions and along its sign.
 
     Raises:
         ValueError: images or labels of the wrong shape or type, steps that do not ascend.
@@ -91,7 +92,8 @@ def masking_checks(
     descend = partial(pgd, eps=strength, generator=generator)
     first, last = f"PGD with {steps[0]} steps", f"PGD with {steps[-1]} steps"
     straight, restarted = "PGD without a random start", f"PGD with {restarts} random starts"
-    through, transfer = "PGD with straight-through gradients", "PGD on the baseline"
+    through, smooth = "PGD with straight-through gradients", "PGD with smooth edges"
+    transfer = "PGD on the baseline"
     search = partial(random_search, eps=strength, queries=queries, generator=generator)
     attacks: dict[str, Callable[..., Tensor]] = {
         "FGSM": partial(fgsm, eps=strength),
@@ -102,7 +104,8 @@ def masking_checks(
         "unbounded": partial(pgd, eps=_UNBOUNDED / 255, steps=50, generator=generator),
     }
     if soft_layers(model):
-        attacks[through] = partial(bpda, eps=strength, steps=steps[-1], generator=generator)
+        for way, descent in ((through, bpda), (smooth, softened)):
+            attacks[way] = partial(descent, eps=strength, steps=steps[-1], generator=generator)
     if baseline is not None:
         attacks[transfer] = attacks[last]
     right = {}
@@ -115,7 +118,7 @@ def masking_checks(
     counts = [f"PGD with {n} steps" for n in steps]
     pairs = [(first, "FGSM"), *((more, few) for few, more in pairwise(counts))]
     pairs += [(restarted, straight), (last, "random search")]
-    pairs += [(last, name) for name in (through, transfer) if name in right]
+    pairs += [(last, name) for name in (through, smooth, transfer) if name in right]
     return [
         *(not_weaker(right, *pair) for pair in pairs),
         _enough_steps(right[first], right[last], steps),

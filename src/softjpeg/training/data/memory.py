@@ -86,11 +86,13 @@ def crops(
     else:
         tops, lefts = (np.full(count, round((side - size) / 2)) for side in (height, width))
     mirrored = torch.from_numpy(rng.random(count) < transform.flip / 2)
-    padded = np.pad(split.pixels, ((0, 0), (pad, pad), (pad, pad), (0, 0))) if pad else split.pixels
-    # (N, top, left, 3, size, size), without a copy.
-    windows = sliding_window_view(padded, (size, size), axis=(1, 2))
     labels = torch.tensor(split.labels, dtype=torch.int64)
     for indices in chosen:
-        images = torch.from_numpy(windows[indices, tops[indices], lefts[indices]])
+        # A batch at a time: the whole set with its border would take seconds and as much memory.
+        pixels = np.pad(split.pixels[indices], ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+        # (B, top, left, 3, size, size), without a copy.
+        windows = sliding_window_view(pixels, (size, size), axis=(1, 2))
+        places = range(len(indices)), tops[indices], lefts[indices]
+        images = torch.from_numpy(windows[places])
         images = torch.where(mirrored[indices, None, None, None], images.flip(-1), images)
         yield to_dtype(images, torch.float32, scale=True), labels[indices]
