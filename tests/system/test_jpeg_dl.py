@@ -123,16 +123,7 @@ def test_attacks_go_on_where_they_were(tmp_path):
     # Without a layer there is nothing to go straight through.
     assert (cells["nothing", "FGSM", 4.0] == cells["nothing", "BPDA FGSM", 4.0]).all()
     with pytest.raises(SystemExit, match="of another setting"):
-        attacks.run(
-            tmp_path / "out.json",
-            {"nothing": system},
-            images,
-            labels,
-            baseline=model,
-            eps=[4.0],
-            chosen=["FGSM"],
-            setting={"images": "others"},
-        )
+        run(chosen=["FGSM"], setting={"images": "others"})
 
 
 @pytest.mark.parametrize("name", attacks.attacks(0.0, torch.Generator()))

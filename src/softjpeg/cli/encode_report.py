@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,16 +20,9 @@ if TYPE_CHECKING:
 
 def report(summary: EncodeSummary, keep: str) -> None:
     """What was written and what was not; `keep` is what networks were to keep."""
-    for path, error in summary.failures:
-        text = sentence(error)
-        typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
+    _say_failures(summary.failures)
     say_remarks({**summary.left_out, **summary.remarks})
-    share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
-    already = f" ({summary.done} done already)" if summary.done else ""
-    typer.echo(
-        f"{summary.written + summary.done} images{already}: {summary.bytes_in:,} bytes in, "
-        f"{summary.bytes_out:,} bytes out{share}"
-    )
+    typer.echo(f"{summary.written + summary.done} images{_done_and_bytes(summary)}")
     if searched := [facts for facts in summary.facts if "runs" in facts]:
         runs = sum(facts["runs"] for facts in searched) / len(searched)
         keeping = sum(facts["kept"] for facts in searched)
@@ -53,15 +48,8 @@ def report_readers(
 
 def report_shards(summary: ShardSummary) -> None:
     """What became of shards; exit status 3 where something failed."""
-    for path, error in summary.failures:
-        text = sentence(error)
-        typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
-    already = f" ({summary.done} done already)" if summary.done else ""
-    share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
-    typer.echo(
-        f"{summary.images} images in {summary.shards} shards{already}: {summary.bytes_in:,} bytes "
-        f"in, {summary.bytes_out:,} bytes out{share}"
-    )
+    _say_failures(summary.failures)
+    typer.echo(f"{summary.images} images in {summary.shards} shards{_done_and_bytes(summary)}")
     if summary.failed:
         classes = ", ".join(f"{count} {name}" for name, count in sorted(summary.errors.items()))
         typer.echo(f"softjpeg: {summary.failed} images were left out: {classes}", err=True)
@@ -69,3 +57,15 @@ def report_shards(summary: ShardSummary) -> None:
         typer.echo(f"softjpeg: {len(summary.failures)} shards were not written", err=True)
     if summary.failed or summary.failures:
         raise typer.Exit(3)
+
+
+def _say_failures(failures: Sequence[tuple[Path, Exception]]) -> None:
+    for path, error in failures:
+        text = sentence(error)
+        typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)
+
+
+def _done_and_bytes(summary: EncodeSummary | ShardSummary) -> str:
+    already = f" ({summary.done} done already)" if summary.done else ""
+    share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
+    return f"{already}: {summary.bytes_in:,} bytes in, {summary.bytes_out:,} bytes out{share}"

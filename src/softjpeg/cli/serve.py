@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from softjpeg.cli.app import commands
+from softjpeg.cli.http_server import run_server
 
 
 @commands.command()
@@ -46,7 +47,7 @@ def serve(
 
     for module in ("starlette", "pebble", "prometheus_client", "python_multipart"):
         import_extra(module, extra="serve")
-    uvicorn = import_extra("uvicorn", extra="serve")
+    import_extra("uvicorn", extra="serve")
     from softjpeg.corpus.limits import Limits
     from softjpeg.corpus.service.app import make_app
     from softjpeg.corpus.service.settings import Settings
@@ -61,15 +62,13 @@ def serve(
         workers,
         queue_mib << 20,
     )
-    words: Any = {"host": host, "port": port, "access_log": False, "server_header": False}
-    server = uvicorn.Server(uvicorn.Config(make_app(settings), log_level="info", **words))
-    try:
-        server.run()
-    except KeyboardInterrupt as stop:
-        stop.args = ("stopped: every request that was begun is answered",)
-        raise
-    if not server.started:
-        raise ValueError(f"--host {host} --port {port}: the service did not start, see above")
+    run_server(
+        make_app(settings),
+        host,
+        port,
+        stopped="stopped: every request that was begun is answered",
+        failed=f"--host {host} --port {port}: the service did not start, see above",
+    )
 
 
 def _presets(given: list[str] | None) -> dict[str, str]:

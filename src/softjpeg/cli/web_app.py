@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from softjpeg.cli.app import commands
+from softjpeg.cli.http_server import run_server
 
 if TYPE_CHECKING:
     from softjpeg.presets.ladder import Ladder
@@ -37,7 +38,7 @@ def app(
         raise ValueError(f"--port must be from 0 to 65535, got {port}")
     import_extra("starlette", extra="app")
     import_extra("matplotlib", extra="app")
-    uvicorn = import_extra("uvicorn", extra="app")
+    import_extra("uvicorn", extra="app")
     from softjpeg.app.readers import Readers, embedded
     from softjpeg.app.server import make_app
     from softjpeg.cli.load import network_on_device
@@ -46,15 +47,13 @@ def app(
     if not names:
         raise ValueError(f"no network is installed: name one with --network, or {remedy('demo')}")
     served = make_app(_ladders(preset), Readers(names, network_on_device))
-    words: Any = {"host": "127.0.0.1", "port": port, "access_log": False, "server_header": False}
-    server = uvicorn.Server(uvicorn.Config(served, log_level="info", **words))
-    try:
-        server.run()
-    except KeyboardInterrupt as stop:
-        stop.args = ("stopped: no picture is kept",)
-        raise
-    if not server.started:
-        raise ValueError(f"--port {port}: the app did not start, see above")
+    run_server(
+        served,
+        "127.0.0.1",
+        port,
+        stopped="stopped: no picture is kept",
+        failed=f"--port {port}: the app did not start, see above",
+    )
 
 
 def _ladders(given: list[str] | None) -> dict[str, Ladder]:
