@@ -121,13 +121,14 @@ def train(
         start = last.get("initial_tables")
     else:
         start = None if network.layer is None else network.layer.steps().tolist()
-    said = {} if last is None else {"start": last["start"]} if "start" in last else {}
-    if last is None and isinstance(network.layer, JPEGLayer):
-        said = {
-            "start": _regime(network.layer, recipe, images, seed, aloud=progress and group.leads)
-        }
+    said = None
+    if last is not None:
+        said = last.get("start")
+    elif isinstance(network.layer, JPEGLayer):
+        aloud = progress and group.leads
+        said = _regime(network.layer, recipe, images, seed, aloud=aloud)
     facts = {
-        **said,
+        **({} if said is None else {"start": said}),
         "variant": variant,
         "seed": seed,
         "world": group.world,
