@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
 
 import softjpeg
@@ -131,8 +132,29 @@ def test_adapters_of_other_networks_and_other_commands(folder):
     assert said.startswith("a.safetensors does not fit net.py:other: the adapter belongs to anoth")
     said = refusal("evaluate", "net.py:small+b.safetensors", "others", "--quality", "15")
     assert said == "adapter b.safetensors does not exist"
+    said = refusal("export", "net.py:other+a.safetensors", "--out", "net.onnx")
+    assert said.startswith("a.safetensors does not fit net.py:other: the adapter belongs to anoth")
+    said = refusal("export", "net.py:small+a.safetensors", "--out", "net.json")
+    assert said == "--out must end in .onnx for a network with an adapter, got 'net.json'"
     learn = ("learn", "net.py:small+a.safetensors", "photos", "--out", "p.json")
     assert "only evaluate reads files" in refusal(*learn, "--target-bpp", 2)
+
+
+def test_exported_with_the_strength_as_an_input(folder):
+    runtime = pytest.importorskip("onnxruntime", reason="softjpeg[export] is not installed")
+    call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *FAST)
+    result = call("export", "net.py:small+a.safetensors", "--out", "net.onnx")
+    assert result.exit_code == 0, result.output
+    assert "inputs RGB (batch, 3, 32, 32) in [0, 1] and strength (1,)" in result.stdout
+    session, x = runtime.InferenceSession("net.onnx"), photos(2, 32) / 255
+    network, adapter = load_network("net.py:small").module, softjpeg.Adapter.load("a.safetensors")
+    frozen = network(x)
+    adapter.apply(network, 0.6)
+    for strength, expected in ((0.0, frozen), (0.6, network(x))):
+        (got,) = session.run(
+            None, {"image": x.numpy(), "strength": torch.tensor([strength]).numpy()}
+        )
+        assert torch.allclose(torch.from_numpy(got), expected, atol=1e-4)
 
 
 def test_names_with_a_plus(tmp_path, monkeypatch):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from softjpeg.common.extras import import_extra
 from softjpeg.common.files import write_atomically
@@ -21,7 +22,11 @@ _LARGEST = 2**31 - 1
 
 
 def export_program(
-    network: nn.Module, size: tuple[int, int], *, batch: int | Literal["dynamic"] = "dynamic"
+    network: nn.Module,
+    size: tuple[int, int],
+    *,
+    batch: int | Literal["dynamic"] = "dynamic",
+    inputs: Mapping[str, Tensor] | None = None,
 ) -> torch.export.ExportedProgram:
     """The network in eval mode as a graph of tensor operations, without gradients.
 
@@ -29,6 +34,8 @@ def export_program(
         network: (B, 3, H, W) RGB in [0, 1] → output, as `softjpeg.wrap` makes it; it is copied.
         size: (H, W) of the images.
         batch: images per call; "dynamic" leaves it open.
+        inputs: what the network takes after the images, one for all of them: an example of each, by
+            name.
 
     Returns:
         What `torch.export.export` makes of it; ``.module()`` runs it.
@@ -51,10 +58,11 @@ def export_program(
     # A batch of one would be taken for a constant of the graph.
     count = 2 if dynamic else int(batch)
     image = torch.rand(count, 3, *size, dtype=like.dtype, device=like.device)
-    shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
+    further = tuple((inputs or {}).values())
+    shapes = ({0: torch.export.Dim("batch")}, *(None for _ in further)) if dynamic else None
     # Whoever loads the graph need not have softjpeg's own operator.
     with torch.no_grad(), pure_functions():
-        return torch.export.export(module, (image,), dynamic_shapes=shapes, strict=False)
+        return torch.export.export(module, (image, *further), dynamic_shapes=shapes, strict=False)
 
 
 def export_onnx(
@@ -63,6 +71,7 @@ def export_onnx(
     size: tuple[int, int],
     *,
     batch: int | Literal["dynamic"] = "dynamic",
+    inputs: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write the network in eval mode as one .onnx file, input "image", output "output".
 
@@ -71,6 +80,7 @@ def export_onnx(
         path: the file, weights included.
         size: (H, W) of the images.
         batch: images per call; "dynamic" leaves it open.
+        inputs: further inputs by name, as for `export_program`.
 
     Raises:
         ImportError: onnx or onnxscript is not installed.
@@ -87,14 +97,14 @@ def export_onnx(
         raise ValueError(
             f"network must have at most 2 GiB of weights for one .onnx file, got {weights} bytes"
         )
-    program = export_program(network, size, batch=batch)
+    program = export_program(network, size, batch=batch, inputs=inputs)
     exported = torch.onnx.export(
         program,
         dynamo=True,
         verbose=False,
         # A runtime does that when it loads the file, and far faster.
         optimize=False,
-        input_names=["image"],
+        input_names=["image", *(inputs or {})],
         output_names=["output"],
     )
     assert exported is not None
