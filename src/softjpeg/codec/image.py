@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.codec.probabilistic import sample_indices
 from softjpeg.codec.rdo import rdo_indices
 from softjpeg.codec.stored_size import shrunk
+from softjpeg.common.image_planes import planes_of
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.markers import insert_after_header, read_bytes
 from softjpeg.jpeg.progressive import smaller_as_progressive
@@ -163,11 +163,11 @@ def decode(data: bytes | str | os.PathLike[str]) -> Tensor:
     file = io.BytesIO(read_bytes(data))
     try:
         with Image.open(file) as image:
-            pixels = np.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+            pixels = planes_of(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     # Damaged files make Pillow raise OSError, SyntaxError, struct.error and others.
     except Exception as error:
         raise ValueError(f"data cannot be decoded as an image: {error}") from None
-    return _to_tensor(pixels)
+    return pixels
 
 
 def _load(image: Image.Image) -> None:
@@ -193,17 +193,13 @@ def _indices(
     if mode == "hard":
         # libjpeg's integer DCT rounds some ties its own way: take its own decisions.
         return read_coefficients(_pillow_file(picture, preset, optimize=False)).components
-    pixels = _to_tensor(np.array(picture))
+    pixels = planes_of(picture)
     coefficients = image_to_coefficients(pixels, preset.subsampling, rounding=True)
     if callable(mode):
         return mode(coefficients, preset)
     if mode == "rdo":
         return rdo_indices(coefficients, preset, size=(picture.height, picture.width))
     return sample_indices(coefficients, preset, seed)
-
-
-def _to_tensor(pixels: np.ndarray[Any, Any]) -> Tensor:
-    return torch.from_numpy(pixels if pixels.ndim == 3 else pixels[..., None]).permute(2, 0, 1)
 
 
 def _pillow_file(picture: Image.Image, preset: Preset, optimize: bool) -> bytes:

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from softjpeg.common.image_files import MAX_SIDE
+from softjpeg.common.image_planes import picture_of
 from softjpeg.common.image_samples import to_8_bits
 from softjpeg.common.transparency import has_transparency, on_background
 
@@ -47,31 +48,40 @@ def _convert(image: Image.Image) -> Image.Image:
 
 
 def _from_pixels(pixels: Tensor | np.ndarray[Any, Any]) -> Image.Image:
-    if not isinstance(pixels, (Tensor, np.ndarray)):
+    if isinstance(pixels, Tensor):
+        return picture_of(torch.from_numpy(_to_uint8(_planes(pixels))))
+    if not isinstance(pixels, np.ndarray):
         kind = type(pixels).__name__
         raise ValueError(f"image must be a Pillow image, tensor or array, got {kind}")
-    if isinstance(pixels, Tensor):
-        if pixels.is_meta or pixels.layout != torch.strided:
-            where = f"{pixels.device}, {pixels.layout}"
-            raise ValueError(f"image must hold its pixels, got a tensor on {where}")
-        if pixels.is_floating_point() and pixels.dtype != torch.float64:
-            # NumPy knows no bfloat16.
-            pixels = pixels.float()
-        if pixels.ndim != 3 or pixels.shape[0] not in (1, 3):
-            raise ValueError(f"image must have shape (3 or 1, H, W), got {tuple(pixels.shape)}")
-        pixels = pixels.detach().cpu().permute(1, 2, 0).numpy()
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
         raise ValueError(f"image must have shape (H, W, 3) or (H, W), got {pixels.shape}")
+    return Image.fromarray(_to_uint8(pixels))
+
+
+def _planes(pixels: Tensor) -> np.ndarray[Any, Any]:
+    if pixels.is_meta or pixels.layout != torch.strided:
+        where = f"{pixels.device}, {pixels.layout}"
+        raise ValueError(f"image must hold its pixels, got a tensor on {where}")
+    if pixels.ndim != 3 or pixels.shape[0] not in (1, 3):
+        raise ValueError(f"image must have shape (3 or 1, H, W), got {tuple(pixels.shape)}")
+    if pixels.is_floating_point() and pixels.dtype != torch.float64:
+        # NumPy knows no bfloat16.
+        pixels = pixels.float()
+    planes: np.ndarray[Any, Any] = pixels.detach().cpu().numpy()
+    return planes
+
+
+def _to_uint8(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if pixels.size == 0:
         raise ValueError(f"image must have at least one pixel, got shape {pixels.shape}")
-    if pixels.dtype != np.uint8:
-        if pixels.dtype.kind != "f":
-            raise ValueError(f"image must be uint8 or float in [0, 1], got {pixels.dtype}")
-        if not (pixels.min() >= 0 and pixels.max() <= 1):
-            raise ValueError(
-                f"image must be in [0, 1], got values from {pixels.min()} to {pixels.max()}"
-            )
-        pixels = np.round(pixels * 255).astype(np.uint8)
-    return Image.fromarray(pixels)
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype.kind != "f":
+        raise ValueError(f"image must be uint8 or float in [0, 1], got {pixels.dtype}")
+    if not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise ValueError(
+            f"image must be in [0, 1], got values from {pixels.min()} to {pixels.max()}"
+        )
+    return np.round(pixels * 255).astype(np.uint8)

@@ -6,11 +6,10 @@ enlarged, and their shape stays, to a pixel.
 
 from __future__ import annotations
 
-import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
+from softjpeg.common.image_planes import picture_of, planes_of
 from softjpeg.common.image_sequence import Images
 
 
@@ -57,5 +56,4 @@ def _shrunk_pixels(image: Tensor, short_side: int) -> Tensor:
     size = (image.shape[-2], image.shape[-1])
     if stored_size(size, short_side) == size:
         return image
-    picture = Image.fromarray(image.permute(1, 2, 0).cpu().numpy())
-    return torch.from_numpy(np.array(shrunk(picture, short_side))).permute(2, 0, 1).contiguous()
+    return planes_of(shrunk(picture_of(image), short_side))

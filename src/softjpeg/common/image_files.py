@@ -10,11 +10,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import overload
 
-import numpy as np
-import torch
 from PIL import Image, ImageFile
 from torch import Tensor
 
+from softjpeg.common.image_planes import planes_of
 from softjpeg.common.image_samples import to_8_bits, upright
 from softjpeg.common.image_warning import ImageWarning
 from softjpeg.common.transparency import WHITE, Color, has_transparency, on_background
@@ -176,7 +175,7 @@ class _Cache:
             written = os.stat(path).st_mtime_ns
             if self.written.setdefault(path, written) != written:
                 raise ImageFileError(f"{path} was changed between two readings")
-            image = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+            image = planes_of(picture)
             self.held += image.nbytes
         self.images[path] = image
         while self.held > self.most and len(self.images) > 1:

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from softjpeg.common.image_files import ImageFiles, read_image
+from softjpeg.common.image_planes import picture_of, planes_of
 from softjpeg.common.image_selection import selected_images
 from softjpeg.common.progress import track
 from softjpeg.common.scratch import scratch_tensor
@@ -178,7 +178,7 @@ def from_image(image: Image.Image) -> Tensor:
     >>> from_image(Image.new("L", (3, 2), 7)).shape
     torch.Size([3, 2, 3])
     """
-    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+    return planes_of(image.convert("RGB"))
 
 
 def to_image(pixels: Tensor) -> Image.Image:
@@ -187,7 +187,7 @@ def to_image(pixels: Tensor) -> Image.Image:
     >>> to_image(torch.zeros(3, 2, 5, dtype=torch.uint8)).size
     (5, 2)
     """
-    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+    return picture_of(pixels)
 
 
 def resize_and_crop(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from softjpeg.adaptation.adapted_network import AdaptedNetwork
 from softjpeg.codec.file_sizes import bits_per_pixel
 from softjpeg.common.image_files import ImageFileError
+from softjpeg.common.image_planes import planes_of
 from softjpeg.common.image_sequence import Images
 from softjpeg.common.progress import track
 from softjpeg.common.torch_modes import usual_modes
@@ -153,17 +154,17 @@ def _decoded(
             written.append(data)
             try:
                 with Image.open(io.BytesIO(data)) as picture:
-                    pixels = np.array(picture.convert("RGB"))
+                    pixels = planes_of(picture.convert("RGB"))
                     if picture.format == "JPEG":
                         files.subsampling = _subsampling(picture)
             except OSError:
                 raise ValueError(f"Pillow cannot decode the file of image {i}") from None
-            if not _same_shape(pixels.shape[:2], image.shape[1:]):
-                size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+            if not _same_shape(pixels.shape[1:], image.shape[1:]):
+                size = f"{pixels.shape[2]}x{pixels.shape[1]}"
                 raise ValueError(
                     f"the file of image {i} shows {size} pixels, not the image's shape"
                 )
-            shown.append(torch.from_numpy(pixels).permute(2, 0, 1))
+            shown.append(pixels)
             if files.ssim is not None:
                 files.ssim.append(structural_similarity(shown[-1], image))
             files.pixels.append(image.shape[-2] * image.shape[-1])

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from softjpeg.codec.image import decode, encode
+from softjpeg.common.image_planes import picture_of
 from softjpeg.functional.jpeg_layer import Layout, jpeg_layer
 from softjpeg.functional.quantizers import Quantizer
 from softjpeg.jpeg.subsampling import Subsampling
@@ -113,8 +114,7 @@ def jpeg_pillow(image: Image.Image, preset: Choice) -> Image.Image:
     >>> jpeg_pillow(Image.new("RGB", (9, 5)), Preset.from_quality(50)).size
     (9, 5)
     """
-    pixels = decode(encode(image, preset, optimize=False, metadata=False)).permute(1, 2, 0).numpy()
-    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return picture_of(decode(encode(image, preset, optimize=False, metadata=False)))
 
 
 def check_keeps_size(preset: Preset, name: str = "preset") -> None:

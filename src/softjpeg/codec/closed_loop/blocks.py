@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from softjpeg.codec.pillow_images import to_pillow_image
+from softjpeg.common.image_planes import planes_of
 from softjpeg.functional.transform import coefficients_to_image, image_to_coefficients
 from softjpeg.jpeg.markers import insert_after_header, segments
 from softjpeg.jpeg.reader import read_coefficients
@@ -88,7 +89,7 @@ def blocks_of(image: Any, data: bytes) -> Blocks:
         height, width = read.size
         wanted = f"{picture.height} x {picture.width}"
         raise ValueError(f"the file must be {wanted}, got {height} x {width}")
-    pixels = torch.from_numpy(np.array(picture).reshape(*read.size, -1)).permute(2, 0, 1)
+    pixels = planes_of(picture)
     exact = image_to_coefficients(pixels / 255, read.subsampling, rounding=True)
     indices = [torch.from_numpy(c.astype(np.int64)) for c in read.components]
     steps = [
