@@ -63,10 +63,10 @@ def fuzz(folder: Path, words: list[str]) -> int:
         # An interpreter of C alone loads C++ too late for exceptions to be caught.
         for name in ("asan", "ubsan", "stdc++")
     ]
+    # Unread by pytest, which would keep a report to itself.
+    options = ["-n", "0", "-s", "-p", "no:cacheprovider", *words, "tests/fuzz"]
     return subprocess.run(
-        # Unread by pytest, which would keep a report to itself.
-        [*(sys.executable, "-m", "pytest", "-n", "0", "-s", "-p", "no:cacheprovider"), *words]
-        + ["tests/fuzz"],
+        [sys.executable, "-m", "pytest", *options],
         cwd=folder,
         env=os.environ
         | {
