@@ -1,5 +1,6 @@
 """Builds the C kernels. Where that fails, softjpeg installs all the same, and is slower."""
 
+import os
 import runpy
 from pathlib import Path
 
@@ -9,6 +10,13 @@ from setuptools.errors import CompileError, LinkError
 
 FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math"]
 OPENMP = "-fopenmp"
+# What tests/fuzz/sanitized.py builds, for one processor instead of a version for each.
+SANITIZERS = []
+if PROCESSOR := os.environ.get("SOFTJPEG_SANITIZE"):
+    SANITIZERS = [
+        "-fsanitize=address,undefined,float-cast-overflow",
+        *("-fno-sanitize-recover=all", f"-march={PROCESSOR}", "-g"),
+    ]
 SOURCES = Path("src/softjpeg/kernels/c")
 DIGEST = runpy.run_path("src/softjpeg/kernels/library.py")["sources_digest"](SOURCES)
 
@@ -40,8 +48,8 @@ def kernels(name, sources, flags=()):
             ("Py_LIMITED_API", "0x030A0000"),
         ],
         py_limited_api=True,
-        extra_compile_args=[*FLAGS, *flags],
-        extra_link_args=list(flags),
+        extra_compile_args=[*FLAGS, *SANITIZERS, *flags],
+        extra_link_args=[*SANITIZERS, *flags],
         optional=True,
     )
 

@@ -136,11 +136,13 @@ def by_jpeglib(data: bytes) -> list[np.ndarray] | None:
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file, Silenced():
         file.write(data)
         file.flush()
+        # Planes are read when they are asked for.
         try:
-            found = jpeglib.read_dct(file.name)
+            with jpeglib.version("turbo210"):
+                found = jpeglib.read_dct(file.name)
+                return [plane for plane in (found.Y, found.Cb, found.Cr) if plane is not None]
         except Exception:
             return None
-    return [plane for plane in (found.Y, found.Cb, found.Cr) if plane is not None]
 
 
 def equal(ours: np.ndarray, theirs: np.ndarray) -> bool:

@@ -126,3 +126,23 @@ WRONG = {
 def test_what_cannot_be_trusted_is_refused(name):
     with pytest.raises(ValueError, match=r"must|are no image"):
         WRONG[name]()
+
+
+def test_numbers_at_odd_addresses_are_copied_or_refused():
+    raw = np.zeros(PLANE.nbytes + 1, np.uint8)[1:].view(np.int16).reshape(PLANE.shape)
+    with pytest.raises(ValueError, match="contiguous"):
+        scan.extremes(raw)
+    with pytest.raises(ValueError, match="contiguous"):
+        scan.make_tokens([raw], LAYOUT)
+    image = np.random.default_rng(0).random(IMAGE.shape, np.float32)
+    odd = np.frombuffer(b"\0" + image.tobytes(), np.float32, offset=1).reshape(IMAGE.shape)
+    for mine, theirs in zip(
+        transform.image_to_coefficients(odd, (1, 1), rounding=True),
+        transform.image_to_coefficients(image, (1, 1), rounding=True),
+        strict=True,
+    ):
+        assert np.array_equal(mine, theirs)
+    place = torch.frombuffer(bytearray(b"\0" + image.tobytes()), dtype=torch.float32, offset=1)
+    assert layer.forward(place.reshape(image.shape), TABLES, TABLES, "4:2:0").equal(
+        layer.forward(torch.from_numpy(image), TABLES, TABLES, "4:2:0")
+    )

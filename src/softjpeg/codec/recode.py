@@ -7,9 +7,9 @@ import os
 
 from softjpeg.codec.metadata import display_metadata_of_file
 from softjpeg.jpeg.color_space import adobe_payload, color_space
-from softjpeg.jpeg.markers import APP14, build, insert_after_header, read_bytes, segments
+from softjpeg.jpeg.markers import APP14, build, insert_after_header
 from softjpeg.jpeg.progressive import smaller_as_progressive
-from softjpeg.jpeg.reader import read_frame
+from softjpeg.jpeg.reader import read_frame_of
 from softjpeg.jpeg.writer import Header, write_frame
 
 _RGB = tuple(b"RGB")
@@ -22,6 +22,7 @@ def recode(
     optimize: bool = True,
     progressive: bool = False,
     metadata: bool = True,
+    strict: bool = True,
 ) -> bytes:
     """Write a baseline JPEG file anew, without loss: every coefficient stays what it was.
 
@@ -34,6 +35,8 @@ def recode(
         progressive: make a progressive file where that is smaller, see `smaller_as_progressive`.
         metadata: keep what tells how the picture is shown (EXIF orientation, ICC profile); all
             other metadata is left out.
+        strict: refuse a file that is cut off or corrupt; else write what libjpeg-turbo reads of it,
+            as `read_coefficients` does.
 
     Raises:
         ValueError: `data` is not a sequential 8-bit Huffman-coded JPEG file, or it is corrupt.
@@ -47,9 +50,7 @@ def recode(
     >>> len(buffer.getvalue()), len(recode(buffer.getvalue()))
     (633, 218)
     """
-    data = read_bytes(data)
-    pieces = segments(data)
-    frame = read_frame(pieces)
+    frame, pieces = read_frame_of(data, strict=strict)
     space = color_space(frame.identifiers, pieces)
     frame = dataclasses.replace(
         frame,

@@ -12,8 +12,8 @@ from PIL import Image, ImageFile
 
 from softjpeg.common.image_files import ImageFileError, ImageSource, NamedBytes, read_upright
 from softjpeg.common.transparency import WHITE, Color
+from softjpeg.jpeg.decoder import read_frame
 from softjpeg.jpeg.markers import segments
-from softjpeg.jpeg.reader import read_frame
 
 NameCollision = Literal["error", "suffix"]
 Truncated = Literal["refuse", "keep"]

@@ -16,13 +16,13 @@ import numpy as np
 from softjpeg.jpeg import markers
 from softjpeg.jpeg.color_space import color_space
 from softjpeg.jpeg.component_tables import distinct_tables
+from softjpeg.jpeg.decoder import read_frame
 from softjpeg.jpeg.definitions import defined_tables
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, HuffmanTable, optimal_table
 from softjpeg.jpeg.entropy.symbols import Ints
 from softjpeg.jpeg.entropy.table_sharing import TableSharing
 from softjpeg.jpeg.frame import Frame
 from softjpeg.jpeg.markers import Segment, segments
-from softjpeg.jpeg.reader import read_frame
 from softjpeg.jpeg.tables import Table
 from softjpeg.jpeg.writer import frame_tokens, write_scan
 

@@ -79,7 +79,7 @@ def segments(data: bytes | str | os.PathLike[str]) -> list[Segment]:
     pieces: list[Segment] = []
     at = 0
     while at < len(data) and (not pieces or pieces[-1].name != "EOI"):
-        piece = _segment(data, at) if _MARKER.match(data, at) else _extraneous(data, at)
+        piece = segment_at(data, at) if _MARKER.match(data, at) else extraneous_at(data, at)
         pieces.append(piece)
         at += piece.length
         if piece.name == "SOS":
@@ -91,8 +91,8 @@ def segments(data: bytes | str | os.PathLike[str]) -> list[Segment]:
     return pieces
 
 
-def _extraneous(data: bytes, start: int) -> Segment:
-    """Up to the next marker, or where there is none the end."""
+def extraneous_at(data: bytes, start: int) -> Segment:
+    """Bytes up to the next marker, or where there is none the end; they may be none."""
     marker = _MARKER.search(data, start)
     end = len(data) if marker is None else marker.start()
     return Segment("extraneous", start, end - start, data[start:end])
@@ -107,8 +107,12 @@ def _end_of_scan(data: bytes, start: int) -> int:
     return end
 
 
-def _segment(data: bytes, offset: int) -> Segment:
-    """What the marker at `offset`, fill bytes before it, starts."""
+def segment_at(data: bytes, offset: int) -> Segment:
+    """What the marker at `offset`, fill bytes before it, starts.
+
+    Raises:
+        ValueError: the data end inside it.
+    """
     at = offset
     while data[at + 1] == 0xFF:
         at += 1
@@ -160,7 +164,7 @@ def insert_after_header(data: bytes, extra: bytes) -> bytes:
     """
     if not extra:
         return data
-    at = 2 + (_segment(data, 2).length if data[3] == APP0 else 0)
+    at = 2 + (segment_at(data, 2).length if data[3] == APP0 else 0)
     return data[:at] + extra + data[at:]
 
 

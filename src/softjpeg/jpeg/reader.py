@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from softjpeg.jpeg.color_space import color_space
-from softjpeg.jpeg.definitions import (
-    STANDARD_HUFFMAN,
-    FrameHeader,
-    read_frame_header,
-    read_huffman_tables,
-    read_quantization_tables,
-    require,
-)
-from softjpeg.jpeg.entropy.decoding import decode_scan
-from softjpeg.jpeg.entropy.huffman import HuffmanTable
-from softjpeg.jpeg.entropy.layout import scan_layout
-from softjpeg.jpeg.entropy.limits import Coefficients
+from softjpeg.jpeg.damaged import read_damaged_frame
+from softjpeg.jpeg.decoder import read_frame
 from softjpeg.jpeg.frame import Frame
-from softjpeg.jpeg.markers import Segment, segments
+from softjpeg.jpeg.markers import Segment, read_bytes, segments
 from softjpeg.jpeg.subsampling import SUBSAMPLINGS, Subsampling, subsampling_name
 from softjpeg.jpeg.tables import Table
 
@@ -44,19 +34,9 @@ class JPEGCoefficients:
     """In MCUs; 0 = off."""
 
 
-@dataclass
-class _Decoder:
-    """What the segments so far have defined."""
-
-    frame: FrameHeader | None = None
-    restart_interval: int = 0
-    quantization: dict[int, Table] = field(default_factory=dict)
-    huffman: dict[tuple[bool, int], HuffmanTable] = field(default_factory=STANDARD_HUFFMAN.copy)
-    planes: dict[int, Coefficients] = field(default_factory=dict)
-    tables: dict[int, Table] = field(default_factory=dict)
-
-
-def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
+def read_coefficients(
+    data: bytes | str | os.PathLike[str], *, strict: bool = True
+) -> JPEGCoefficients:
     """Read the quantized DCT coefficients of a JPEG file, bit-exactly.
 
     Reads 8-bit baseline and extended-sequential Huffman-coded files, gray or of Y, Cb, Cr at 4:4:4,
@@ -66,10 +46,13 @@ def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
 
     Args:
         data: the file's bytes, or its path.
+        strict: refuse a file that is cut off or corrupt; else read of it what libjpeg-turbo reads
+            where it warns, in Python, slowly.
 
     Raises:
         ValueError: not a JPEG file, of another kind (progressive, arithmetic, 12-bit, of R, G, B or
-            CMYK, other subsampling), cut off or corrupt; one sentence that says which.
+            CMYK, other subsampling), cut off or corrupt (without `strict`: so that libjpeg refuses
+            it, too, or in its headers); one sentence that says which.
         OSError: the path cannot be read.
 
     >>> from softjpeg.jpeg.writer import write_coefficients
@@ -78,17 +61,11 @@ def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
     >>> np.array_equal(read.components[0], luma), read.tables[0][0, 0], read.size
     (True, np.int64(9), (8, 16))
     """
-    pieces = segments(data)
-    for piece in pieces:
-        if piece.name.startswith("SOF"):
-            header = read_frame_header(piece)
-            if len(header.factors) not in (1, 3):
-                raise ValueError(
-                    f"data has {len(header.factors)} components; only gray (1) and colour (3) "
-                    "can be read"
-                )
-            _subsampling(header.factors)
-    frame = read_frame(pieces)
+    frame, pieces = read_frame_of(data, strict=strict)
+    if len(frame.planes) not in (1, 3):
+        raise ValueError(
+            f"data has {len(frame.planes)} components; only gray (1) and colour (3) can be read"
+        )
     space = color_space(frame.identifiers, pieces)
     if space == "RGB":
         raise ValueError(
@@ -103,43 +80,23 @@ def read_coefficients(data: bytes | str | os.PathLike[str]) -> JPEGCoefficients:
     )
 
 
-def read_frame(pieces: Sequence[Segment]) -> Frame:
-    """What the segments of a sequential file with any components and sampling hold.
+def read_frame_of(
+    data: bytes | str | os.PathLike[str], *, strict: bool = True
+) -> tuple[Frame, list[Segment]]:
+    """The frame of a sequential file with any components and sampling, and the file's segments.
 
     Raises:
-        ValueError: a file of another kind (progressive, arithmetic, 12-bit), cut off or corrupt.
+        ValueError: as for `read_coefficients`.
+        OSError: the path cannot be read.
     """
-    state = _Decoder()
-    scan_header = b""
-    for piece in pieces:
-        if piece.name == "DQT":
-            state.quantization |= read_quantization_tables(piece.payload)
-        elif piece.name == "DHT":
-            state.huffman |= read_huffman_tables(piece.payload)
-        elif piece.name == "DRI":
-            require(len(piece.payload) == 2, f"DRI has {len(piece.payload)} bytes, not 2")
-            state.restart_interval = int.from_bytes(piece.payload, "big")
-        elif piece.name.startswith("SOF"):
-            require(state.frame is None, "there are two frame headers")
-            state.frame = read_frame_header(piece)
-        elif piece.name == "SOS":
-            scan_header = piece.payload
-        elif piece.name == "scan":
-            _read_scan(scan_header, piece.payload, state)
-    header = state.frame
-    if header is None or len(state.planes) < len(header.identifiers):
-        raise ValueError(f"data is cut off: it holds {len(state.planes)} component(s) of the image")
-    order = range(len(header.identifiers))
-    return Frame(
-        size=header.size,
-        identifiers=header.identifiers,
-        factors=header.factors,
-        planes=tuple(
-            state.planes[index].reshape(*state.planes[index].shape[:2], 8, 8) for index in order
-        ),
-        tables=tuple(state.tables[index] for index in order),
-        restart_interval=state.restart_interval,
-    )
+    data = read_bytes(data)
+    try:
+        pieces = segments(data)
+        return read_frame(pieces), pieces
+    except ValueError:
+        if strict:
+            raise
+    return read_damaged_frame(data)
 
 
 def _subsampling(factors: Sequence[tuple[int, int]]) -> Subsampling:
@@ -149,30 +106,3 @@ def _subsampling(factors: Sequence[tuple[int, int]]) -> Subsampling:
     raise ValueError(
         f"data has sampling factors {tuple(factors)}; only {', '.join(SUBSAMPLINGS)} can be read"
     )
-
-
-def _read_scan(header: bytes, data: bytes, state: _Decoder) -> None:
-    frame = state.frame
-    if frame is None:
-        raise ValueError("data is corrupt: SOS comes before SOF")
-    require(len(header) > 0 and len(header) == 4 + 2 * header[0], "SOS has a wrong length")
-    require(header[0] > 0, "SOS names no component")
-    members = []
-    tables = []
-    for identifier, selector in zip(header[1:-3:2], header[2:-3:2], strict=True):
-        require(identifier in frame.identifiers, f"SOS names an unknown component {identifier}")
-        member = frame.identifiers.index(identifier)
-        require(
-            member not in members and member not in state.planes,
-            f"component {identifier} is sent twice",
-        )
-        dc, ac, quantization = selector >> 4, selector & 15, frame.table_of[member]
-        require((False, dc) in state.huffman, f"DC Huffman table {dc} is not defined")
-        require((True, ac) in state.huffman, f"AC Huffman table {ac} is not defined")
-        require(quantization in state.quantization, f"DQT {quantization} is not defined")
-        members.append(member)
-        tables.append((state.huffman[False, dc], state.huffman[True, ac]))
-        state.tables[member] = state.quantization[quantization]
-    layout = scan_layout(frame.size, frame.factors, members)
-    planes = decode_scan(data, layout, tables, state.restart_interval)
-    state.planes.update(zip(members, planes, strict=True))

@@ -139,10 +139,11 @@ CLONES static void differentiate(
             EACH_LANE at[l] = (int32_t)(c[l] - f[m].first);
             for (int k = -s->half; k <= s->half; k++) {
                 const Lanes *weights = p + k + s->half;
+                const float n = (float)k; /* its square may be too great for an int */
                 EACH_LANE {
                     float w = (*weights)[l], cost = w * own[at[l] + k + s->half];
-                    mean[l] += cost, with_one[l] += cost * k, with_two[l] += cost * (k * k);
-                    one[l] += w * k, two[l] += w * (k * k);
+                    mean[l] += cost, with_one[l] += cost * n, with_two[l] += cost * (n * n);
+                    one[l] += w * n, two[l] += w * (n * n);
                 }
             }
             float q = f[m].q, slope = 2 * s->alpha[m] * q;

@@ -76,9 +76,9 @@ def forward(
     >>> forward(x, 16 * one, one, "planes").round(decimals=3).unique().tolist()
     [2.0]
     """
-    wide = image.float()
-    shown = torch.empty_like(wide)
     layer = _layer(image, steps, alphas, layout, rounding, levels, window, zero_dc)
+    wide = _wide(image)
+    shown = torch.empty_like(wide)
     _check(
         library("_layer").layer_forward(*map(ctypes.byref, (layer, _image(wide), _image(shown))))
     )
@@ -108,12 +108,13 @@ def backward(
     if gradient.device != image.device or gradient.dtype not in DTYPES:
         found = f"{gradient.dtype} on {gradient.device}"
         raise ValueError(f"gradient must be of floats on {image.device}, got {found}")
+    _check_strided("gradient", gradient)
     if gradient.shape != image.shape:
         shapes = f"{tuple(image.shape)}, got {tuple(gradient.shape)}"
         raise ValueError(f"gradient must have the image's shape {shapes}")
-    wide, wide_gradient = image.float(), gradient.float()
-    image_gradient = torch.empty_like(wide) if of_image else wide.new_empty(0, 1, 1, 1)
     layer = _layer(image, steps, alphas, layout, rounding, levels, window, zero_dc)
+    wide, wide_gradient = _wide(image), _wide(gradient)
+    image_gradient = torch.empty_like(wide) if of_image else wide.new_empty(0, 1, 1, 1)
     kernels = library("_layer")
     tasks = kernels.layer_tasks(ctypes.byref(layer))
     kind, _, _ = _LAYOUTS[layout]
@@ -148,12 +149,14 @@ def _layer(
     check_layer(image, steps, alphas, layout)
     if image.dtype not in DTYPES:
         raise ValueError(f"image must be float32, bfloat16 or float16, got {image.dtype}")
-    if image.device.type != "cpu" or image.layout != torch.strided:
-        raise ValueError(f"image must lie on the CPU, got {image.device} and {image.layout}")
+    if image.device.type != "cpu":
+        raise ValueError(f"image must lie on the CPU, got {image.device}")
+    for name, tensor in (("image", image), ("steps", steps), ("alphas", alphas)):
+        _check_strided(name, tensor)
     for name, count in (("levels", levels), ("window", window)):
         if not 0 <= (count or 0) <= MAX_INDEX:
             raise ValueError(f"{name} must be from 1 to {MAX_INDEX} or None, got {count}")
-    tables = [t.detach().to(torch.float32).contiguous() for t in (steps, alphas)]
+    tables = [_wide(t.detach()).contiguous() for t in (steps, alphas)]
     numbers = (
         *(*image.shape, *_LAYOUTS[layout], rounding, zero_dc, levels or 0, window or 0),
         *(*steps.shape[:2], torch.get_num_threads()),
@@ -161,6 +164,17 @@ def _layer(
     layer = _Layer(*numbers, *(t.data_ptr() for t in tables))
     layer.tables = tables  # Keeps them alive as long as their addresses.
     return layer
+
+
+def _check_strided(name: str, tensor: Tensor) -> None:
+    if tensor.layout != torch.strided or tensor.is_neg():
+        raise ValueError(f"{name} must be numbers in memory, got {tensor.layout}")
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """In float32, at an address that C may read numbers at."""
+    wide = tensor.float()
+    return wide.clone() if wide.data_ptr() % wide.element_size() else wide
 
 
 def _image(tensor: Tensor) -> _Image:

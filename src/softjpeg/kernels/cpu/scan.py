@@ -170,7 +170,7 @@ def optimal_tables(counts: Counts) -> list[tuple[bytes, int]] | None:
     if counts.ndim != 2 or counts.shape[1] != 256 or counts.dtype.kind not in "iu":
         shape = f"{counts.dtype} of shape {counts.shape}"
         raise ValueError(f"counts must be integers of shape (n, 256), got {shape}")
-    counts = np.ascontiguousarray(counts, dtype=np.int64)
+    counts = np.require(counts, np.int64, "CA")
     rows = len(counts)
     tables = ctypes.create_string_buffer(rows * _MAX_TABLE)
     sizes, bits = (ctypes.c_int32 * rows)(), (ctypes.c_int64 * rows)()
@@ -204,11 +204,15 @@ def _coder() -> ctypes.CDLL:
 def _check_array(name: str, array: Any, dtype: Any, axes: int | None = None) -> None:
     """Before its address is taken: its numbers lie one after the other, and are of that type."""
     is_array = isinstance(array, np.ndarray)
-    if not is_array or array.dtype != dtype or not array.flags.c_contiguous:
+    if not is_array or array.dtype != dtype or not _is_plain(array):
         kind = array.dtype if is_array else type(array).__name__
         raise ValueError(f"{name} must be contiguous {np.dtype(dtype)}, got {kind}")
     if axes is not None and array.ndim != axes:
         raise ValueError(f"{name} must have {axes} axes, got shape {array.shape}")
+
+
+def _is_plain(array: npt.NDArray[Any]) -> bool:
+    return array.flags.c_contiguous and array.flags.aligned
 
 
 def _addresses(planes: Planes, layout: Layout, *batch: int) -> Any:
@@ -216,7 +220,7 @@ def _addresses(planes: Planes, layout: Layout, *batch: int) -> Any:
         raise ValueError(f"planes must be of {len(layout.shapes)} components, got {len(planes)}")
     for plane, shape in zip(planes, layout.shapes, strict=True):
         wanted = (*batch, *shape, _BLOCK)
-        if plane.shape != wanted or plane.dtype != np.int16 or not plane.flags.c_contiguous:
+        if plane.shape != wanted or plane.dtype != np.int16 or not _is_plain(plane):
             dtype_and_shape = f"{plane.dtype} {plane.shape}"
             raise ValueError(f"planes must be contiguous int16 {wanted}, got {dtype_and_shape}")
     return (ctypes.c_void_p * len(planes))(*[plane.ctypes.data for plane in planes])

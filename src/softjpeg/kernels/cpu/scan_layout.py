@@ -42,10 +42,15 @@ def layout_of(
     Raises:
         ValueError: other numbers than a scan can have.
     """
+    pairs = all(len(pair) == 2 for pair in (mcus, *factors, *shapes))
     in_range = all(1 <= side <= _MAX_SIDE for side in mcus) and 0 <= restart_interval <= _MAX_SIDE
-    fits = len(factors) == len(shapes) and all(
-        1 <= h <= 4 and 1 <= v <= 4 and 1 <= rows <= mcus[0] * v and 1 <= columns <= mcus[1] * h
-        for (h, v), (rows, columns) in zip(factors, shapes, strict=False)
+    fits = (
+        pairs
+        and len(factors) == len(shapes)
+        and all(
+            1 <= h <= 4 and 1 <= v <= 4 and 1 <= rows <= mcus[0] * v and 1 <= columns <= mcus[1] * h
+            for (h, v), (rows, columns) in zip(factors, shapes, strict=False)
+        )
     )
     if not (1 <= len(factors) <= _MAX_COMPONENTS and in_range and fits):
         numbers = (factors, shapes, mcus, restart_interval)

@@ -53,12 +53,11 @@ def image_to_coefficients(
     if image.dtype != np.uint8:
         _check_floats("image", image, 4)
     _check_image(image)
-    if any(stride % image.itemsize for stride in image.strides):
-        image = np.ascontiguousarray(image)
-    call = _call(image, factors, rounding, linear)
+    image = _in_elements(image)
     coefficients = [
         np.empty(shape, np.float32) for shape in coefficient_shapes(image.shape, factors)
     ]
+    call = _call(image, factors, rounding, linear)
     _run("image_to_coefficients", call, _pointer(image), _pointers(coefficients))
     return coefficients
 
@@ -75,7 +74,7 @@ def image_gradient(gradients: Sequence[Array], size: tuple[int, int], factors: F
         (B, 3 or 1, H, W) float32.
     """
     image = np.empty(_image_shape(gradients, size, factors), np.float32)
-    arrays = [np.ascontiguousarray(g) for g in gradients]
+    arrays = [np.require(g, None, "CA") for g in gradients]
     _run("image_gradient", _call(image, factors), _pointers(arrays), _pointer(image))
     return image
 
@@ -104,8 +103,8 @@ def coefficients_to_image(
     """
     image = np.empty(_image_shape(coefficients, size, factors), np.float32)
     call = _call(image, factors, rounding, linear)
-    arrays = [np.ascontiguousarray(c) for c in coefficients]
-    tables = None if steps is None else [np.ascontiguousarray(q, np.float32) for q in steps]
+    arrays = [np.require(c, None, "CA") for c in coefficients]
+    tables = None if steps is None else [np.require(q, np.float32, "CA") for q in steps]
     if tables is not None and [q.shape for q in tables] != [(8, 8)] * len(arrays):
         raise ValueError(f"steps must be (8, 8) per component, got {[q.shape for q in tables]}")
     _run("coefficients_to_image", call, _pointers(arrays), _pointers(tables or ()), _pointer(image))
@@ -124,8 +123,7 @@ def coefficient_gradients(image: Array, factors: Factors) -> list[Array]:
     """
     _check_floats("image", image, 4)
     _check_image(image)
-    if any(stride % image.itemsize for stride in image.strides):
-        image = np.ascontiguousarray(image)
+    image = _in_elements(image)
     coefficients = [
         np.empty(shape, np.float32) for shape in coefficient_shapes(image.shape, factors)
     ]
@@ -138,9 +136,14 @@ def coefficient_shapes(
 ) -> list[tuple[int, int, int, int, int]]:
     """Of every component of an image (B, 3 or 1, H, W).
 
+    Raises:
+        ValueError: factors that no kernel is for.
+
     >>> coefficient_shapes((1, 3, 17, 9), (2, 2))
     [(1, 3, 2, 8, 8), (1, 2, 1, 8, 8), (1, 2, 1, 8, 8)]
     """
+    if factors not in ((1, 1), (2, 1), (2, 2)):
+        raise ValueError(f"factors must be (1, 1), (2, 1) or (2, 2), got {factors}")
     batch, channels, height, width = image
     across, down = factors
     luma = (batch, -(-height // 8), -(-width // 8), 8, 8)
@@ -151,7 +154,7 @@ def coefficient_shapes(
 def _image_shape(
     coefficients: Sequence[Array], size: tuple[int, int], factors: Factors
 ) -> tuple[int, int, int, int]:
-    if len(coefficients) not in (1, 3) or min(size) < 1:
+    if len(coefficients) not in (1, 3) or len(size) != 2 or min(size) < 1:
         raise ValueError(f"{len(coefficients)} components of {size} pixels are no image")
     for index, array in enumerate(coefficients):
         _check_floats(f"coefficients[{index}]", array, 5)
@@ -169,6 +172,12 @@ def _check_image(image: Array) -> None:
         raise ValueError(f"image must have shape (B, 3 or 1, H, W), got {image.shape}")
 
 
+def _in_elements(image: Array) -> Array:
+    """As it is where strides and address are multiples of an element's size, else a copy."""
+    whole = image.flags.aligned and not any(stride % image.itemsize for stride in image.strides)
+    return image if whole else np.require(image, None, "CA")
+
+
 def _check_floats(name: str, array: Array, ndim: int) -> None:
     if array.dtype != np.float32 or array.ndim != ndim:
         dtype_and_shape = f"{array.dtype} of shape {array.shape}"
@@ -178,8 +187,6 @@ def _check_floats(name: str, array: Array, ndim: int) -> None:
 def _call(
     image: Array, factors: Factors, rounding: bool = False, linear: bool = False
 ) -> _Transform:
-    if factors not in ((1, 1), (2, 1), (2, 2)):
-        raise ValueError(f"factors must be (1, 1), (2, 1) or (2, 2), got {factors}")
     strides = (ctypes.c_int64 * 4)(*(stride // image.itemsize for stride in image.strides))
     across, down = factors if image.shape[1] == 3 else (1, 1)
     is_float = image.dtype == np.float32

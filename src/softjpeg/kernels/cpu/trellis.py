@@ -35,9 +35,9 @@ def decide_blocks(
         (N, 64), DC -1024..1023, AC -1023..1023.
     """
     blocks = len(z)
-    z = np.ascontiguousarray(z, dtype=np.float32)
+    z = np.require(z, np.float32, "CA")
     steps, weights, costs, block_weights = (
-        np.ascontiguousarray(x, dtype=np.float64)
+        np.require(x, np.float64, "CA")
         for x in (steps, weights, costs, () if block_weights is None else block_weights)
     )
     for name, array, shapes in (
