@@ -90,7 +90,6 @@ def export_onnx(
     program = export_program(network, size, batch=batch)
     exported = torch.onnx.export(
         program,
-        dynamo=True,
         verbose=False,
         # A runtime does that when it loads the file, and far faster.
         optimize=False,
