@@ -16,7 +16,8 @@ from softjpeg.evaluation.bd_rate import (
     common_quality,
     front,
 )
-from softjpeg.evaluation.gain import gains, gains_table, headline
+from softjpeg.evaluation.bootstrap import Estimate
+from softjpeg.evaluation.gain import Gain, gains, gains_table, headline
 from softjpeg.evaluation.interpolation import interpolate, mean_between
 from softjpeg.evaluation.pareto import pareto_front
 from softjpeg.evaluation.points import RatePoint
@@ -275,3 +276,76 @@ def test_every_curve_but_the_reference_and_the_images_has_its_row():
     against = gains(measured, reference=["webp"], resamples=0)
     assert {g.curve for g in against} == {"default", "learned", "rdo", "drawn"}
     assert against[0].bd_rate.value == pytest.approx(1 / 0.8 - 1)
+
+
+def figure(value, low=math.nan, high=math.nan):
+    return Estimate(value, low, high)
+
+
+NONE = figure(math.nan)
+
+
+def gain_of(quality, best=NONE, at=math.nan, saving=NONE, saving_at=math.nan, **names):
+    names = {"curve": "mine", "reader": "", "rate": "bpp", **names}
+    own = {"bd_rate": figure(-0.25, -0.375, -0.125), "bd_quality": figure(0.5)}
+    return Gain(
+        *(names["curve"], names["reader"], names["rate"], quality),
+        *(*own.values(), 0.1, 0.9, best, at, saving, saving_at),
+    )
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (gain_of("kl", figure(0.125), 0.5), "mine: -12.5 % of KL at 0.500 bpp"),
+        (gain_of("top1", figure(-0.125), 0.5), "mine: -12.5 points of top-1 at 0.500 bpp"),
+        (gain_of("agreement", figure(0.25), 2), "mine: +25.0 points of agreement at 2.000 bpp"),
+        (gain_of("ssim", figure(0.25), 2), "mine: +25.0 points of ssim at 2.000 bpp"),
+        (
+            gain_of("kl", saving=figure(0.5), saving_at=0.0123, rate="scan_bpp"),
+            "mine: 50.0 % fewer bytes at KL 0.0123",
+        ),
+        (
+            gain_of("top1", saving=figure(-0.5), saving_at=0.625),
+            "mine: 50.0 % more bytes at 62.5 % top-1",
+        ),
+        (gain_of("top1", saving=figure(0.0), saving_at=1), "mine: 0.0 % fewer bytes at 100.0 %"),
+        (
+            gain_of("kl", figure(0.125), 0.5, rate="scan_bpp"),
+            "mine: -12.5 % of KL at 0.500 bpp of scans",
+        ),
+        (gain_of("kl"), "mine: nothing in common with the reference"),
+    ],
+)
+def test_headlines_in_words(gain, words):
+    assert headline(gain).lower().startswith(words.lower())
+
+
+@pytest.mark.parametrize("second", ["top1", "agreement"])
+def test_table_of_gains_by_hand(second):
+    word = {"top1": "top-1", "agreement": "agreement"}[second]
+    best = {"best": figure(0.0625, 0.03125, 0.125), "at": 1.0}
+    best |= {"saving": figure(0.5, 0.25, 0.75), "saving_at": 0.5}
+    rows = [
+        gain_of("kl", reader="r"),
+        gain_of("kl", reader="r", rate="scan_bpp"),
+        gain_of(second, reader="r", **best),
+        gain_of("kl", curve="other", reader="r"),
+        gain_of("ssim", curve="other", reader="r"),
+    ]
+    view = gains_table(rows, "the title")
+    assert view.title == "the title"
+    assert [column.header for column in view.columns] == [
+        *("encoder", "reader", "BD-rate %, equal KL", "the same, scans only"),
+        *(f"BD-rate %, equal {word}", f"most points of {word} at equal bytes"),
+        *(f"most bytes saved % at equal {word}", "BD-rate %, equal SSIM"),
+    ]
+    rate = "-25.0\n-37.5…-12.5"
+    assert list(zip(*(column.cells for column in view.columns), strict=True)) == [
+        ("mine", "r", rate, rate, rate, "+6.2\n+3.1…+12.5", "+50.0\n+25.0…+75.0", ""),
+        ("other", "r", rate, "", "", "", "", rate),
+    ]
+    plain = gains_table([gain_of("kl")])
+    assert [column.header for column in plain.columns][:2] == ["encoder", "BD-rate %, equal KL"]
+    assert len(plain.columns) == 6
+    assert list(gains_table([gain_of(second)]).columns[4].cells) == ["–"]

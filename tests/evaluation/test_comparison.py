@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from helpers.rate_points import point, points
-from softjpeg.evaluation.comparison import compare, headline
+from softjpeg.evaluation.comparison import compare, headline, signed, table
 from softjpeg.evaluation.gain import gains
 
 
@@ -57,3 +57,54 @@ def test_bytes_saved_are_those_of_the_gains():
     gain = gains([*measured, mine], resamples=0)[0]
     assert (gain.quality, gain.rate) == ("kl", "bpp")
     assert found.bytes_saved == gain.best_saving.value
+
+
+def test_default_jpeg_at_exactly_the_presets_rate():
+    """Between 1 bpp and 4 bpp at 1.5: a sixth of the way."""
+    (found,) = compare(points(top1=0.25))
+    assert found.agreement == pytest.approx(0.5 + 0.25 / 6)
+    assert found.top1 == pytest.approx(0.25)
+    assert found.kl == pytest.approx(0.4 - 0.3 / 6)
+    measured = [replace(p, top1=0.1 * p.bpp) for p in points() if p.mode != "none"]
+    assert compare(measured)[0].top1 == pytest.approx(0.15)
+    assert compare(points())[0].top1 is None
+    # Those whose mode is no preset's have no row.
+    assert compare([*points()[2:], point("webp", "other", 2, 0.2)]) == []
+
+
+def test_of_the_larger_defaults_the_smallest_is_named():
+    more = [point(f"default q {q}", "default", q / 10, 1 / q) for q in (90, 40, 15, 10)]
+    (found,) = compare([point("mine", "hard", 1.5, 0.2), *more])
+    assert found.default.name == "default q 15"
+
+
+def test_a_default_that_another_one_beats_is_left_out():
+    """In bytes and KL: at equal KL 4:2:0 needs 1.5 bpp where 4:4:4 needs 3."""
+    pairs = [(1.0, 0.4), (4.0, 0.1)]
+    ours = [point(f"a {x}", "default", x, y) for x, y in pairs]
+    theirs = [
+        replace(point(f"b {x}", "default", x, y), subsampling="4:4:4")
+        for x, y in ((0.9, 0.5), (1.0, 0.5), (2.0, 0.4), (8.0, 0.05))
+    ]
+    (found,) = compare([*ours, *theirs, point("mine", "hard", 0.95, 0.45)])
+    # Of 4:4:4 only the ends are left: (0.9, 0.5) and (8, 0.05).
+    assert found.kl == pytest.approx(0.45)
+    (found,) = compare([*ours, *theirs, point("mine", "hard", 6.0, 0.06)])
+    assert found.kl == pytest.approx(0.075)
+
+
+def test_table_has_two_rows_for_each_preset():
+    view = table(compare(points(top1=0.25)), "against default")
+    assert view.title == "against default"
+    assert [column.header for column in view.columns] == [
+        *("", "bytes/file", "bpp", "agree %", "top-1 %", "KL (nats)", "saved %")
+    ]
+    rows = list(zip(*(column.cells for column in view.columns), strict=True))
+    assert rows == [
+        ("mine <b>", "1,500", "1.500", "81.2", "25.0", "0.2000", "+25.0"),
+        ("default JPEG", "1,500", "1.500", "54.2", "25.0", "0.3500", ""),
+    ]
+    unlabelled = table(compare(points()))
+    assert len(unlabelled.columns) == 6
+    assert [list(column.cells)[0] for column in unlabelled.columns][3:5] == ["81.2", "0.2000"]
+    assert signed(math.nan) == "–"

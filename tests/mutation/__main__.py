@@ -6,17 +6,16 @@ cd tests && python -m mutation --rooms learning,presets --sample 20 --seed 0
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mutation.breaks import Break, c_breaks, python_breaks
+from mutation.running import FAILED, LATE, PASSED, outcome, preload, touched
 
 ROOT = Path(__file__).parents[2]
 ROOMS = sorted(path.parent.name for path in (ROOT / "src" / "softjpeg").glob("*/__init__.py"))
@@ -24,7 +23,6 @@ _COPIED = ("src", "tests", "benchmarks", "docs", "examples", "recipes", "*.toml"
 _KERNELS_TOO = ("codec", "functional", "jpeg")
 """Rooms whose functions the tests of the kernels compare the compiled ones with."""
 _QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-PASSED, FAILED, LATE = "survived", "killed", "too late"
 
 
 def main() -> None:
@@ -33,16 +31,26 @@ def main() -> None:
     parser.add_argument("--rooms", default=",".join(ROOMS), help="separated by commas")
     parser.add_argument("--sample", type=int, default=20, help="breaks in each room")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
-    parser.add_argument("--limit", type=float, default=600, help="seconds for a room's tests")
+    parser.add_argument("--limit", type=float, default=1200, help="seconds for a room's tests")
     options = parser.parse_args()
+    rooms = options.rooms.split(",")
+    if unknown := set(rooms) - set(ROOMS):
+        sys.exit(f"--rooms must be of {', '.join(ROOMS)}, got {', '.join(sorted(unknown))}")
+    preload()
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
-        for room in options.rooms.split(","):
-            began = time.monotonic()
-            if room not in ROOMS or outcome(copy, files_for(copy, room), options.limit) != PASSED:
-                sys.exit(f"{room} is no room, or its tests do not pass before anything is broken")
-            limit = 2 * (time.monotonic() - began) + 30
-            found = [try_break(copy, room, *each, limit) for each in sample(copy, room, options)]
+        for room in rooms:
+            calls = touched(
+                copy, files_for(copy, room), copy / "src/softjpeg" / room, options.limit
+            )
+            if calls is None:
+                print((copy / "log").read_text())
+                sys.exit(f"the tests of {room} do not pass before anything is broken")
+            found = []
+            for path, change in sample(copy, room, options):
+                tests = calls.files(path, change.line(path.read_text()))
+                limit = 60 + 3 * sum(calls.seconds[file] for file in tests)
+                found.append(try_break(copy, path, change, tests, limit))
             late = f", {found.count(LATE)} of them by the clock" if LATE in found else ""
             killed = len(found) - found.count(PASSED)
             print(f"{room}: {killed} of {len(found)} killed{late}", flush=True)
@@ -74,12 +82,11 @@ def sample(copy: Path, room: str, options: argparse.Namespace) -> Iterator[tuple
         yield line[0], draw.choice(of_lines[line])
 
 
-def try_break(copy: Path, room: str, path: Path, change: Break, limit: float) -> str:
+def try_break(copy: Path, path: Path, change: Break, tests: list[str], limit: float) -> str:
     """What the tests make of it; shows what they did not notice, and what took them too long."""
     source = path.read_text()
     path.write_text(change.applied(source))
     try:
-        tests = files_for(copy, room, path.stem)
         found = outcome(copy, tests, limit) if built(copy, path) else FAILED
     finally:
         path.write_text(source)
@@ -96,33 +103,11 @@ def built(copy: Path, path: Path) -> bool:
     return path.suffix != ".c" or subprocess.run(command, cwd=copy, **_QUIET).returncode == 0
 
 
-def files_for(copy: Path, room: str, stem: str = "") -> list[str]:
-    """Test files of a room and its doctests; those of the module `stem` first."""
-    tests = [
-        *sorted((copy / "tests" / room).glob("test_*.py")),
-        copy / "src" / "softjpeg" / room,
-        *(sorted((copy / "tests" / "kernels").glob("test_*.py")) if room in _KERNELS_TOO else []),
-    ]
-    tests.sort(key=lambda path: path.stem != f"test_{stem}")
-    return [str(path.relative_to(copy)) for path in tests]
-
-
-def outcome(copy: Path, tests: list[str], limit: float) -> str:
-    """Whether some tests pass, and in how many seconds at most."""
-    command = [sys.executable, "-m", "pytest", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
-    # No file of bytecode: a break of the same length and second would go unseen.
-    settings = {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(
-        command, cwd=copy, env={**os.environ, **settings}, start_new_session=True, **_QUIET
-    )
-    try:
-        return FAILED if process.wait(limit) else PASSED
-    except subprocess.TimeoutExpired:
-        return LATE
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, 9)
-            process.wait()
+def files_for(copy: Path, room: str) -> list[str]:
+    """Test files of a room and its doctests."""
+    rooms = [room, *(["kernels"] if room in _KERNELS_TOO else [])]
+    tests = [file for each in rooms for file in sorted((copy / "tests" / each).glob("test_*.py"))]
+    return [*map(str, tests), str(copy / "src" / "softjpeg" / room)]
 
 
 if __name__ == "__main__":

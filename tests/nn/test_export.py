@@ -22,6 +22,7 @@ LAYERS = {
     "hard and soft entries": {"alpha": 0.01, "subsampling": "4:2:0"},
     "paper": {"window": 5, "levels": 127, "alpha": 0.5},
     "finite": {"levels": 2, "hardness": 20.0},
+    "finite and soft": {"levels": 2, "hardness": 0.2},
     "hard": {"quantizer": "hard", "rounds": 2},
     "lsq": {"quantizer": "lsq", "levels": 30},
     "cubic": {"quantizer": "cubic"},

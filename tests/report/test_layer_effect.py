@@ -319,6 +319,19 @@ def test_overlay_is_bright_where_the_map_is():
     assert overlay(torch.zeros(3, 8, 8, dtype=torch.uint8), torch.zeros(2, 2)).max() < 10
 
 
+def test_overlay_mixes_grey_and_the_colours_of_matplotlib():
+    from matplotlib import colormaps
+
+    image = torch.stack([torch.full((2, 3), value, dtype=torch.uint8) for value in (30, 60, 120)])
+    cam = torch.tensor([[0.0, 1.0, 2.0], [4.0, 8.0, 0.5]])
+    shown = overlay(image, cam, largest=4.0).permute(1, 2, 0)
+    for value, pixel in zip(cam.flatten().tolist(), shown.reshape(6, 3), strict=True):
+        color = np.array(colormaps["inferno"](min(value / 4, 1.0))[:3])
+        expected = 255 * (0.45 * 70 / 255 + 0.55 * color)
+        assert np.abs(pixel.numpy() - expected).max() <= 0.51
+    assert torch.equal(overlay(image, cam), overlay(image, cam, largest=8.0))
+
+
 def test_refused_modules():
     model, classes = network(), torch.tensor([0, 0, 0])
     with pytest.raises(ValueError, match="no module 'conv9'"):

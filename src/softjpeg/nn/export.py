@@ -100,7 +100,6 @@ def export_onnx(
     program = export_program(network, size, batch=batch, inputs=inputs)
     exported = torch.onnx.export(
         program,
-        dynamo=True,
         verbose=False,
         # A runtime does that when it loads the file, and far faster.
         optimize=False,

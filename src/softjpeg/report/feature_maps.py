@@ -148,7 +148,7 @@ def overlay(image: Tensor, cam: Tensor, largest: float | None = None) -> Tensor:
     Args:
         image: (3, H, W) uint8.
         cam: (h, w) ≥ 0.
-        largest: what is shown in full colour; None for the map's own maximum.
+        largest: what, and all above it, is shown in full colour; None for the map's own maximum.
 
     Returns:
         (3, H, W) uint8.
@@ -160,7 +160,7 @@ def overlay(image: Tensor, cam: Tensor, largest: float | None = None) -> Tensor:
     top = cam.max().item() if largest is None else largest
     size = (image.shape[1], image.shape[2])
     up = F.interpolate(cam[None, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
-    heat = (up / top).clamp(0, 1) if top > 0 else torch.zeros_like(up)
+    heat = up / top if top > 0 else torch.zeros_like(up)
     color = torch.from_numpy(colormaps["inferno"](heat.numpy())[..., :3]).permute(2, 0, 1)
     grey = image.cpu().float().mean(0) / 255
     mixed = 0.45 * grey + 0.55 * color

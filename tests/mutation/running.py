@@ -1,0 +1,73 @@
+"""Tests in processes that begin where the heavy imports are done."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import pickle
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mutation.touched import Touched
+
+PASSED, FAILED, LATE = "survived", "killed", "too late"
+_HEAVY = ("torch", "torchvision", "timm", "scipy.stats", "matplotlib.figure", "jinja2")
+_fork = multiprocessing.get_context("fork")
+
+
+def preload() -> None:
+    """Import what nearly all tests do, once for all of them."""
+    for name in _HEAVY:
+        importlib.import_module(name)
+
+
+def outcome(copy: Path, tests: list[str], limit: float, note: Path | None = None) -> str:
+    """Whether some tests pass, and in how many seconds at most.
+
+    Args:
+        copy: the tree.
+        tests: files and folders.
+        limit: in seconds.
+        note: a room's folder, what tests call of which is written to `copy / "calls"`.
+    """
+    process = _fork.Process(target=_run, args=(copy, tests, note))
+    process.start()
+    process.join(limit)
+    late = process.is_alive()
+    with suppress(ProcessLookupError):
+        # With all that the tests have started.
+        os.killpg(process.pid, 9)
+    process.join()
+    return LATE if late else FAILED if process.exitcode else PASSED
+
+
+def touched(copy: Path, tests: list[str], room: Path, limit: float) -> Touched | None:
+    """What tests call of a room; None if they do not pass."""
+    if outcome(copy, tests, limit, room) != PASSED:
+        return None
+    return pickle.loads((copy / "calls").read_bytes())
+
+
+def _run(copy: Path, tests: list[str], note: Path | None) -> None:
+    os.setsid()
+    os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy / "src")
+    sys.path.insert(0, str(copy / "src"))
+    # No file of bytecode: a break of the same length and second would go unseen.
+    os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "1", True
+    with (copy / "log").open("w") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    plugin = None if note is None else Touched(note)
+    # A package that brings a plugin was imported before pytest looked.
+    early = "ignore::pytest.PytestAssertRewriteWarning"
+    options = ["-x", "-n", "0", "-p", "no:cacheprovider", "-W", early, *tests]
+    code = pytest.main(options, plugins=[plugin] if plugin else [])
+    if plugin:
+        sys.settrace(None)
+        (copy / "calls").write_bytes(pickle.dumps(plugin))
+    os._exit(code)
