@@ -126,6 +126,19 @@ def test_refusals(folder):
     assert said == "p.json is one preset, which has no --quality 10..50 to choose"
 
 
+def test_an_adapter_from_the_hub(folder, monkeypatch):
+    hub_file = pytest.importorskip("huggingface_hub", reason="softjpeg[hub] is not installed")
+    call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *FAST)
+    monkeypatch.setattr(hub_file, "hf_hub_download", lambda name, file, revision: "a.safetensors")
+    words = ("others", "--quality", "15")
+    local = call("evaluate", "net.py:small+a.safetensors", *words)
+    result = call("evaluate", "net.py:small+hub:org/reader", *words)
+    assert result.exit_code == 0, result.output
+    figures = [line for line in local.stdout.splitlines() if "q 15" in line]
+    assert figures
+    assert figures == [line for line in result.stdout.splitlines() if "q 15" in line]
+
+
 def test_adapters_of_other_networks_and_other_commands(folder):
     call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *FAST)
     said = refusal("evaluate", "net.py:other+a.safetensors", "others", "--quality", "15")
@@ -160,6 +173,8 @@ def test_exported_with_the_strength_as_an_input(folder):
 def test_names_with_a_plus(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert split_adapter("timm:x@w.pth+a.safetensors") == ("timm:x@w.pth", "a.safetensors")
+    assert split_adapter("timm:x@w.pth+hub:org/a") == ("timm:x@w.pth", "hub:org/a")
+    assert split_adapter("hub:org/a") == ("hub:org/a", None)
     assert split_adapter("c++/net.py:small") == ("c++/net.py:small", None)
     Image.new("RGB", (2, 2)).save("a+b.safetensors", "png")
     for name in ("a+b.safetensors", "timm:x@a+b.safetensors"):

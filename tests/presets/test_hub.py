@@ -57,7 +57,34 @@ def test_the_card_is_one_that_the_hub_reads(tmp_path):
     assert '"seed": 3' in read.text
     save_for_hub(Ladder.load("universal"), tmp_path / "ladder")
     assert load(tmp_path / "ladder" / HUB_FILE).to_json() == Ladder.load("universal").to_json()
-    assert "--quality 30" in hub.ModelCard.load(tmp_path / "ladder" / "README.md").text
+    text = hub.ModelCard.load(tmp_path / "ladder" / "README.md").text
+    assert "--quality 30" in text
+    assert "**Learned for** efficientnet-lite0, efficientnet-lite1, squeezenet1.1" in text
+    # The first rung: its rate and loss, and default JPEG's.
+    assert "| 0.264 | 0.7615 | 0.2613 | 0.9999 | – |" in text
+    assert text.count("\n| 0.") + text.count("\n| 1.") == len(Ladder.load("universal").rungs)
+
+
+def test_the_card_says_for_whom_and_with_what_interval(tmp_path):
+    judged = {"bpp": 0.5, "loss": 0.25, "default_bpp": 0.625, "default_loss": 0.375}
+    saved = [[0.203, 0.118, 0.29], [-0.02, -0.1, 0.06]]
+    facts = {
+        **{"network": "timm:resnet18", "networks": ["timm:resnet18", "net.py:small"]},
+        **{"weights": "ab12", "images": "photos", "count": 7, "size": "each photo's own"},
+        **{"preprocessing": {"resize": 256}},
+        "learned": {"judged": judged, "saved": saved, "loss_kind": "KL"},
+    }
+    save_for_hub(replace(PRESET, provenance=facts), tmp_path)
+    text = hub.ModelCard.load(tmp_path / "README.md").text
+    for words in (
+        "**Learned for** timm:resnet18, net.py:small, and for no other network",
+        "digest `ab12`",
+        "Images: photos",
+        "How many: 7",
+        '{"resize": 256}',
+        "| 0.500 | 0.25 | 0.625 | 0.375 | 20 % (12 to 29), -2 % (-10 to 6) |",
+    ):
+        assert words in text
 
 
 @pytest.mark.parametrize("name", ["hub:org/absent", "hub:org/tables@absent"])

@@ -3,11 +3,13 @@
 import io
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils._pytree import tree_flatten
 from torch.utils.data import DataLoader, Dataset
 
 from helpers.images import noise, photos, smooth_image, smooth_images
@@ -185,6 +187,64 @@ def test_what_is_no_image_is_passed_through(container, name):
     assert all(a is b for a, b in zip(values[1:], rest.values(), strict=True))
 
 
+BOTH = pytest.mark.parametrize("kind", [v2.JPEG, JPEG], ids=["torchvision", "softjpeg"])
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")
+@pytest.mark.parametrize("quality", [5, (10, 20)])
+@pytest.mark.parametrize("name", ["tensor", "gray", "image", "video", "pillow"])
+def test_torchvisions_contract_of_a_transform(kind, quality, name):
+    image = CONTAINERS[name]
+    size = v2.functional.get_size(image)
+    degenerate = {
+        form: tv_tensors.BoundingBoxes(
+            [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, -1, 1]], format=form, canvas_size=size
+        )
+        for form in ("XYXY", "XYWH", "CXCYWH")
+    }
+    sample = {
+        "given": image,
+        "image": tv_tensors.Image(COLOUR),
+        "deeper": ({"video": tv_tensors.Video(BATCH)}, [smooth_image(), torch.empty(5)]),
+        **degenerate,
+        "boxes": tv_tensors.BoundingBoxes([[1, 1, 9, 9]], format="XYXY", canvas_size=size),
+        "masks": tv_tensors.Mask(torch.ones(2, *size)),
+        "others": [0, 0.0, True, None, "str", Path.cwd(), object(), np.empty(5)],
+    }
+    transform = pickle.loads(pickle.dumps(kind(quality)))
+    given, form = tree_flatten(sample)
+    shown, same_form = tree_flatten(transform(sample))
+    assert form == same_form
+    concerned = v2.Transform()._needs_transform_list(given)
+    is_pixels = (tv_tensors.Image, tv_tensors.Video, Image.Image)
+    for before, after, mine in zip(given, shown, concerned, strict=True):
+        pixels = isinstance(before, is_pixels)
+        assert type(after) is type(before)
+        assert (after is before) == (not pixels), type(before)
+        assert mine or after is before
+    for boxes in degenerate:
+        labelled = {"boxes": transform(sample)[boxes], "labels": torch.arange(3)}
+        assert v2.SanitizeBoundingBoxes()(labelled)["boxes"].shape == (0, 4)
+
+
+@BOTH
+def test_torchvisions_contract_of_a_quality(kind):
+    for seed in range(10):
+        torch.manual_seed(seed)
+        assert kind(5).make_params([])["quality"] == 5
+        assert 10 <= kind((10, 20)).make_params([])["quality"] <= 20
+    for quality in ([0], [0, 0, 0]):
+        with pytest.raises(ValueError, match="quality should be a sequence of length 2"):
+            kind(quality)
+    for quality in (-1, 0, 150, (0, 5), (9, 8), (9, 101)):
+        with pytest.raises(ValueError, match="quality must be an integer from 1 to 100"):
+            kind(quality)
+    for quality in (True, 5.0, None):
+        with pytest.raises(TypeError, match="quality"):
+            kind(quality)
+
+
 def test_all_images_of_a_call_share_the_draw():
     picture = tv_tensors.Image(COLOUR)
     for _ in range(5):
@@ -242,7 +302,7 @@ SHRINKING = Ladder.load("universal-288")
         (((0,), {}), ValueError, "quality must be an integer from 1 to 100.* got 0"),
         (((101,), {}), ValueError, "got 101"),
         ((((60, 40),), {}), ValueError, r"got \(60, 40\)"),
-        ((((1, 2, 3),), {}), ValueError, r"got \(1, 2, 3\)"),
+        ((((1, 2, 3),), {}), ValueError, r"sequence of length 2, got \(1, 2, 3\)"),
         (((50.0,), {}), TypeError, "quality must be an integer, a pair .* got 50.0"),
         ((("75",), {}), TypeError, "got '75'"),
         (((50,), {"subsampling": "4:1:1"}), ValueError, "4:1:1"),

@@ -18,10 +18,13 @@ from softjpeg.adaptation.front import FRONT, Front, has_front, insert_front, rem
 from softjpeg.adaptation.strength import StrengthCurve, step_of
 from softjpeg.adaptation.trained_weights import Train
 from softjpeg.common.files import write_atomically
+from softjpeg.common.hub import hub_file, is_on_hub
 from softjpeg.learning.checkpoint import fingerprint
 from softjpeg.models.preprocessing import Preprocessed
 
 FORMAT, VERSION = "softjpeg-adapter", 1
+HUB_FILE = "adapter.safetensors"
+"""What a repository of the Hub calls its adapter."""
 _BASE, _ADAPTED = "base.", "adapted."
 
 
@@ -157,9 +160,14 @@ class Adapter:
     def load(cls, path: str | os.PathLike[str]) -> Adapter:
         """Read what `save` wrote.
 
+        Args:
+            path: of the file, or hub:ORG/NAME, see `softjpeg.common.hub.hub_file`.
+
         Raises:
             ValueError: no such file, or it is no adapter; the sentence names it.
         """
+        if is_on_hub(path):
+            path = hub_file(path, HUB_FILE)
         if not Path(path).is_file():
             raise ValueError(f"adapter {os.fspath(path)} does not exist")
         try:

@@ -205,9 +205,11 @@ def provenance(
     import torch
 
     import softjpeg
+    from softjpeg.adaptation.adapter import weights_fingerprint
 
     return {
         "network": net.name,
+        "weights": weights_fingerprint(net.module),
         "images": "test images of the run" if images is None else str(images),
         "count": len(loaded),
         **_setting(net, loaded),

@@ -8,6 +8,7 @@ from pathlib import Path
 from softjpeg.common.extras import import_extra
 
 _PREFIX = "hub:"
+_PAPERS = ("2606.16185", "2410.07081")
 
 
 def is_on_hub(spec: str | os.PathLike[str]) -> bool:
@@ -17,6 +18,27 @@ def is_on_hub(spec: str | os.PathLike[str]) -> bool:
     (True, False)
     """
     return str(spec).startswith(_PREFIX)
+
+
+def card_header(base_model: str | None = None) -> str:
+    """The first lines of a model card, which the Hub reads; without the line that ends them.
+
+    >>> card_header("timm/resnet18").splitlines()[1:3]
+    ['library_name: softjpeg', 'base_model: timm/resnet18']
+    """
+    papers = ", ".join(f'"arxiv:{number}"' for number in _PAPERS)
+    base = f"base_model: {base_model}\n" if base_model else ""
+    return f"---\nlibrary_name: softjpeg\n{base}tags: [softjpeg, jpeg, {papers}]\n"
+
+
+def base_model_of(network: str) -> str | None:
+    """What the Hub calls the network that softjpeg was given by a name; it knows timm's.
+
+    >>> base_model_of("timm:resnet18"), base_model_of("timm:resnet18@mine.pth")
+    ('timm/resnet18', None)
+    """
+    name = network.removeprefix("timm:")
+    return f"timm/{name}" if name != network and "@" not in name else None
 
 
 def hub_file(spec: str | os.PathLike[str], file: str) -> Path:

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softjpeg.nn.hub import OnHub
 from softjpeg.nn.table_quantizer import TableQuantizer, stack_tables
 
 
-class FeatureJPEGLayer(TableQuantizer):
+class FeatureJPEGLayer(TableQuantizer, OnHub):
     """Every channel of a feature map through 8×8 DCT, quantizer and inverse, as a plane of its own.
 
     Args:
@@ -59,6 +60,11 @@ class FeatureJPEGLayer(TableQuantizer):
             shape = tuple(features.shape)
             raise ValueError(f"features must have shape (B, {self.channels}, H, W), got {shape}")
         return self.through(features, "planes")
+
+    def hub_config(self) -> dict[str, Any]:
+        """As of `TableQuantizer`, and those of this class."""
+        settings = {"channels": self.channels, "per_channel": self.per_channel}
+        return settings | super().hub_config()
 
     def extra_repr(self) -> str:
         """The settings that are not parameters."""

@@ -12,11 +12,12 @@ from softjpeg.functional.arguments import check_floats, warn_once_of_range, with
 from softjpeg.functional.rate.rate_model import RateModel, check_rate_model, scan_bits_by
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
+from softjpeg.nn.hub import OnHub
 from softjpeg.nn.table_quantizer import TableQuantizer, stack_tables
 from softjpeg.presets.preset import Preset
 
 
-class JPEGLayer(TableQuantizer):
+class JPEGLayer(TableQuantizer, OnHub):
     """RGB in, the same RGB as a JPEG of learned tables shows it out.
 
     Args:
@@ -188,6 +189,11 @@ class JPEGLayer(TableQuantizer):
                 window=self.window,
             )
         return shown, bits
+
+    def hub_config(self) -> dict[str, Any]:
+        """As of `TableQuantizer`, and those of this class."""
+        settings = {"subsampling": self.subsampling, "rounding": self.rounding}
+        return settings | super().hub_config()
 
     def extra_repr(self) -> str:
         """The settings that are not parameters."""

@@ -63,7 +63,8 @@ class TableQuantizer(nn.Module):
             raise ValueError("levels must be given for the quantizer 'clip', got None")
         check_index_set(levels, window)
         self.quantizer, self.levels, self.window = quantizer, levels, window
-        self.alpha, self.zero_dc, self.table_range = alpha, zero_dc, table_range
+        self.alpha, self.zero_dc = alpha, zero_dc
+        self.table_range = (table_range[0], table_range[1])
         self.tables = nn.Parameter(tables.clone(), requires_grad=train_tables)
         log_hardness = torch.full_like(tables, hardness).log()
         if train_hardness:
@@ -123,6 +124,20 @@ class TableQuantizer(nn.Module):
             "levels": levels,
             "window": self.window,
             "zero_dc": self.zero_dc,
+        }
+
+    def hub_config(self) -> dict[str, Any]:
+        """The settings with which the class makes a module for the same state dict."""
+        return {
+            "rounds": self.rounds,
+            "alpha": self.alpha,
+            "quantizer": self.quantizer,
+            "levels": self.levels,
+            "window": self.window,
+            "zero_dc": self.zero_dc,
+            "train_tables": self.tables.requires_grad,
+            "train_hardness": isinstance(self.log_hardness, nn.Parameter),
+            "table_range": list(self.table_range),
         }
 
     @torch.no_grad()

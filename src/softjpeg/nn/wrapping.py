@@ -10,14 +10,20 @@ from torch import Tensor, nn
 
 from softjpeg.functional.arguments import check_floats, warn_once_of_range
 from softjpeg.functional.rate.rate_model import RateModel
+from softjpeg.nn.feature_layer import FeatureJPEGLayer
+from softjpeg.nn.hub import OnHub
 from softjpeg.nn.jpeg_layer import JPEGLayer
 from softjpeg.nn.table_quantizer import TableQuantizer
 
 _CHILD = "jpeg"
+_LAYERS = {layer.__name__: layer for layer in (JPEGLayer, FeatureJPEGLayer)}
 
 
-class JPEGNetwork(nn.Module):
+class JPEGNetwork(nn.Module, OnHub):
     """``network((jpeg(x) - mean) / std)``; made by `wrap`.
+
+    ``from_pretrained(name, network=network)`` puts the weights of the Hub and the layer around a
+    network of the same kind, which it changes: a repository holds no code.
 
     Attributes:
         jpeg: the layer in front; `torch.nn.Identity` where there is none.
@@ -41,6 +47,56 @@ class JPEGNetwork(nn.Module):
     def layer(self) -> TableQuantizer | None:
         """The JPEG layer, wherever it stands; None where there is none."""
         return next((m for m in self.modules() if isinstance(m, TableQuantizer)), None)
+
+    def hub_config(self) -> dict[str, Any]:
+        """Mean, std, the layer with its settings, where it stands, and what class is wrapped.
+
+        Raises:
+            ValueError: a layer of another class, which cannot be made again.
+        """
+        facts: dict[str, Any] = {"layer": None, "at": None}
+        name, layer = self._placed_layer()
+        if layer is not None:
+            if type(layer) not in _LAYERS.values():
+                kinds = " or ".join(_LAYERS)
+                raise ValueError(f"layer must be a {kinds} for the Hub, got {type(layer).__name__}")
+            facts["layer"] = {"class": type(layer).__name__, **layer.hub_config()}
+            inside = name.removeprefix("network.").removesuffix(f".{_CHILD}")
+            facts["at"] = None if name == _CHILD else inside
+        return {
+            "mean": self.input_mean.flatten().tolist(),
+            "std": self.input_std.flatten().tolist(),
+            **facts,
+            "network_class": type(self.network).__name__,
+        }
+
+    def hub_loading(self) -> str:
+        """As of `OnHub`, with the network that goes in."""
+        return super().hub_loading()[:-1] + f", network={type(self.network).__name__}(...))"
+
+    def _placed_layer(self) -> tuple[str, Any]:
+        if not isinstance(self.jpeg, nn.Identity):
+            return _CHILD, self.jpeg
+        named = self.named_modules()
+        return next(((n, m) for n, m in named if isinstance(m, TableQuantizer)), ("", None))
+
+    @classmethod
+    def _from_pretrained(  # type: ignore[override]
+        cls, *, config: dict[str, Any], network: nn.Module | None = None, **options: Any
+    ) -> Any:
+        if network is None:
+            raise ValueError(
+                f"network must be given, a {config['network_class']} as it was before it was "
+                "wrapped: the repository holds weights, and no code"
+            )
+        layer: nn.Module = nn.Identity()
+        if config["layer"] is not None:
+            settings = dict(config["layer"])
+            layer = _LAYERS[settings.pop("class")](**settings)
+        if config["at"] is not None:
+            insert_after(network, config["at"], layer)
+            layer = nn.Identity()
+        return super()._from_pretrained(network=network, jpeg=layer, **options)
 
     def forward(self, image: Tensor, rate: RateModel | None = None) -> Any:
         """(B, C, H, W) RGB in [0, 1] → what the network makes of it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from softjpeg.codec.image import decode, encode
+from softjpeg.common.extras import import_extra
 from softjpeg.common.image_planes import picture_of
 from softjpeg.functional.jpeg_layer import Layout, jpeg_layer
 from softjpeg.functional.quantizers import Quantizer
@@ -38,6 +40,65 @@ class LayerTables(NamedTuple):
         steps = torch.tensor([[preset.luma.tolist(), preset.chroma.tolist()]], dtype=torch.float32)
         hardness = torch.tensor([preset.hardness.tolist()], dtype=torch.float32)
         return cls(steps, hardness / steps**2, preset.subsampling)
+
+
+def jpeg(image: Any, quality: int | Preset, *, subsampling: Subsampling = "4:2:0") -> Any:
+    """`torchvision.transforms.v2.functional.jpeg`, also with a preset, and for Pillow's images.
+
+    Args:
+        image: a tensor (..., 3 or 1, H, W), `tv_tensors.Image`, `tv_tensors.Video` or a Pillow
+            image; uint8, or float in [0, 1].
+        quality: 1..100, of libjpeg's tables; or a preset.
+        subsampling: of libjpeg's tables; a preset has its own.
+
+    Returns:
+        Of the same type and shape, what Pillow shows of the file, bit for bit.
+
+    Raises:
+        TypeError: something else than an image.
+        ValueError: a quality out of its range, tables that shrink images, or what `jpeg_tensor`
+            refuses.
+
+    >>> jpeg(torch.zeros(2, 3, 20, 30, dtype=torch.uint8), quality=30).shape
+    torch.Size([2, 3, 20, 30])
+    """
+    preset = quality if isinstance(quality, Preset) else default_preset(quality, subsampling)
+    check_keeps_size(preset, "quality")
+    if isinstance(image, Image.Image):
+        return jpeg_pillow(image, preset)
+    if not is_image(image):
+        raise TypeError(
+            "image must be a tensor, tv_tensors.Image, tv_tensors.Video or a Pillow image, "
+            f"got {type(image)}"
+        )
+    return on_pixels(image, lambda pixels: jpeg_tensor(pixels, [preset]))
+
+
+@lru_cache(maxsize=300)
+def default_preset(quality: int, subsampling: Subsampling) -> Preset:
+    """libjpeg's tables, made once for each quality."""
+    return Preset.from_quality(quality, subsampling)
+
+
+def is_image(value: Any) -> bool:
+    """Whether it holds pixels: not a box, a mask or what else torchvision keeps in tensors."""
+    if isinstance(value, Image.Image) or type(value) is Tensor:
+        return True
+    tv = import_extra("torchvision.tv_tensors", extra="models")
+    if isinstance(value, tv.TVTensor):
+        return isinstance(value, tv.Image | tv.Video)
+    return isinstance(value, Tensor)
+
+
+def on_pixels(image: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """A function of plain tensors, of a tensor or tv_tensor; the same type comes out."""
+    if type(image) is Tensor:
+        return function(image)
+    tv = import_extra("torchvision.tv_tensors", extra="models")
+    if not isinstance(image, tv.TVTensor):
+        return function(image)
+    wrapped: Tensor = tv.wrap(function(image.as_subclass(Tensor)), like=image)
+    return wrapped
 
 
 def jpeg_tensor(images: Tensor, presets: Sequence[Choice]) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -19,9 +18,12 @@ from softjpeg.transforms.functional import (
     Choice,
     LayerTables,
     check_keeps_size,
+    default_preset,
     differentiable_jpeg,
+    is_image,
     jpeg_pillow,
     jpeg_tensor,
+    on_pixels,
 )
 
 _Transform: Any = import_extra("torchvision.transforms.v2", extra="models").Transform
@@ -105,7 +107,7 @@ class JPEG(_Transform):  # type: ignore[misc]
             return {"quality": least}
         if not self.per_sample:
             return {"quality": int(torch.randint(least, most + 1, ()).item())}
-        count = max((_samples(image) for image in flat_inputs if _is_image(image)), default=0)
+        count = max((_samples(image) for image in flat_inputs if is_image(image)), default=0)
         return {"quality": torch.randint(least, most + 1, (count,)).tolist()}
 
     # Its name until torchvision 0.21.
@@ -118,20 +120,15 @@ class JPEG(_Transform):  # type: ignore[misc]
             inpt: a tensor, tv_tensor or Pillow image.
             params: what `make_params` gave.
         """
-        if not _is_image(inpt):
+        if not is_image(inpt):
             return inpt
         if isinstance(inpt, Image.Image):
             return jpeg_pillow(inpt, self._presets(params, 1)[0])
         fixed = self._fixed_tables if self.differentiable else None
         presets: list[Any] = self._presets(params, _samples(inpt)) if fixed is None else [fixed]
-        is_tensor = not isinstance(inpt, tv_tensors.TVTensor)
-        pixels = inpt if is_tensor else inpt.as_subclass(torch.Tensor)
-        shown = (
-            differentiable_jpeg(pixels, presets, self.quantizer)
-            if self.differentiable
-            else jpeg_tensor(pixels, presets)
-        )
-        return shown if is_tensor else tv_tensors.wrap(shown, like=inpt)
+        if self.differentiable:
+            return on_pixels(inpt, lambda x: differentiable_jpeg(x, presets, self.quantizer))
+        return on_pixels(inpt, lambda x: jpeg_tensor(x, presets))
 
     _transform = transform
 
@@ -146,7 +143,7 @@ class JPEG(_Transform):  # type: ignore[misc]
 
     def _at(self, quality: int) -> Choice:
         if self.ladder is None:
-            return _default_preset(quality, self.subsampling)
+            return default_preset(quality, self.subsampling)
         return at_quality(self.ladder, quality)
 
     def _fixed(self) -> Choice | None:
@@ -154,17 +151,6 @@ class JPEG(_Transform):  # type: ignore[misc]
         if self.preset is not None:
             return self.preset
         return self._at(self.quality[0]) if self.quality[0] == self.quality[1] else None
-
-
-@lru_cache(maxsize=300)
-def _default_preset(quality: int, subsampling: Subsampling) -> Preset:
-    return Preset.from_quality(quality, subsampling)
-
-
-def _is_image(value: Any) -> bool:
-    """Not a box, a mask or what else torchvision keeps in tensors."""
-    pixels = (tv_tensors.Image, tv_tensors.Video, Image.Image)
-    return isinstance(value, pixels) or not isinstance(value, tv_tensors.TVTensor)
 
 
 def _samples(image: Any) -> int:
@@ -182,7 +168,10 @@ def _quality_range(quality: Any) -> tuple[int, int]:
         raise TypeError(
             f"quality must be an integer, a pair of them, a Preset or a Ladder, got {quality!r}"
         )
-    whole = len(pair) == 2 and all(isinstance(q, int) and not isinstance(q, bool) for q in pair)
+    if len(pair) != 2:
+        # In torchvision's words, which its users look for.
+        raise ValueError(f"quality should be a sequence of length 2, got {quality!r}")
+    whole = all(isinstance(q, int) and not isinstance(q, bool) for q in pair)
     if not whole or not 1 <= pair[0] <= pair[1] <= 100:
         raise ValueError(
             f"quality must be an integer from 1 to 100, or two that do not fall, got {quality!r}"
