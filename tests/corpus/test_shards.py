@@ -4,6 +4,7 @@ import io
 import json
 import os
 import tarfile
+from contextlib import contextmanager
 
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from PIL import Image
 from helpers.commands import call, refusal
 from helpers.images import smooth_image
 from softjpeg import Preset, encode
+from softjpeg.corpus import shards as module
 from softjpeg.corpus.processes import Entry, processes
 from softjpeg.corpus.samples import Encoder, encode_batch
 
@@ -95,6 +97,48 @@ def test_only_what_is_not_done_is_encoded(tars):
     assert contents(tars / "out") == before
     os.utime(tars / "shards/0.tar", ns=(0, 10**18))
     assert "(1 done already)" in shards().stdout
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_a_retry_encodes_what_failed_and_nothing_else(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").mkdir()
+    bad = {3: b"P5 70000 1 255 ", 6: b"no image"}
+    images = {f"{i}.png": bad.get(i) or png(i) for i in range(9)}
+    if kind == "tar":
+        with tarfile.open("shards/a.tar", "w") as archive:
+            for name in sorted(images):
+                info = tarfile.TarInfo(name)
+                info.size = len(images[name])
+                archive.addfile(info, io.BytesIO(images[name]))
+    else:
+        pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        rows = [{"bytes": data, "path": name} for name, data in images.items()]
+        pq.write_table(pa.table({"image": [*rows, None]}), "shards/a.parquet", row_group_size=4)
+    assert "2 images were left out: 1 decode, 1 limit" in shards().stderr
+    before = contents(tmp_path / "out")
+    tried = []
+
+    @contextmanager
+    def watched(encoder, jobs):
+        def noted(entry):
+            tried.extend([entry.key.rpartition("/")[2]] * entry.image)
+            return entry
+
+        with processes(encoder, jobs) as engine:
+            yield lambda entries: engine(map(noted, entries))
+
+    monkeypatch.setattr(module, "processes", watched)
+    suffix = ".png" if kind == "tar" else ""
+    for words, expected in {
+        (): [],
+        ("--retry", "limit"): ["3" + suffix],
+        ("--retry", "decode"): ["6" + suffix],
+    }.items():
+        tried.clear()
+        assert ("done already" in shards(*words).stdout) == (not expected)
+        assert tried == expected
+        assert contents(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import Literal
+from typing import Literal, get_args
 
 from PIL import Image
 
@@ -13,12 +13,33 @@ from softjpeg.corpus.limits import LimitError
 ErrorClass = Literal["decode", "limit", "io", "network", "memory", "other"]
 """Of what is no image or damaged, too large, not to be read or written, or short of memory."""
 
+_PASSING = {"io", "network", "memory"}
+"""What may be otherwise the next time, though the image is the same."""
+
 _CLIENTS = ("aiohttp", "botocore", "google", "httpx", "requests", "s3fs", "urllib3")
 _NO_MEMORY = re.compile("not enough memory|can't allocate memory|out of memory")
 _NETWORK_ERRNOS = {
     *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT),
     *(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN),
 }
+
+
+def tried_again(retry: str) -> set[str]:
+    """The classes of failures that a run tries again: all, or one, beside those that may pass.
+
+    Args:
+        retry: a class, "all", or nothing.
+
+    Raises:
+        ValueError: it is none of them.
+
+    >>> sorted(tried_again("decode"))
+    ['decode', 'io', 'memory', 'network']
+    """
+    classes = get_args(ErrorClass)
+    if retry not in ("", "all", *classes):
+        raise ValueError(f"--retry must be one of {', '.join(('all', *classes))}, got {retry}")
+    return set(classes) if retry == "all" else {*_PASSING, *filter(None, [retry])}
 
 
 def error_class(error: BaseException) -> ErrorClass:

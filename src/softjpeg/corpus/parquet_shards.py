@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -56,6 +56,15 @@ def encode_parquet(
                     start += len(cells)
     except pa.ArrowException as error:
         raise ValueError(f"{source} cannot be read as a Parquet file: {error}") from error
+
+
+def parquet_images(path: Path) -> Generator[bytes, None, None]:
+    """What is in the images of a Parquet file, in order, those that are null left out."""
+    with import_extra("pyarrow.parquet", "corpus").ParquetFile(path) as parquet:
+        column = image_column(parquet.schema_arrow, path)
+        for group in range(parquet.num_row_groups):
+            cells = parquet.read_row_group(group, [column]).column(column).to_pylist()
+            yield from (cell["bytes"] for cell in cells if cell is not None)
 
 
 def image_column(schema: Any, source: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as TookTooLong
@@ -11,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from softjpeg.common.extras import import_extra
+from softjpeg.common.worker import start_worker
 from softjpeg.corpus.samples import Encoder, Row, encode_batch, failed_row
 
 QUEUED_BYTES = 1 << 28
@@ -76,9 +74,7 @@ _encoder: list[Encoder] = []
 
 
 def _start(encoder: Encoder) -> None:
-    # The process that started this one decides when it stops.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
+    start_worker()
     _encoder[:] = [encoder]
 
 

@@ -7,20 +7,22 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from softjpeg.common.files import atomic_file, remove_orphans, write_atomically
 from softjpeg.common.image_files import SUFFIXES
 from softjpeg.common.interrupt import told_when_stopped
-from softjpeg.corpus.error_classes import ErrorClass
+from softjpeg.corpus.earlier_rows import manifest_rows, reusing
+from softjpeg.corpus.error_classes import tried_again
 from softjpeg.corpus.manifest import versions
-from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES, encode_parquet
+from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES, encode_parquet, parquet_images
 from softjpeg.corpus.processes import Engine, processes
 from softjpeg.corpus.samples import Encoder, encode_batch
-from softjpeg.corpus.tar_shards import TAR_SUFFIXES, encode_tar
+from softjpeg.corpus.tar_shards import TAR_SUFFIXES, encode_tar, tar_images
 from softjpeg.corpus.writing import written_alone
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -102,15 +104,15 @@ def encode_shards(
 
     A shard `a.tar` is published by a rename, then its manifest `a.tar.manifest.jsonl`, and after
     all of them `index.jsonl`. A shard is done when its manifest says that it was made with these
-    settings from a source of this size and time; images that failed in it are not tried again.
+    settings from a source of this size and time. Images that failed in it are tried again only where
+    that may help, or `retry` says so, and no others are encoded then.
 
     Args:
         source: a shard, or a folder of them.
         encoder: how images are encoded.
         out: folder for the shards, made when it is missing.
         jobs: processes; the bytes do not depend on how many.
-        retry: also encode anew those shards in which images failed with an error of this class,
-            or "all".
+        retry: also try images again that failed with an error of this class, or "all".
         verify: compare the digests, not only the sizes, of shards that are done.
 
     Raises:
@@ -119,8 +121,7 @@ def encode_shards(
         OSError: the disk is full or cannot be written to.
         KeyboardInterrupt: its words say what is kept.
     """
-    if retry and retry not in (classes := ("all", *get_args(ErrorClass))):
-        raise ValueError(f"--retry must be one of {', '.join(classes)}, got {retry}")
+    again = tried_again(retry)
     if next(find_shards(source, out), None) is None:
         raise ValueError(f"{source} holds no tar or Parquet files")
     # Options that no image can be encoded with are refused before anything is written.
@@ -142,10 +143,10 @@ def encode_shards(
                 raise ValueError(f"{path} would be written over itself: choose another --out")
             try:
                 head = _done(path, target, about["settings"], verify)
-                if head is not None and not _to_retry(head, retry):
+                if head is not None and again.isdisjoint(head["errors"]):
                     summary.done += 1
                 else:
-                    head = _encode_shard(path, target, name, about, engine)
+                    head = _encode_shard(path, target, name, about, engine, head and again)
             except (ValueError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in _NO_ROOM:
                     raise
@@ -155,10 +156,6 @@ def encode_shards(
             lines.append(json.dumps(head) + "\n")
         write_atomically(out / INDEX, "".join(lines).encode())
     return summary
-
-
-def _to_retry(head: dict[str, Any], retry: str) -> bool:
-    return bool(head["failed"] if retry == "all" else head["errors"].get(retry))
 
 
 def _manifest_of(target: Path) -> Path:
@@ -182,14 +179,28 @@ def _done(
 
 
 def _encode_shard(
-    path: Path, target: Path, name: str, about: dict[str, Any], engine: Engine
+    path: Path,
+    target: Path,
+    name: str,
+    about: dict[str, Any],
+    engine: Engine,
+    again: Set[str] | None,
 ) -> dict[str, Any]:
-    """Publish a shard and then its manifest, of which this is the first line."""
+    """Publish a shard and then its manifest, of which this is the first line.
+
+    With `again` only images that failed so are encoded, in a shard that is done.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_orphans(target.parent)
-    encode: Callable[..., Any] = encode_parquet if path.suffix == ".parquet" else encode_tar
+    parquet = path.suffix == ".parquet"
+    encode: Callable[..., Any] = encode_parquet if parquet else encode_tar
     before = path.stat()
-    with atomic_file(target) as file:
+    with ExitStack() as inside:
+        file = inside.enter_context(atomic_file(target))
+        if again is not None:
+            rows = inside.enter_context(closing(manifest_rows(_manifest_of(target))))
+            images = parquet_images(target) if parquet else tar_images(target)
+            engine = reusing(engine, rows, inside.enter_context(closing(images)), again)
         facts = [row.facts for row in encode(path, file, engine, f"{name}/")]
     written = [fact for fact in facts if fact["status"] == "written"]
     errors = Counter(fact["error"] for fact in facts if fact["status"] == "failed")

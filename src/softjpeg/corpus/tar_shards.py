@@ -6,7 +6,7 @@ import gzip
 import io
 import itertools
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -57,6 +57,12 @@ def sample_key(name: str) -> tuple[str, str]:
     path = PurePosixPath(name)
     stem, _, kind = path.name.partition(".")
     return path.with_name(stem).as_posix() if stem else name, kind
+
+
+def tar_images(path: Path) -> Generator[bytes, None, None]:
+    """What is in the images of a tar file, in order."""
+    with tarfile.open(path) as archive:
+        yield from (entry.data for entry in _entries(archive, "") if entry.image)
 
 
 def _encode(archive: tarfile.TarFile, file: object, engine: Engine, prefix: str) -> Iterator[Row]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 from functools import lru_cache
-
-import torch
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality, load_for_images
 from softjpeg.codec.image import encode
@@ -17,12 +14,6 @@ from softjpeg.corpus.manifest import sha256
 from softjpeg.corpus.service.settings import Encoded, Order, Refusal
 from softjpeg.corpus.sources import jpeg_fault
 from softjpeg.presets.preset import Preset
-
-
-def start_worker() -> None:
-    """Leave stopping to the process that answers, and the other cores to other workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
 
 
 def encode_body(data: bytes, name: str, order: Order, limits: Limits) -> Encoded | Refusal:

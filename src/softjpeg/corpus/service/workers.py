@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 from pebble import ProcessExpired, ProcessPool
 
+from softjpeg.common.worker import start_worker
 from softjpeg.corpus.service.settings import Encoded, Order, Refusal, Settings
-from softjpeg.corpus.service.worker import encode_body, start_worker
+from softjpeg.corpus.service.worker import encode_body
 
 _LEAST = 1 << 14
 """Bytes that the smallest request counts for."""

@@ -1,0 +1,188 @@
+"""Shards of images: throughput beside a plain Pillow loop, and many tiny images.
+
+    python benchmarks/corpus.py speed [--images 200] [--side 500] [--rounds 3]
+    python benchmarks/corpus.py many [--images 10000] [--shard 1000]
+
+`speed`: images a second of two processes that decode, encode and write a tar file, beside as many
+processes of a loop that does the same with Pillow alone; the two take turns, and a ratio is the
+median over rounds. `many`: an encode of tiny images of which 1 % are none: seconds to the first
+shard, peak memory of all its processes, seconds of the same command once more, and how many images
+are encoded when the broken ones are retried. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from softjpeg import Preset
+from softjpeg.codec.adaptive_quality import load_for_images
+from softjpeg.corpus.processes import Engine, processes
+from softjpeg.corpus.samples import Encoder
+from softjpeg.corpus.tar_shards import encode_tar
+from softjpeg.report.environment import environment
+
+JOBS = 2
+
+
+def picture(seed: int, side: int, kind: str = "jpeg") -> bytes:
+    """A photo-like image: smooth colours and noise."""
+    draw = np.random.default_rng(seed)
+    colors = draw.integers(0, 256, (side // 20 + 2, side // 20 + 2, 3), dtype=np.uint8)
+    smooth = Image.fromarray(colors).resize((side, side), Image.Resampling.BICUBIC)
+    pixels = np.asarray(smooth) + draw.normal(0, 6, (side, side, 3))
+    file = io.BytesIO()
+    options = {"quality": 92} if kind == "jpeg" else {}
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def write_tar(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    """A tar file of these."""
+    with tarfile.open(path, "w") as archive:
+        add(archive, files)
+
+
+def add(archive: tarfile.TarFile, files: Iterator[tuple[str, bytes]]) -> None:
+    """Write files into a tar file."""
+    for name, data in files:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+
+
+def pillow_file(member: tuple[str, bytes]) -> tuple[str, bytes]:
+    """What a plain loop makes of an image."""
+    name, data = member
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as image:
+        image.convert("RGB").save(file, "jpeg", quality=40, subsampling=2, optimize=True)
+    return name.rpartition(".")[0] + ".jpg", file.getvalue()
+
+
+def members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a tar file."""
+    with tarfile.open(path) as archive:
+        for member in archive:
+            yield member.name, archive.extractfile(member).read()  # type: ignore[union-attr]
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def speed(images: int, side: int, rounds: int) -> dict[str, object]:
+    """Images a second of softjpeg and of Pillow alone, for each kind of source."""
+    found: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as scratch, multiprocessing.get_context("spawn").Pool(
+        JOBS
+    ) as pool:
+        out = Path(scratch, "out.tar")
+
+        def plain(source: Path) -> None:
+            with tarfile.open(out, "w") as archive:
+                add(archive, pool.imap(pillow_file, members(source), 4))
+
+        def ours(source: Path, engine: Engine) -> None:
+            with out.open("wb") as file:
+                for row in encode_tar(source, file, engine):
+                    assert row.data is not None, row.facts
+
+        presets = {"hard": Preset.from_quality(40), "universal": load_for_images("universal", 40)}
+        for kind in ("jpeg", "png"):
+            source = Path(scratch, f"{kind}.tar")
+            write_tar(source, ((f"{i}.{kind}", picture(i, side, kind)) for i in range(images)))
+            for name, preset in presets.items():
+                with processes(Encoder(preset), JOBS) as engine:
+                    ours(source, engine)
+                    plain(source)
+                    pairs = [
+                        (seconds(lambda: plain(source)), seconds(lambda: ours(source, engine)))  # noqa: B023
+                        for _ in range(rounds)
+                    ]
+                found[f"{kind} {name}"] = {
+                    "images_per_second": round(images / statistics.median(p[1] for p in pairs), 1),
+                    "of_pillow": round(statistics.median(a / b for a, b in pairs), 3),
+                    "of_pillow_rounds": [round(a / b, 3) for a, b in pairs],
+                }
+    return found
+
+
+def memory_of(parent: int) -> int:
+    """Bytes of a process and of its children, resident; pages that they share count for each."""
+    try:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        pages = int(Path(f"/proc/{parent}/statm").read_text().split()[1])
+    except OSError:
+        return 0  # It has ended meanwhile.
+    return os.sysconf("SC_PAGE_SIZE") * pages + sum(memory_of(int(child)) for child in children)
+
+
+def watched(words: list[str], out: Path) -> dict[str, float]:
+    """Run a command: its seconds, those to the first shard, and its peak memory."""
+    start, peak, first = time.perf_counter(), 0, 0.0
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            peak = max(peak, memory_of(process.pid))
+            if not first and next(out.glob("*.manifest.jsonl"), None):
+                first = time.perf_counter() - start
+            time.sleep(0.05)
+    assert process.returncode == 3, process.returncode
+    facts = {"seconds": time.perf_counter() - start, "first_shard": first, "peak_mb": peak / 1e6}
+    return {name: round(value, 2) for name, value in facts.items()}
+
+
+def many(images: int, shard: int) -> dict[str, object]:
+    """An encode of tiny images, the same once more, and a retry of those that failed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source, out = Path(scratch, "shards"), Path(scratch, "out")
+        source.mkdir()
+        tiny = [picture(i, 16, "png") for i in range(100)]
+        for start in range(0, images, shard):
+            numbers = range(start, min(start + shard, images))
+            files = ((f"{i:09}.png", tiny[i % 100] if i % 100 else b"no image") for i in numbers)
+            write_tar(source / f"{start:09}.tar", files)
+        preset = ["--preset", "default", "--quality", "40"]
+        words = [sys.executable, "-m", "softjpeg", "encode", str(source), *preset]
+        words += ["--out", str(out), "--jobs", str(JOBS)]
+        found: dict[str, object] = {"encode": watched(words, out)}
+        found["the same again"] = watched(words, out)
+        found["--retry decode"] = watched([*words, "--retry", "decode"], out)
+    return found
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("subject", choices=["speed", "many"])
+    parser.add_argument("--images", type=int)
+    for option, default in (("side", 500), ("rounds", 3), ("shard", 1000)):
+        parser.add_argument(f"--{option}", type=int, default=default)
+    given = parser.parse_args()
+    if given.subject == "speed":
+        found = speed(given.images or 200, given.side, given.rounds)
+    else:
+        found = many(given.images or 10_000, given.shard)
+    load = round(os.getloadavg()[0], 1)
+    print(json.dumps({"options": vars(given), "load": load, **found, **environment()}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
