@@ -91,9 +91,10 @@ def seconds(call: Callable[[], object]) -> float:
 def speed(images: int, side: int, rounds: int) -> dict[str, object]:
     """Images a second of softjpeg and of Pillow alone, for each kind of source."""
     found: dict[str, object] = {}
-    with tempfile.TemporaryDirectory() as scratch, multiprocessing.get_context("spawn").Pool(
-        JOBS
-    ) as pool:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        multiprocessing.get_context("spawn").Pool(JOBS) as pool,
+    ):
         out = Path(scratch, "out.tar")
 
         def plain(source: Path) -> None:

@@ -106,5 +106,5 @@ def test_table_has_two_rows_for_each_preset():
     ]
     unlabelled = table(compare(points()))
     assert len(unlabelled.columns) == 6
-    assert [list(column.cells)[0] for column in unlabelled.columns][3:5] == ["81.2", "0.2000"]
+    assert [next(iter(column.cells)) for column in unlabelled.columns][3:5] == ["81.2", "0.2000"]
     assert signed(math.nan) == "–"

@@ -51,9 +51,10 @@ NAMES = {
     "provenance=None, say=None)",
     "load_preset": "(spec, quality=None)",
     "measured_ladder": "(presets, images, provenance=None, *, size_exponent=1.0)",
-    "read_coefficients": "(data)",
+    "read_coefficients": "(data, *, strict=True)",
     "read_strength": "(source, adapter)",
-    "recode": "(data, *, header='compact', optimize=True, progressive=False, metadata=True)",
+    "recode": "(data, *, header='compact', optimize=True, progressive=False, metadata=True, "
+    "strict=True)",
     "wrap": "(model, layer, mean, std, *, at=None)",
     "write_coefficients": "(coefficients, tables, *, size, subsampling='4:4:4', optimize=True, "
     "restart_interval=0, header='jfif')",

@@ -104,8 +104,8 @@ def encode_shards(
 
     A shard `a.tar` is published by a rename, then its manifest `a.tar.manifest.jsonl`, and after
     all of them `index.jsonl`. A shard is done when its manifest says that it was made with these
-    settings from a source of this size and time. Images that failed in it are tried again only where
-    that may help, or `retry` says so, and no others are encoded then.
+    settings from a source of this size and time. Images that failed in it are tried again only
+    where that may help, or `retry` says so, and no others are encoded then.
 
     Args:
         source: a shard, or a folder of them.
@@ -146,7 +146,7 @@ def encode_shards(
                 if head is not None and again.isdisjoint(head["errors"]):
                     summary.done += 1
                 else:
-                    head = _encode_shard(path, target, name, about, engine, head and again)
+                    head = _encode_shard(path, target, name, about, engine, again if head else None)
             except (ValueError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in _NO_ROOM:
                     raise

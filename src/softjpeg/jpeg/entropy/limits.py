@@ -103,7 +103,7 @@ def _check_plane(
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name} must hold integers, got {array.dtype}")
     array = array.reshape(-1, *array.shape[lead : lead + 2], 64)[:, : shape[0], : shape[1]]
-    narrow = np.require(array, np.int16, "CA")
+    narrow = np.require(array, np.int16, ["C", "A"])
     if array.size and (ranges or array.dtype != np.int16):
         same = array.dtype == np.int16 or np.array_equal(narrow, array)
         low_dc, high_dc, low_ac, high_ac = _extremes(narrow if same else array)

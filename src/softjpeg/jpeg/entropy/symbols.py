@@ -162,7 +162,7 @@ def component_counts(
     ((1, 1, 2, 256), [1, 1])
     """
     if is_available("_coder"):
-        planes = [np.require(plane, np.int16, "CA") for plane in planes]
+        planes = [np.require(plane, np.int16, ["C", "A"]) for plane in planes]
         counts = kernel.count_symbols(planes, kernel.layout_of(*layout, restart_interval))
         if counts is None:
             raise ValueError(BEYOND_BASELINE)

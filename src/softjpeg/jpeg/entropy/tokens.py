@@ -56,7 +56,7 @@ def scan_tokens(
     [('0x3', 5), ('0x101', 0), ('0x100', 0)]
     """
     if is_available("_coder"):
-        planes = [np.require(plane, np.int16, "CA") for plane in planes]
+        planes = [np.require(plane, np.int16, ["C", "A"]) for plane in planes]
         fields = kernel.make_tokens(
             planes, kernel.layout_of(*layout, restart_interval), count, dc_range
         )

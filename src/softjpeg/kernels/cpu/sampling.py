@@ -31,7 +31,7 @@ def sample_indices(
     Returns:
         (N, 64), DC -1024..1023, AC -1023..1023.
     """
-    z, q, hardness = (np.require(x, np.float32, "CA") for x in (z, q, hardness))
+    z, q, hardness = (np.require(x, np.float32, ["C", "A"]) for x in (z, q, hardness))
     if z.shape[1:] != (64,) or q.shape != (64,) or hardness.shape != (64,):
         raise ValueError(f"z must have shape (N, 64), got {z.shape}, {q.shape}, {hardness.shape}")
     indices = np.empty(z.shape, dtype=np.int16)

@@ -170,7 +170,7 @@ def optimal_tables(counts: Counts) -> list[tuple[bytes, int]] | None:
     if counts.ndim != 2 or counts.shape[1] != 256 or counts.dtype.kind not in "iu":
         shape = f"{counts.dtype} of shape {counts.shape}"
         raise ValueError(f"counts must be integers of shape (n, 256), got {shape}")
-    counts = np.require(counts, np.int64, "CA")
+    counts = np.require(counts, np.int64, ["C", "A"])
     rows = len(counts)
     tables = ctypes.create_string_buffer(rows * _MAX_TABLE)
     sizes, bits = (ctypes.c_int32 * rows)(), (ctypes.c_int64 * rows)()

@@ -76,7 +76,7 @@ def gradient(
     call, arrays = _call(z, q, alpha, lowest, cost.shape[1], half, levels)
     to_z = np.empty(z.shape, np.float32) if of_z else None
     to_q, to_alpha = np.zeros(64), np.zeros(64)
-    cost, scale = (np.require(x, np.float32, "CA") for x in (cost, scale))
+    cost, scale = (np.require(x, np.float32, ["C", "A"]) for x in (cost, scale))
     if len(cost) != 64 or scale.shape != (64,):
         raise ValueError(f"cost must have 64 rows and scale 64 values, got {scale.shape}")
     _run("soft_histogram_gradient", call, arrays[0], cost, scale, to_z, to_q, to_alpha)
@@ -87,7 +87,7 @@ def _call(
     z: Array, q: Array, alpha: Array, lowest: Array, bins: int, half: int, levels: int | None
 ) -> tuple[_Histogram, list[Array]]:
     """The kernel's arguments, and the arrays that they point into."""
-    arrays = [np.require(x, np.float32, "CA") for x in (z, q, alpha, lowest)]
+    arrays = [np.require(x, np.float32, ["C", "A"]) for x in (z, q, alpha, lowest)]
     if arrays[0].ndim != 2 or arrays[0].shape[1] != 64 or any(x.shape != (64,) for x in arrays[1:]):
         raise ValueError(
             f"z must have shape (N, 64) and tables (64,), got {[x.shape for x in arrays]}"

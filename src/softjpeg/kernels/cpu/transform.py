@@ -74,7 +74,7 @@ def image_gradient(gradients: Sequence[Array], size: tuple[int, int], factors: F
         (B, 3 or 1, H, W) float32.
     """
     image = np.empty(_image_shape(gradients, size, factors), np.float32)
-    arrays = [np.require(g, None, "CA") for g in gradients]
+    arrays = [np.require(g, None, ["C", "A"]) for g in gradients]
     _run("image_gradient", _call(image, factors), _pointers(arrays), _pointer(image))
     return image
 
@@ -103,8 +103,8 @@ def coefficients_to_image(
     """
     image = np.empty(_image_shape(coefficients, size, factors), np.float32)
     call = _call(image, factors, rounding, linear)
-    arrays = [np.require(c, None, "CA") for c in coefficients]
-    tables = None if steps is None else [np.require(q, np.float32, "CA") for q in steps]
+    arrays = [np.require(c, None, ["C", "A"]) for c in coefficients]
+    tables = None if steps is None else [np.require(q, np.float32, ["C", "A"]) for q in steps]
     if tables is not None and [q.shape for q in tables] != [(8, 8)] * len(arrays):
         raise ValueError(f"steps must be (8, 8) per component, got {[q.shape for q in tables]}")
     _run("coefficients_to_image", call, _pointers(arrays), _pointers(tables or ()), _pointer(image))
@@ -175,7 +175,7 @@ def _check_image(image: Array) -> None:
 def _in_elements(image: Array) -> Array:
     """As it is where strides and address are multiples of an element's size, else a copy."""
     whole = image.flags.aligned and not any(stride % image.itemsize for stride in image.strides)
-    return image if whole else np.require(image, None, "CA")
+    return image if whole else np.require(image, None, ["C", "A"])
 
 
 def _check_floats(name: str, array: Array, ndim: int) -> None:

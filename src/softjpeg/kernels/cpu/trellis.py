@@ -35,9 +35,9 @@ def decide_blocks(
         (N, 64), DC -1024..1023, AC -1023..1023.
     """
     blocks = len(z)
-    z = np.require(z, np.float32, "CA")
+    z = np.require(z, np.float32, ["C", "A"])
     steps, weights, costs, block_weights = (
-        np.require(x, np.float64, "CA")
+        np.require(x, np.float64, ["C", "A"])
         for x in (steps, weights, costs, () if block_weights is None else block_weights)
     )
     for name, array, shapes in (
