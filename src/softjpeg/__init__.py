@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from softjpeg import functional
     from softjpeg.adaptation.adapt import adapt
     from softjpeg.adaptation.adapter import Adapter, read_strength
+    from softjpeg.adaptation.co_adapt import co_adapt
     from softjpeg.codec.adaptive_quality import AdaptiveQuality
     from softjpeg.codec.image import decode, encode
     from softjpeg.codec.recode import recode
@@ -40,6 +41,7 @@ __all__ = [
     "Preset",
     "__version__",
     "adapt",
+    "co_adapt",
     "decode",
     "encode",
     "evaluate",
@@ -64,6 +66,7 @@ _MODULE_OF = {
     "Ladder": "presets.ladder",
     "Preset": "presets.preset",
     "adapt": "adaptation.adapt",
+    "co_adapt": "adaptation.co_adapt",
     "decode": "codec.image",
     "encode": "codec.image",
     "evaluate": "evaluation.rate_accuracy",

@@ -1,6 +1,7 @@
 """``softjpeg adapt`` and NETWORK+ADAPTER.safetensors, end to end on a tiny network."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -113,6 +114,26 @@ def test_nothing_gained_nothing_written(folder):
     assert not (folder / "a.safetensors").exists()
 
 
+def test_tables_and_reader_in_turns(folder):
+    for i, image in enumerate(photos(80, 40, seed=1)):
+        to_image(image).save(f"photos/more-{i:02}.png")
+    options = (*FAST, "--learn-tables", "ladder.json", "--page", "a.html")
+    result = call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *options)
+    assert result.exit_code == 0, result.output
+    turns = re.findall(
+        r"turn (\d): ([+-][\d.]+) % of the bytes saved .*, (kept|not kept)", result.stdout
+    )
+    assert [turn for turn, _, _ in turns][:1] == ["1"]
+    kept = [share for _, share, word in turns if word == "kept"]
+    assert kept, result.stdout
+    assert all(float(share) > 0 for share in kept)
+    assert "wrote ladder.json" in result.stdout
+    adapter, ladder = softjpeg.Adapter.load("a.safetensors"), softjpeg.Ladder.load("ladder.json")
+    assert adapter.provenance["files"] == "a ladder, qualities 10 to 50"
+    assert ladder.provenance["network"] == "net.py:small"
+    assert (ladder.at(30).luma != Preset.from_quality(30).luma).any()
+
+
 def test_refusals(folder):
     adapt = ("adapt", "net.py:small", "photos", "--out")
     assert refusal(*adapt, "a.json") == "--out must end in .safetensors, got 'a.json'"
@@ -122,6 +143,10 @@ def test_refusals(folder):
     assert said == "--quality must be LOWEST..HIGHEST, as 6..90, got '10,50'"
     assert "in 1..100, got (50, 10)" in refusal(*out, "--quality", "50..10")
     Preset.from_quality(12).save("p.json")
+    said = refusal(*out, "--learn-tables", "l.json", "--preset", "p.json")
+    assert said.startswith("p.json is one preset: --learn-tables goes on from a ladder")
+    said = refusal(*out, "--learn-tables", "ladder.txt")
+    assert said == "--learn-tables must end in .json, got 'ladder.txt'"
     said = refusal(*out, "--quality", "10..50", "--preset", "p.json")
     assert said == "p.json is one preset, which has no --quality 10..50 to choose"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,6 +55,13 @@ def adapt(
             "weights (--learning-rate 0.0003); or a small network before the frozen one."
         ),
     ] = Trained.norm,
+    learn_tables: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also learn tables for the adapted network, in turns with adapting it: the ladder "
+            "to write (.json), if they save bytes beyond chance."
+        ),
+    ] = None,
     loss: Annotated[
         str, typer.Option(help="kl, cosine or mse of the outputs, or FILE.py:FUNCTION.")
     ] = "kl",
@@ -87,6 +94,8 @@ def adapt(
     """Adapt a network to the files it will read: it learns to answer as on the originals."""
     if out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, got {str(out)!r}")
+    if learn_tables is not None and learn_tables.suffix != ".json":
+        raise ValueError(f"--learn-tables must end in .json, got {str(learn_tables)!r}")
     inputs: list[str | Path | None] = [network, images, labels, preset]
     if page is not None:
         from softjpeg.common.extras import import_extra
@@ -95,7 +104,8 @@ def adapt(
             import_extra(module, extra="report")
         if page.suffix != ".html":
             raise ValueError(f"--page must end in .html, got {str(page)!r}")
-    check_outputs({"--out": out, "--checkpoint": checkpoint, "--page": page}, inputs)
+    outputs = {"--out": out, "--learn-tables": learn_tables}
+    check_outputs({**outputs, "--checkpoint": checkpoint, "--page": page}, inputs)
     qualities = _qualities(quality or "6..90")
     import softjpeg
     from softjpeg.adaptation.judging import figures_table
@@ -106,6 +116,8 @@ def adapt(
     tables = None if preset is None else load(preset)
     if isinstance(tables, Preset) and quality is not None:
         raise ValueError(f"{preset} is one preset, which has no --quality {quality} to choose")
+    if isinstance(tables, Preset) and learn_tables is not None:
+        raise ValueError(f"{preset} is one preset: --learn-tables goes on from a ladder")
     chosen_loss = load_loss(loss)
     net, loaded, reader = load_reader(
         network,
@@ -119,25 +131,31 @@ def adapt(
         follow_links=follow_links,
     )
     facts = provenance(net, images, loaded, seed)
+    options: dict[str, Any] = {
+        "preset": tables,
+        "qualities": qualities,
+        "train": train.value,
+        "loss": chosen_loss,
+        "labels": loaded.labels,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "clean_weight": clean_weight,
+        "max_clean_drop": max_clean_drop,
+        "seed": seed,
+        "checkpoint": checkpoint,
+        "progress": True,
+        "provenance": facts if preset is None else {**facts, "preset": preset},
+    }
+    found = None
     with resumable(out, checkpoint):
-        adapter = softjpeg.adapt(
-            reader,
-            loaded.pixels,
-            preset=tables,
-            qualities=qualities,
-            train=train.value,
-            loss=chosen_loss,
-            labels=loaded.labels,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            clean_weight=clean_weight,
-            max_clean_drop=max_clean_drop,
-            seed=seed,
-            checkpoint=checkpoint,
-            progress=True,
-            provenance=facts if preset is None else {**facts, "preset": preset},
-        )
+        if learn_tables is None:
+            adapter = softjpeg.adapt(reader, loaded.pixels, **options)
+        else:
+            found = softjpeg.co_adapt(reader, loaded.pixels, **options)
+            adapter = found.adapter
+            if found.ladder is not None:
+                found.ladder.save(learn_tables)
         adapter.save(out)
         if page is not None:
             from softjpeg.common.files import write_text
@@ -145,6 +163,14 @@ def adapt(
 
             write_text(page, adapt_page(adapter, title=f"softjpeg adapt {net.name}"))
     show(figures_table(adapter.provenance["figures"], adapter.provenance["loss"]))
+    for turn, (saved, low, high) in enumerate(found.saved if found else (), 1):
+        kept = "kept" if low > 0 else "not kept"
+        typer.echo(
+            f"turn {turn}: {100 * saved:+.1f} % of the bytes saved at equal loss "
+            f"({100 * low:+.1f} to {100 * high:+.1f}), {kept}"
+        )
+    if found and found.ladder is not None:
+        typer.echo(f"wrote {learn_tables}")
     count = sum(weight.numel() for weight in adapter.base.values())
     typer.echo(
         f"wrote {out} ({count:,} weights); measure it with: "
