@@ -32,6 +32,9 @@ FACTS = {
     "step": 5,
     "best": [0.5, 5],
     "result": {},
+    "tested": 5,
+    "skipped": 0,
+    "losses": [0.5, 1],
 }
 
 

@@ -119,6 +119,9 @@ def restore(state: State, path: Path) -> dict[str, Any]:
     """
     tensors, facts = load_checkpoint(path)
     check_facts(facts, path)
+    for key in ("tested", "skipped", "losses"):
+        if key not in facts:
+            raise ValueError(f"checkpoint {path}: {key}: field required")
     load_weights(state.model, tensors, path)
     try:
         for name, optimizer in state.optimizers.items():
