@@ -381,6 +381,12 @@ def test_floats_of_any_width(dtype):
     assert encode(image, custom()) == encode(bytes_of_pixels, custom())
 
 
+@pytest.mark.parametrize("data", [b"", b"BM", b"\xff\xd8"])
+def test_decode_says_what_no_image_is(data):
+    with pytest.raises(ValueError, match=r"data cannot be decoded as an image: [^<]*$"):
+        decode(data)
+
+
 def test_decode_reads_paths(tmp_path):
     data = encode(smooth_image(), custom())
     (tmp_path / "a.jpg").write_bytes(data)

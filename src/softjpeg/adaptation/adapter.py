@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from softjpeg.adaptation.front import FRONT, Front, has_front, insert_front, remove_front
 from softjpeg.adaptation.strength import StrengthCurve, step_of
 from softjpeg.adaptation.trained_weights import Train
+from softjpeg.common.brief import brief
 from softjpeg.common.files import write_atomically
 from softjpeg.common.hub import hub_file, is_on_hub
 from softjpeg.learning.checkpoint import fingerprint
@@ -78,6 +79,10 @@ class Adapter:
         for name, weight in self.base.items():
             if weight.shape != self.adapted[name].shape:
                 raise ValueError(f"base and adapted must be of one shape, but {name} is of two")
+        if not isinstance(self.fingerprint, str):
+            raise ValueError(f"fingerprint must be text, got {brief(self.fingerprint)}")
+        if not isinstance(self.provenance, Mapping):
+            raise ValueError(f"provenance must be an object, got {brief(self.provenance)}")
         if not 0 <= self.fixed_strength <= 1:
             raise ValueError(f"fixed_strength must be from 0 to 1, got {self.fixed_strength}")
 
@@ -173,7 +178,9 @@ class Adapter:
         try:
             with safe_open(path, "pt") as file:
                 facts = json.loads((file.metadata() or {})["softjpeg"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                # Copies: else they would change with the file.
+                names = file.keys()
+                tensors = {name: file.get_tensor(name).clone() for name in names}
             if (facts["format"], facts["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"its format is {facts['format']} {facts['version']}")
             base, adapted = (
@@ -191,8 +198,10 @@ class Adapter:
             )
         except KeyError as error:
             raise ValueError(f"{os.fspath(path)} is not an adapter: it has no {error}") from error
-        except (ValueError, TypeError, SafetensorError) as error:
-            raise ValueError(f"{os.fspath(path)} is not an adapter: {error}") from error
+        # Facts of other types, beyond 64 bits or nested without end; a damaged file.
+        except (ValueError, TypeError, ArithmeticError, RecursionError, SafetensorError) as error:
+            reason = str(error).split("\n")[0]
+            raise ValueError(f"{os.fspath(path)} is not an adapter: {reason}") from error
 
 
 def read_strength(

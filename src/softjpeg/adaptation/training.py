@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from softjpeg.adaptation.front import FRONT, Front, insert_front
 from softjpeg.adaptation.task import Task
 from softjpeg.adaptation.trained_weights import Train, batch_norms, trained_names
+from softjpeg.common.brief import brief
 from softjpeg.common.image_sequence import same_size_groups
 from softjpeg.common.progress import track
 from softjpeg.learning.checkpoint import fingerprint
@@ -188,4 +189,7 @@ def _restore(
         own = {n.removeprefix(kind): w for n, w in tensors.items() if n.startswith(kind)}
         module.load_state_dict(own)
     restore_optimizer("adamw", optimizer, tensors)
-    return int(facts["done"])
+    done = facts.get("done")
+    if not isinstance(done, int) or done < 0:
+        raise ValueError(f"{path}: done must be a number of steps, got {brief(done)}")
+    return done

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from softjpeg.codec.metadata import display_metadata
@@ -164,6 +164,10 @@ def decode(data: bytes | str | os.PathLike[str]) -> Tensor:
     try:
         with Image.open(file) as image:
             pixels = planes_of(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+    except UnidentifiedImageError:
+        raise ValueError(
+            "data cannot be decoded as an image: Pillow knows no such format"
+        ) from None
     # Damaged files make Pillow raise OSError, SyntaxError, struct.error and others.
     except Exception as error:
         raise ValueError(f"data cannot be decoded as an image: {error}") from None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Set
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
-MAX_DEPTH = 64
-"""Of objects and lists in one another: what is read can be written again, and by other programs."""
+from softjpeg.common.bounds import MAX_DEPTH, MAX_DIGITS
+from softjpeg.common.brief import brief
 
 
 def read_text(path: Path, name: str | os.PathLike[str], kind: str, limit: int) -> str:
@@ -59,40 +59,84 @@ def parse(
     ...
     ValueError: a.json is not a preset: "format" is not "softjpeg-preset"
     """
+    if not isinstance(text, str):
+        raise ValueError(f"{name} must be a {kind}'s text, got {type(text).__name__}")
     try:
-        body = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        body = json.loads(text, parse_constant=_Beyond, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name} is not a {kind}: {error}") from None
     if not isinstance(body, dict) or body.get("format") != f"softjpeg-{kind}":
         raise ValueError(f'{name} is not a {kind}: "format" is not "softjpeg-{kind}"')
     if body.get("version") != version:
-        raise ValueError(f"{name}: version must be {version}, got {body.get('version')!r}")
+        raise ValueError(f"{name}: version must be {version}, got {brief(body.get('version'))}")
     if missing := sorted(fields - body.keys()):
         raise ValueError(f"{name}: {missing[0]} is missing")
     if unknown := sorted(body.keys() - fields - optional):
-        raise ValueError(f"{name}: {unknown[0]} is not a field of a {kind}")
-    if _depth(body) > MAX_DEPTH:
+        raise ValueError(f"{name}: {unknown[0][:80]} is not a field of a {kind}")
+    if depth_of(body) > MAX_DEPTH:
         raise ValueError(f"{name}: must be nested no deeper than {MAX_DEPTH} levels")
+    for path, value in _values(body):
+        if isinstance(value, _Beyond):
+            raise ValueError(f"{name}: {path[:80]} must be a number of 64 bits, got {value.digits}")
     if not isinstance(body["provenance"], dict):
-        raise ValueError(f"{name}: provenance must be an object, got {body['provenance']!r}")
+        raise ValueError(f"{name}: provenance must be an object, got {brief(body['provenance'])}")
     return body
 
 
-def _finite(digits: str) -> float:
+class _Beyond:
+    """What stands where a number should, until its path is known."""
+
+    def __init__(self, digits: str) -> None:
+        self.digits = brief(digits).strip("'")
+
+
+def _finite(digits: str) -> float | _Beyond:
     value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"{digits} is beyond the numbers of 64 bits")
-    return value
+    return value if math.isfinite(value) else _Beyond(digits)
 
 
-def _depth(value: Any) -> int:
-    """How deep objects and lists are nested."""
+def _whole(digits: str) -> int | _Beyond:
+    return int(digits) if len(digits) <= MAX_DIGITS else _Beyond(digits)
+
+
+def _values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """What stands in objects and lists, and where, as ``a.b[0]``."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _values(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _values(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def check_length(text: str, written: Callable[[], str], limit: int) -> None:
+    """Raise ValueError where what was read is too long once it is written as we write it.
+
+    Args:
+        text: what was read.
+        written: gives it as it is written.
+        limit: the most bytes that are read.
+
+    >>> check_length("1" * 900, lambda: " " * 1001, 1000)
+    Traceback (most recent call last):
+    ...
+    ValueError: it takes 1001 bytes when it is written, more than 1000
+    """
+    # No character becomes more than a line of one, at the deepest place.
+    if len(text) * (2 * MAX_DEPTH + 8) > limit and len(written()) > limit:
+        raise ValueError(f"it takes {len(written())} bytes when it is written, more than {limit}")
+
+
+def depth_of(value: Any) -> int:
+    """How deep objects and lists are nested in one another.
+
+    >>> depth_of({"a": [1, 2]})
+    2
+    """
     level, depth = [value], 0
     while level := [each for each in level if isinstance(each, (dict, list))]:
         depth += 1
         level = [x for each in level for x in (each.values() if isinstance(each, dict) else each)]
     return depth
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")

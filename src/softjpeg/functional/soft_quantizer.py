@@ -17,12 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softjpeg.common.bounds import MAX_LEVELS, MAX_WINDOW
 from softjpeg.functional.arguments import check_floats
 from softjpeg.functional.lattice_moments import Moments, direct_sum, five_points, theta
 from softjpeg.kernels.arguments import are_plain
 
-MAX_LEVELS, MAX_WINDOW = 1 << 24, 4095
-"""Up to here float32 holds every index; and no coefficient of 8 bits has more indices in reach."""
 _FIVE_POINTS_FROM = 2.5
 """Hardness from which the five-point sum is exact; the theta function is exact below it."""
 

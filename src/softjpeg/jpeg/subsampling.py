@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from softjpeg.common.brief import brief
+
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 """What is written; other files are read at any of the factors 1..4."""
 
@@ -39,7 +41,7 @@ def parse_subsampling(text: str) -> SubsamplingOrGray:
     if text in SUBSAMPLINGS:
         return text
     known = ", ".join([*SUBSAMPLINGS, "gray"])
-    raise ValueError(f"subsampling must be one of {known}, got {text!r}")
+    raise ValueError(f"subsampling must be one of {known}, got {brief(text)}")
 
 
 def luma_factors(subsampling: str) -> tuple[int, int]:
@@ -54,7 +56,7 @@ def luma_factors(subsampling: str) -> tuple[int, int]:
     # A list in a hand-edited file is no key of a dict.
     if not isinstance(subsampling, str) or subsampling not in SUBSAMPLINGS:
         known = ", ".join(SUBSAMPLINGS)
-        raise ValueError(f"subsampling must be one of {known}, got {subsampling!r}")
+        raise ValueError(f"subsampling must be one of {known}, got {brief(subsampling)}")
     return SUBSAMPLINGS[subsampling]
 
 

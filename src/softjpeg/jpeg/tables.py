@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from softjpeg.common.brief import brief
+
 Table = npt.NDArray[np.int64]
 
 MAX_STEP = 65535
@@ -75,7 +77,7 @@ def validate_table(name: str, table: Any, most: int = 255) -> Table:
         # Here, for no array of NumPy's holds 2**200.
         if not is_number or isinstance(value, bool) or not 1 <= value <= most:
             raise ValueError(
-                f"{name}[{row}][{column}] must be an integer from 1 to {most}, got {value!r}"
+                f"{name}[{row}][{column}] must be an integer from 1 to {most}, got {brief(value)}"
             )
     if array.dtype.kind not in "iuf":
         array = array.astype(np.float64)

@@ -90,7 +90,7 @@ def check_known(source: str, name: str, known: Iterable[str]) -> None:
 
 
 def _cifar_model(name: str, classes: int) -> nn.Module:
-    depth = re.fullmatch(r"resnet(\d+)", name)
+    depth = re.fullmatch(r"resnet(\d{1,9})", name)
     if depth and int(depth[1]) >= 8 and int(depth[1]) % 6 == 2:
         from softjpeg.models.resnet import ResNet
 

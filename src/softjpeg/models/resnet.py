@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from softjpeg.common.bounds import MAX_RESNET
 from softjpeg.models.initialization import initialize
 
 
@@ -41,7 +42,7 @@ class ResNet(nn.Module):
     """ResNet-N for small images: three stages of (N - 2) / 6 blocks with 16, 32, 64 channels.
 
     Args:
-        depth: N = 6n + 2, at least 8.
+        depth: N = 6n + 2, from 8 to 1202.
         classes: how many logits.
 
     Shape:
@@ -54,8 +55,8 @@ class ResNet(nn.Module):
 
     def __init__(self, depth: int, classes: int) -> None:
         super().__init__()
-        if depth < 8 or depth % 6 != 2:
-            raise ValueError(f"depth must be 6n + 2 and at least 8, got {depth}")
+        if not 8 <= depth <= MAX_RESNET or depth % 6 != 2:
+            raise ValueError(f"depth must be 6n + 2, from 8 to {MAX_RESNET}, got {depth}")
         blocks = (depth - 2) // 6
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from softjpeg.common.bounds import MAX_LADDER_BYTES
 from softjpeg.common.hub import hub_file, is_on_hub
 from softjpeg.common.versioned_json import read_text
 
 _FOLDER = Path(__file__).parent
-_MAX_BYTES = 1 << 23
 HUB_FILE = "preset.json"
 """What a repository of the Hub calls its preset or ladder."""
 
@@ -30,11 +30,14 @@ def built_in_text(spec: str | os.PathLike[str], kind: str = "preset or ladder") 
         ValueError: no such file or name, or it cannot be read, or is over 8 MiB.
         ImportError: hub:ORG/NAME without softjpeg[hub].
     """
+    if not isinstance(spec, (str, os.PathLike)):
+        raise ValueError(f"{kind} must be a file or a name, got {type(spec).__name__}")
     path = hub_file(spec, HUB_FILE) if is_on_hub(spec) else Path(spec)
-    if not path.exists():
+    # Unlike `path.exists`, this takes any name.
+    if not os.path.exists(path):
         known = built_in()
         if str(spec) not in known:
             names = ", ".join(known) or "none yet"
-            raise ValueError(f"{spec} is neither a file nor a built-in preset ({names})")
+            raise ValueError(f"{str(spec)[:80]} is neither a file nor a built-in preset ({names})")
         path = known[str(spec)]
-    return read_text(path, spec, kind, _MAX_BYTES), os.fspath(spec)
+    return read_text(path, spec, kind, MAX_LADDER_BYTES), os.fspath(spec)

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from softjpeg.common.brief import brief
+
 Floats = npt.NDArray[np.float64]
 
 _LEFT = 1e-3
@@ -128,12 +130,12 @@ class DistortionModel:
             raise ValueError(f"must have the fields {', '.join(sorted(fields))}")
         rate_weight = body["rate_weight"]
         if isinstance(rate_weight, bool) or not isinstance(rate_weight, (int, float)):
-            raise ValueError(f"rate_weight must be a number, got {rate_weight!r}")
+            raise ValueError(f"rate_weight must be a number, got {brief(rate_weight)}")
         arrays = {name: body[name] for name in fields - {"rate_weight"}}
         try:
             return cls(**arrays, rate_weight=float(rate_weight))
         except OverflowError:
-            raise ValueError(f"rate_weight must be finite, got {rate_weight}") from None
+            raise ValueError(f"rate_weight must be finite, got {brief(rate_weight)}") from None
 
 
 def _stretched(grid: Floats, rows: int, columns: int) -> Floats:

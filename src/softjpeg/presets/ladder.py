@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from softjpeg.common.bounds import MAX_LADDER_BYTES
+from softjpeg.common.brief import brief
 from softjpeg.common.files import write_atomically
-from softjpeg.common.versioned_json import parse
+from softjpeg.common.versioned_json import check_length, parse
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.built_in import built_in_text
 from softjpeg.presets.interpolation import between
@@ -81,7 +83,7 @@ class Ladder:
             object.__setattr__(self, name, _curve(name, getattr(self, name), ends))
         exponent = self.size_exponent
         if isinstance(exponent, bool) or not isinstance(exponent, (int, float)):
-            raise ValueError(f"size_exponent must be a number, got {exponent!r}")
+            raise ValueError(f"size_exponent must be a number, got {brief(exponent)}")
         if not 0 <= exponent <= 1:
             raise ValueError(f"size_exponent must be from 0 to 1, got {self.size_exponent}")
         if self.size_exponent < 1:
@@ -182,14 +184,16 @@ class Ladder:
         """
         body = parse(text, name, "ladder", VERSION, _FIELDS, _OPTIONAL)
         if not isinstance(body["rungs"], list):
-            raise ValueError(f"{name}: rungs must be a list of presets, got {body['rungs']!r}")
+            raise ValueError(f"{name}: rungs must be a list of presets, got {brief(body['rungs'])}")
         rungs = tuple(
             Preset.from_json(json.dumps(rung), name=f"{name}: rungs[{i}]")
             for i, rung in enumerate(body["rungs"])
         )
         try:
             optional = {key: body[key] for key in _OPTIONAL & body.keys()}
-            return cls(rungs, body["bpp"], body["default_bpp"], body["provenance"], **optional)
+            ladder = cls(rungs, body["bpp"], body["default_bpp"], body["provenance"], **optional)
+            check_length(text, ladder.to_json, MAX_LADDER_BYTES)
+            return ladder
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
@@ -213,7 +217,9 @@ def _curve(name: str, points: Any, ends: tuple[float, float]) -> Curve:
     except (TypeError, ValueError, OverflowError):
         array = np.empty(0)
     if array.ndim != 2 or array.shape[1] != 2 or len(array) < 2:
-        raise ValueError(f"{name} must be a list of at least two pairs of numbers, got {points!r}")
+        raise ValueError(
+            f"{name} must be a list of at least two pairs of numbers, got {brief(points)}"
+        )
     for i, (x, rate) in enumerate(array):
         if not (math.isfinite(x) and math.isfinite(rate) and rate > 0):
             raise ValueError(f"{name}[{i}] must be finite and its rate positive, got {[x, rate]}")

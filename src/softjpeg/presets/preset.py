@@ -12,8 +12,10 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
+from softjpeg.common.bounds import MAX_PRESET_BYTES
+from softjpeg.common.brief import brief
 from softjpeg.common.files import write_atomically
-from softjpeg.common.versioned_json import parse, read_text
+from softjpeg.common.versioned_json import check_length, parse, read_text
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.jpeg.table_formats import EXPORTS, to_pillow
 from softjpeg.jpeg.tables import Table, quality_tables, validate_table
@@ -21,7 +23,6 @@ from softjpeg.presets.distortion_model import DistortionModel
 
 FORMAT = "softjpeg-preset"
 VERSION = 1
-_MAX_BYTES = 1 << 20
 _FIELDS = {"format", "version", "luma", "chroma", "hardness", "subsampling", "provenance"}
 _OPTIONAL = {"distortion", "short_side"}
 
@@ -116,7 +117,9 @@ class Preset:
             fields = {key: body[key] for key in body.keys() - {"format", "version"}}
             if "distortion" in body:
                 fields["distortion"] = _distortion(body["distortion"])
-            return cls(**fields)
+            preset = cls(**fields)
+            check_length(text, preset.to_json, MAX_PRESET_BYTES)
+            return preset
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
@@ -131,7 +134,7 @@ class Preset:
         Raises:
             ValueError: the file cannot be read, is over 1 MiB or is not a preset.
         """
-        text = read_text(Path(path), path, "preset", _MAX_BYTES)
+        text = read_text(Path(path), path, "preset", MAX_PRESET_BYTES)
         return cls.from_json(text, name=os.fspath(path))
 
     @overload
@@ -185,7 +188,7 @@ def check_short_side(value: Any) -> int | None:
         return None
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or not 1 <= value <= 65535:
-        raise ValueError(f"short_side must be a whole number from 1 to 65535, got {value!r}")
+        raise ValueError(f"short_side must be a whole number from 1 to 65535, got {brief(value)}")
     return int(value)
 
 
@@ -204,7 +207,7 @@ def _hardness(value: Any) -> npt.NDArray[np.float64]:
         path = "".join(f"[{i}]" for i in np.argwhere(~good)[0])
         raise ValueError(f"hardness{path} must be positive and finite, got {array[~good][0]}")
     if isinstance(value, (str, bool)):
-        raise ValueError(f"hardness must be a number, got {value!r}")
+        raise ValueError(f"hardness must be a number, got {brief(value)}")
     return array
 
 

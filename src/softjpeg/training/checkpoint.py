@@ -14,7 +14,9 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Optimizer
 
+from softjpeg.common.bounds import MAX_DEPTH
 from softjpeg.common.files import write_atomically
+from softjpeg.common.versioned_json import depth_of
 
 _KEY = "softjpeg"
 
@@ -49,7 +51,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     ({'a': tensor([1., 1.])}, {'step': 3})
     """
     with _opened(path) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # Copies: else they would change with the file.
+        names = file.keys()
+        tensors = {name: file.get_tensor(name).clone() for name in names}
         return tensors, _facts(file, path)
 
 
@@ -113,5 +117,10 @@ def _facts(file: Any, path: Path) -> dict[str, Any]:
     text = (file.metadata() or {}).get(_KEY)
     if text is None:
         raise ValueError(f"checkpoint {path} was not written by softjpeg train")
-    facts: dict[str, Any] = json.loads(text)
+    try:
+        facts = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"checkpoint {path} cannot be read: {error}") from None
+    if not isinstance(facts, dict) or depth_of(facts) > MAX_DEPTH:
+        raise ValueError(f"checkpoint {path}: its facts must be an object of {MAX_DEPTH} levels")
     return facts

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from softjpeg.common.bounds import MAX_LEVELS, MAX_WINDOW
 from softjpeg.functional.quantizers import Quantizer
 from softjpeg.functional.rate.rate_model import RateModel
 from softjpeg.training.recipe_section import Count, NonNegative, Positive, Section
@@ -41,8 +42,8 @@ class Jpeg(Section):
     at: str = ""
     per_channel: bool = False
     rounds: Annotated[int, Field(ge=1, le=5)] = 1
-    levels: Annotated[int, Field(ge=0)] = 127
-    window: Annotated[int, Field(ge=0)] = 5
+    levels: Annotated[int, Field(ge=0, le=MAX_LEVELS)] = 127
+    window: Annotated[int, Field(ge=0, le=MAX_WINDOW)] = 5
     alpha: Positive | None = None
     hardness: Positive | None = None
     train_tables: bool = True

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from softjpeg.common.image_files import MAX_SIDE
 from softjpeg.training.jpeg_recipe import Jpeg
-from softjpeg.training.recipe_section import Count, NonNegative, Positive, Section
+from softjpeg.training.recipe_section import Count, CountOrNone, NonNegative, Positive, Section
 
 
 class Data(Section):
@@ -38,17 +39,17 @@ class Data(Section):
 
     name: str
     root: str = "data"
-    size: Count = 32
+    size: Annotated[int, Field(ge=1, le=MAX_SIDE)] = 32
     crop: Literal["pad", "resized", "center"] = "pad"
-    resize: Annotated[int, Field(ge=0)] = 0
-    test_resize: Annotated[int, Field(ge=0)] = 0
+    resize: CountOrNone = 0
+    test_resize: CountOrNone = 0
     interpolation: Literal["bicubic", "bilinear"] = "bilinear"
     flip: bool = True
-    randaugment: tuple[int, int] | None = None
+    randaugment: tuple[Count, CountOrNone] | None = None
     jpeg_quality: tuple[int, int] | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: CountOrNone = 0
     in_memory: bool = True
     skip_bad: bool = False
 
@@ -135,9 +136,9 @@ class Train(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     clip_gradient: NonNegative = 0.0
     evaluate_every: Count = 1
-    checkpoint_every: Annotated[int, Field(ge=0)] = 0
+    checkpoint_every: CountOrNone = 0
     log_every: Count = 50
-    max_steps: Annotated[int, Field(ge=0)] = 0
+    max_steps: CountOrNone = 0
     tensorboard: bool = False
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from softjpeg.common.bounds import MAX_BASES, MAX_DEPTH, MAX_RECIPE_BYTES
+from softjpeg.common.brief import brief
+from softjpeg.common.versioned_json import depth_of
 from softjpeg.training.recipe import Recipe
 
 if sys.version_info >= (3, 11):
@@ -45,6 +48,8 @@ def override(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """
     for dotted, value in values.items():
         *sections, key = dotted.split(".")
+        if len(sections) > MAX_DEPTH:
+            raise ValueError(f"{dotted[:40]}... cannot be set: it has {len(sections)} sections")
         node = tree
         for section in sections:
             node = node.setdefault(section, {})
@@ -77,7 +82,7 @@ def parse_recipe(tree: Mapping[str, Any], source: str) -> Recipe:
         raise ValueError(f"{source}: unknown key {key}; the nearest known one is {near}")
     if first["type"] == "missing":
         raise ValueError(f"{source}: key {key} is missing")
-    value_text = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+    value_text = "" if first["type"] == "value_error" else f", got {brief(first['input'])}"
     reason = first["msg"].removeprefix("Value error, ")
     raise ValueError(f"{source}: {key}: {reason[0].lower()}{reason[1:]}{value_text}")
 
@@ -100,16 +105,46 @@ def _keys(sections: Sequence[str]) -> list[str]:
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise ValueError(f"recipe {path} has itself for a base")
+    if len(seen) == MAX_BASES:
+        raise ValueError(f"recipe {seen[0]} has more than {MAX_BASES} bases, one in another")
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = _parsed(_text(path))
     except OSError as error:
         raise ValueError(f"recipe {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ValueError(f"recipe {path} is not TOML: {error}") from None
     base = tree.pop("base", None)
     if base is None:
         return tree
-    return _merged(_read(path.parent / str(base), (*seen, path.resolve())), tree)
+    if not isinstance(base, str) or "\0" in base:
+        raise ValueError(f"recipe {path}: base must be the name of a file, got {base!r}")
+    return _merged(_read(path.parent / base, (*seen, path.resolve())), tree)
+
+
+def _text(path: Path) -> str:
+    # A device or a pipe may have no end.
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
+    with path.open("rb") as file:
+        data = file.read(MAX_RECIPE_BYTES + 1)
+    if len(data) > MAX_RECIPE_BYTES:
+        raise ValueError(f"it is larger than {MAX_RECIPE_BYTES} bytes")
+    return data.decode()
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The tree of a text; ValueError for one that no program of ours could write again."""
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels") from None
+    _check_depth(tree)
+    return tree
+
+
+def _check_depth(tree: Mapping[str, Any]) -> None:
+    if depth_of(tree) > MAX_DEPTH:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -122,6 +157,8 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return _parsed(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except ValueError as error:
+        raise ValueError(f"--set: {text[:40]} is no value: {error}") from None

@@ -9,6 +9,8 @@ from typing import Any
 
 from softjpeg.training.checkpoint import load_facts
 from softjpeg.training.recipe import Recipe
+from softjpeg.training.recipe_file import parse_recipe
+from softjpeg.training.run_facts import check_facts
 
 _FREE = {
     "data.workers",
@@ -37,7 +39,11 @@ def facts_of_last(folder: Path, recipe: Recipe, world: int) -> dict[str, Any] | 
     if not last.is_file():
         return None
     facts = load_facts(last)
-    before, now = _deciding(facts["recipe"]), _deciding(recipe.model_dump(mode="json"))
+    check_facts(facts, last)
+    before, now = (
+        _deciding(r.model_dump(mode="json"))
+        for r in (parse_recipe(facts["recipe"], str(last)), recipe)
+    )
     for key in (*now, *before):
         if before.get(key) != now.get(key):
             raise ValueError(

@@ -21,6 +21,7 @@ from softjpeg.training.checkpoint import (
 )
 from softjpeg.training.optimizers import make_optimizers
 from softjpeg.training.recipe import Recipe
+from softjpeg.training.run_facts import check_facts
 
 
 @dataclass
@@ -117,14 +118,22 @@ def restore(state: State, path: Path) -> dict[str, Any]:
         ValueError: the file is damaged, or of another network.
     """
     tensors, facts = load_checkpoint(path)
+    check_facts(facts, path)
+    for key in ("tested", "skipped", "losses"):
+        if key not in facts:
+            raise ValueError(f"checkpoint {path}: {key}: field required")
     load_weights(state.model, tensors, path)
-    for name, optimizer in state.optimizers.items():
-        restore_optimizer(name, optimizer, tensors)
-    if state.ema is not None:
-        prefix = "ema."
-        state.ema.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        )
+    try:
+        for name, optimizer in state.optimizers.items():
+            restore_optimizer(name, optimizer, tensors)
+        if state.ema is not None:
+            prefix = "ema."
+            state.ema.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+    except (ValueError, LookupError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(f"checkpoint {path} does not fit its run: {reason}") from error
     state.step, state.tested, state.skipped = facts["step"], facts["tested"], facts["skipped"]
     state.best = (facts["best"][0], facts["best"][1])
     state.losses = (facts["losses"][0], facts["losses"][1])

@@ -16,6 +16,7 @@ from softjpeg.training.build import build_network
 from softjpeg.training.checkpoint import load_checkpoint
 from softjpeg.training.recipe import Recipe
 from softjpeg.training.recipe_file import parse_recipe
+from softjpeg.training.run_facts import check_facts
 from softjpeg.training.state import load_weights
 
 
@@ -64,6 +65,7 @@ def load_run(
         if not file.is_file():
             raise ValueError(f"{path} is not the folder of a training run: no best.safetensors")
     tensors, facts = load_checkpoint(file)
+    check_facts(facts, file)
     recipe = parse_recipe(facts["recipe"], str(file))
     _check_trust(recipe.model.name, trust, file)
     network = build_network(recipe, len(facts["classes"]), pretrained=False)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from softjpeg.common.bounds import MAX_EXPLAINED
 from softjpeg.jpeg.entropy.bit_packing import RST0
 from softjpeg.jpeg.entropy.huffman import MAX_CODE_LENGTH, HuffmanTable, table_bytes
 from softjpeg.jpeg.entropy.layout import ScanLayout, from_mcu_order
@@ -64,6 +65,11 @@ def decode_scan(
         planes = kernel.read_scan(data, kernel.layout_of(*layout, restart_interval), raw)
         if planes is not None:
             return planes
+        if len(data) > MAX_EXPLAINED:
+            raise ValueError(
+                f"data is cut off or corrupt: {len(data)} bytes of a scan are not those of "
+                f"{layout.mcus[0] * layout.mcus[1]} MCUs"
+            )
     # The kernel refuses what is cut off or corrupt, and here is said why.
     return numpy_decode(data, layout, tables, restart_interval)
 
