@@ -1,4 +1,5 @@
 import io
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from torch import nn
 
 from helpers.images import photos
 from helpers.networks import texture_reader
+from softjpeg.adaptation import judging
 from softjpeg.adaptation.adapted_network import AdaptedNetwork
 from softjpeg.adaptation.adapter import Adapter, weights_fingerprint
 from softjpeg.adaptation.judging import (
@@ -49,7 +51,7 @@ def test_strengths_are_those_of_least_loss_on_the_judging_images():
     own = images[3::4]
     with torch.no_grad():
         target = network(own / 255)
-    chosen = []
+    measured = []
     for figure in figures:
         preset = Preset.from_quality(figure.quality)
         files = [encode(image, preset) for image in own]
@@ -65,12 +67,29 @@ def test_strengths_are_those_of_least_loss_on_the_judging_images():
         assert figure.adapted == pytest.approx(losses[STRENGTHS.index(figure.strength)], rel=1e-3)
         assert figure.bpp == pytest.approx(8 * sum(map(len, files)) / (8 * 24**2), abs=1e-4)
         assert found.strength.at(luma_step(preset.luma)) == figure.strength
-        chosen.append(STRENGTHS[int(np.argmin(losses))])
-    if chosen == sorted(chosen):
-        assert [figure.strength for figure in figures] == chosen
+        measured.append(np.array(losses) / losses[0])
+    # Of all choices that never fall, the one of least loss, every quality counting alike.
+    rising = list(combinations_with_replacement(range(len(STRENGTHS)), len(figures)))
+    costs = [sum(row[k] for row, k in zip(measured, each, strict=True)) for each in rising]
+    chosen = [STRENGTHS[k] for k in rising[int(np.argmin(costs))]]
+    assert [figure.strength for figure in figures] == chosen
     assert max(chosen) == 1
     assert found.provenance["judged_on"] == 8
     assert found.provenance["gain"][0] > 2 * found.provenance["gain"][1]
+
+
+def test_every_quality_counts_alike_whatever_its_loss(monkeypatch):
+    """Fine tables lose half of little, coarse ones gain a tenth of much: 3·0.5 - 4·0.1 of 7."""
+    _, adapter, task = made(photos(32, 24), 0.4)
+    ends = iter([(0.1, 0.05)] * 3 + [(10.0, 11.0)] * 4)
+
+    def losses(*_):
+        return np.linspace(*next(ends), len(STRENGTHS))[:, None].repeat(8, 1), 1.0
+
+    monkeypatch.setattr(judging, "_image_losses", losses)
+    found, figures = judged(adapter, task, 1.0)
+    assert [figure.strength for figure in figures] == [1.0] * 7
+    assert found.provenance["gain"] == [round(1.1 / 7, 4), 0]
 
 
 @pytest.mark.parametrize("change", [1.0, 1.6])

@@ -289,6 +289,52 @@ def test_random_search_is_about_as_strong_as_the_square_attack():
     assert abs(ours - theirs) <= 0.12
 
 
+class Deaf(nn.Module):
+    """It notes what it is asked, and always answers the same."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def forward(self, x):
+        self.asked.append(x)
+        return x.new_tensor([[1.0, 0.0]]).expand(len(x), 2)
+
+
+def test_random_search_asks_for_stripes_and_then_for_squares_anywhere():
+    """Andriushchenko et al. 2020: 0.8 of the area, halved after 10, 50, 200, ... of 10,000."""
+    deaf, x, y = Deaf(), torch.full((64, 3, 12, 8), 0.5), torch.zeros(64, dtype=torch.long)
+    generator = torch.Generator().manual_seed(3)
+    assert torch.equal(random_search(deaf, x, y, EPS, queries=500, generator=generator), x)
+    asked = [(seen - x) / EPS for seen in deaf.asked]
+    assert len(asked) == 1 + 500
+    assert (asked[0] == 0).all()
+    assert (asked[1].abs() - 1).abs().max() < 1e-4
+    assert (asked[1] == asked[1][:, :, :1]).all()
+    assert (asked[1].std(3) > 0).float().mean() > 0.9
+    places = {}
+    for query, change in enumerate(asked[2:], 1):
+        halvings = sum(
+            query / 500 > at / 10_000 for at in (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
+        )
+        side = max(1, round((0.8 * 12 * 8 / 2**halvings) ** 0.5))
+        tall, wide = min(side, 12), min(side, 8)
+        inside = change.abs().amax(1) > 0.5
+        top, left = inside.any(2).float().argmax(1), inside.any(1).float().argmax(1)
+        for i in range(0, 64, 7):
+            square = change[i, :, top[i] : top[i] + tall, left[i] : left[i] + wide]
+            assert square.shape[1:] == (tall, wide)
+            # One sign for each channel, and nothing beside the square.
+            assert (square == square[:, :1, :1]).all()
+            assert int(inside[i].sum()) == tall * wide
+        places.setdefault(side, set()).update(zip(top.tolist(), left.tolist(), strict=True))
+    assert sorted(places) == [1, 2, 3, 4, 6]
+    for side, found in places.items():
+        assert found == {
+            (top, left) for top in range(13 - side) for left in range(max(1, 9 - side))
+        }
+
+
 # ------------------------------------------------------------------------------- gradient masking
 
 

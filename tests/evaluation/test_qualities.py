@@ -68,6 +68,17 @@ def test_qualities_are_put_in_order():
     assert sweep.sizes[0, 0] < sweep.sizes[0, 1]
 
 
+def test_all_hundred_qualities_unless_others_are_asked_for():
+    pixels = smooth_images(1, 35, 46)
+    sweep = sweep_qualities(network(), pixels, torch.tensor([0]))
+    assert sweep.qualities == tuple(range(1, 101))
+    picture = Image.fromarray(pixels[0].permute(1, 2, 0).numpy())
+    for quality in (1, 100):
+        file = io.BytesIO()
+        picture.save(file, "jpeg", quality=quality, subsampling="4:2:0", optimize=True)
+        assert sweep.sizes[0, quality - 1] == len(file.getvalue())
+
+
 def known(qualities=(10, 50, 100)):
     """Four images: one gains, one loses, one gains and loses, one gains at quality 100 alone."""
     ranks = torch.tensor([[5, 1, 3], [4, 2, 1], [2, 8, 4], [9, 6, 1]])

@@ -10,7 +10,7 @@ from scipy.special import softmax
 from helpers import references
 from helpers.images import photos as images
 from helpers.networks import HighFrequencyReader
-from softjpeg import Preset, learn, learn_ladder
+from softjpeg import Preset, decode, encode, learn, learn_ladder
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.learning.backpropagation import Backpropagation, descent_of, rounded, slopes
 from softjpeg.learning.frozen_networks import FrozenNetworks
@@ -195,16 +195,52 @@ def test_interrupted_and_resumed_is_the_same(tmp_path, monkeypatch, method):
     assert run(tmp_path / "checkpoint") == whole
 
 
+@pytest.mark.parametrize("worst_case", [False, True])
+def test_of_several_networks_the_mean_or_the_worst_is_differentiated(worst_case):
+    """Each weighs 2.5 over its own scale: 2.5 and 0.625."""
+    x, logs = images(2, 16)[:, :, :8], logs_of(20.0, 3.0)
+    first, second = Logits(), Logits()
+    second.weight = 3 * second.weight.flip(0, 1)
+
+    def squared(outputs, targets):
+        return ((outputs - targets) ** 2).mean()
+
+    def found(models, scales):
+        networks = FrozenNetworks(models, x, loss=squared, batch_size=2)
+        objective = Objective(networks, "4:4:4", worst_case=worst_case)
+        # Both images are in one batch, and its loss is asked for where the slopes are taken.
+        return slopes(objective, slice(0, 2), logs, Backpropagation(), scales)
+
+    alone = [found([model], [1.0]) for model in (first, second)]
+    both = found([first, second], [1.0, 4.0])
+    parts = [2.5 * alone[0].loss, 0.625 * alone[1].loss]
+    # The second's loss is nine times the first's here, and so is its slope, about.
+    worst = parts[1]
+    assert worst.norm() > 2 * parts[0].norm()
+    wanted = worst if worst_case else (parts[0] + parts[1]) / 2
+    torch.testing.assert_close(both.loss, wanted, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(both.rate, alone[0].rate, rtol=1e-4, atol=1e-7)
+
+
 def test_several_networks_and_custom_losses():
     def squared(outputs, targets):
         return ((outputs - targets) ** 2).mean()
 
     networks = [HighFrequencyReader(), HighFrequencyReader()]
     descent = Backpropagation(forward="hard", steps=4)
-    options = {"target_bpp": 15.0, "method": descent, **FAST}
-    preset = learn(networks, images(8, 16), loss=squared, worst_case=True, **options)
-    learned = preset.provenance["learned"]
+    options = {"target_bpp": 15.0, "method": descent, "loss": squared, **FAST}
+    x = images(8, 16)
+    twice = learn(networks, x, worst_case=True, **options)
+    learned = twice.provenance["learned"]
     assert (learned["loss_kind"], learned["networks"]) == ("custom", 2)
+    # A network beside itself changes nothing.
+    alone = learn(networks[0], x, **options)
+    assert np.abs(twice.luma - alone.luma).max() <= 1
+    assert np.abs(twice.chroma - alone.chroma).max() <= 1
+    # What is told of it is the loss that was given, of real files of the judging half.
+    files = torch.stack([decode(encode(image, alone)) for image in x[4:]]) / 255
+    told = squared(networks[0](files), networks[0](x[4:] / 255)).item()
+    assert alone.provenance["learned"]["judged"]["loss"] == pytest.approx(told, rel=0.05)
 
 
 def test_which_passes_are_made():

@@ -26,7 +26,7 @@ _QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def main() -> None:
-    """Prints each room's survivors, then its counts."""
+    """Prints what became of each break, then each room's counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rooms", default=",".join(ROOMS), help="separated by commas")
     parser.add_argument("--sample", type=int, default=20, help="breaks in each room")
@@ -83,7 +83,7 @@ def sample(copy: Path, room: str, options: argparse.Namespace) -> Iterator[tuple
 
 
 def try_break(copy: Path, path: Path, change: Break, tests: list[str], limit: float) -> str:
-    """What the tests make of it; shows what they did not notice, and what took them too long."""
+    """What the tests make of it; shows the lines that they did not notice or that took too long."""
     source = path.read_text()
     path.write_text(change.applied(source))
     try:
@@ -91,9 +91,8 @@ def try_break(copy: Path, path: Path, change: Break, tests: list[str], limit: fl
     finally:
         path.write_text(source)
         built(copy, path)
-    if found != FAILED:
-        where = f"{path.relative_to(copy)}:{change.line(source)}"
-        print(f"{found}: {where}\n{change.lines(source)}", flush=True)
+    lines = "" if found == FAILED else "\n" + change.lines(source)
+    print(f"{found}: {path.relative_to(copy)}:{change.line(source)}{lines}", flush=True)
     return found
 
 

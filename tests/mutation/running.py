@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -15,7 +16,11 @@ import pytest
 from mutation.touched import Touched
 
 PASSED, FAILED, LATE = "survived", "killed", "too late"
-_HEAVY = ("torch", "torchvision", "timm", "scipy.stats", "matplotlib.figure", "jinja2")
+_HEAVY = (
+    *("torch", "torchvision", "timm", "scipy.stats", "matplotlib.figure", "jinja2"),
+    # Plugins of pytest, which it would rewrite each time.
+    *("hypothesis", "schemathesis", "schemathesis.pytest.plugin", "anyio.pytest_plugin"),
+)
 _fork = multiprocessing.get_context("fork")
 
 
@@ -23,6 +28,8 @@ def preload() -> None:
     """Import what nearly all tests do, once for all of them."""
     for name in _HEAVY:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 def outcome(copy: Path, tests: list[str], limit: float, note: Path | None = None) -> str:
