@@ -24,7 +24,7 @@ from softjpeg.cli.app import (
     show,
 )
 from softjpeg.cli.load import load_reader, provenance
-from softjpeg.cli.outputs import check_outputs, resumable
+from softjpeg.cli.outputs import check_outputs, check_page, resumable
 
 
 class Trained(str, Enum):
@@ -88,13 +88,7 @@ def adapt(
     if out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, got {str(out)!r}")
     inputs: list[str | Path | None] = [network, images, labels, preset]
-    if page is not None:
-        from softjpeg.common.extras import import_extra
-
-        for module in ("jinja2", "matplotlib"):
-            import_extra(module, extra="report")
-        if page.suffix != ".html":
-            raise ValueError(f"--page must end in .html, got {str(page)!r}")
+    check_page(page)
     check_outputs({"--out": out, "--checkpoint": checkpoint, "--page": page}, inputs)
     qualities = _qualities(quality or "6..90")
     import softjpeg
