@@ -119,7 +119,8 @@ def main() -> None:
             count = min(len(files), int(budget / mean))
             stored = features(network, [decode(encode(x, preset)) for x in judged])
             used = sorted({i for order in orders for i in order[:count]})
-            known = dict(zip(used, features(network, [decode(files[i]) for i in used]), strict=True))
+            shown = features(network, [decode(files[i]) for i in used])
+            known = dict(zip(used, shown, strict=True))
             for seed, order in enumerate(orders):
                 x = torch.stack([known[i] for i in order[:count]])
                 middle, spread = x.mean(0), x.std(0) + 1e-6
