@@ -340,6 +340,18 @@ def test_learn(folder, learned):
     json.dumps(provenance)
 
 
+def test_learn_writes_a_page(folder, learned):
+    words = ("learn", "net.py:small", "photos", "--rate-weight", 0.1, "--out", "new.json")
+    result = call(*words, "--crops", "--page", "new.html")
+    assert result.exit_code == 0, result.output
+    assert "wrote new.html" in result.stdout
+    text = Path("new.html").read_text()
+    for part in ("softjpeg learn net.py:small", "new 0.75 bpp", "luma, learned", "<h2>Pictures"):
+        assert part in text
+    assert refusal(*words, "--page", "new.txt") == "--page must end in .html, got 'new.txt'"
+    assert "--out writes to the same file" in refusal(*words[:-1], "x.html", "--page", "x.html")
+
+
 def test_learn_at_the_photos_own_size(folder, learned):
     words = ("--rate-weight", 0.1, "--out", "new.json")
     assert call("learn", "net.py:small", "photos", *words).exit_code == 0

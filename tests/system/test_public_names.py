@@ -96,7 +96,7 @@ COMMANDS = {
     "[--ladder] [--qualities] [--also ...] [--worst-case] [--loss kl] [--subsampling 4:2:0] "
     "[--short-side keep] [--mode hard] [--method measured] [--labels] [--size] [--resize] "
     "[--crops] [--follow-links] [--limit] [--rounds 1] [--batch-size 32] [--seed 0] "
-    "[--checkpoint]",
+    "[--checkpoint] [--page]",
     "adapt": "NETWORK IMAGES --out [--preset] [--quality] [--train norm] [--learn-tables] "
     "[--loss kl] [--labels] [--size] [--resize] [--crops] [--follow-links] [--limit] [--epochs 4] "
     "[--learning-rate 0.001] [--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] "

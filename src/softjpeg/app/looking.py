@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from softjpeg.app.readers import Readers, Reading, class_name, reading
+from softjpeg.app.readers import Readers, Reading, reading
 from softjpeg.codec.adaptive_quality import AdaptiveQuality, at_quality, with_short_side
 from softjpeg.codec.file_sizes import equal_size_quality
 from softjpeg.codec.image import decode, encode
 from softjpeg.common.image_set import from_image
+from softjpeg.models.class_names import class_name
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.preset import Preset
 from softjpeg.report.heatmap import heat_map, log_share

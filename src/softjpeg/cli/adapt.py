@@ -24,7 +24,7 @@ from softjpeg.cli.app import (
     show,
 )
 from softjpeg.cli.load import load_reader, provenance
-from softjpeg.cli.outputs import check_outputs, resumable
+from softjpeg.cli.outputs import check_outputs, check_page, resumable
 
 
 class Trained(str, Enum):
@@ -97,13 +97,7 @@ def adapt(
     if learn_tables is not None and learn_tables.suffix != ".json":
         raise ValueError(f"--learn-tables must end in .json, got {str(learn_tables)!r}")
     inputs: list[str | Path | None] = [network, images, labels, preset]
-    if page is not None:
-        from softjpeg.common.extras import import_extra
-
-        for module in ("jinja2", "matplotlib"):
-            import_extra(module, extra="report")
-        if page.suffix != ".html":
-            raise ValueError(f"--page must end in .html, got {str(page)!r}")
+    check_page(page)
     outputs = {"--out": out, "--learn-tables": learn_tables}
     check_outputs({**outputs, "--checkpoint": checkpoint, "--page": page}, inputs)
     qualities = _qualities(quality or "6..90")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,13 +29,14 @@ from softjpeg.cli.load import (
     provenance,
     reader_of,
 )
-from softjpeg.cli.outputs import check_outputs, resumable
+from softjpeg.cli.outputs import check_outputs, check_page, resumable
 from softjpeg.cli.presets import stored_side
 
 if TYPE_CHECKING:
     from torch import nn
 
     from softjpeg.common.image_set import ImageSet, PhotoSet
+    from softjpeg.presets.preset import Preset
 
 
 _LADDER = "5,10,20,35,50,75,90"
@@ -124,6 +126,9 @@ def learn(
     checkpoint: Annotated[
         Path | None, typer.Option(help="File to resume from, and to save progress in.")
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="A page of what was learned to write (.html).")
+    ] = None,
 ) -> None:
     """Learn a preset: the tables at which a network still works and files are small."""
     goal: dict[str, Any] = {
@@ -138,8 +143,10 @@ def learn(
 
     only_one({**options, "--ladder": ladder})
     at = _qualities(qualities or _LADDER)
+    check_page(page)
     check_outputs(
-        {"--out": out, "--checkpoint": checkpoint}, [network, *(also or []), images, labels, loss]
+        {"--out": out, "--checkpoint": checkpoint, "--page": page},
+        [network, *(also or []), images, labels, loss],
     )
     import softjpeg
     from softjpeg.learning.learned_presets import gain_sentences
@@ -178,13 +185,45 @@ def learn(
     settings |= {"labels": loaded.labels, "provenance": facts}
     with resumable(out, checkpoint):
         if ladder:
-            softjpeg.learned_ladder(models, loaded.pixels, qualities=at, **settings).save(out)
+            rungs = softjpeg.learned_ladder(models, loaded.pixels, qualities=at, **settings)
+            rungs.save(out)
             typer.echo(f"wrote {out}: a preset for every quality from 1 to 100")
-            return
-        preset = softjpeg.learn(models, loaded.pixels, **goal, **settings)
-        preset.save(out)
-    typer.echo(gain_sentences(preset))
-    typer.echo(f"wrote {out}; see it with: softjpeg inspect {out}")
+            presets = rungs.rungs
+        else:
+            preset = softjpeg.learn(models, loaded.pixels, **goal, **settings)
+            preset.save(out)
+            typer.echo(gain_sentences(preset))
+            typer.echo(f"wrote {out}; see it with: softjpeg inspect {out}")
+            presets = (preset,)
+        if page is not None:
+            _write_page(page, reader, loaded, presets, out.stem, facts, batch_size)
+
+
+def _write_page(
+    page: Path,
+    reader: nn.Module,
+    loaded: ImageSet | PhotoSet,
+    presets: Sequence[Preset],
+    name: str,
+    facts: Mapping[str, Any],
+    batch_size: int,
+) -> None:
+    from softjpeg.common.files import write_text
+    from softjpeg.report.learn_page import learn_page, shown_presets
+
+    text = learn_page(
+        reader,
+        loaded.pixels,
+        loaded.names,
+        shown_presets(presets, name),
+        title=f"softjpeg learn {facts['network']}",
+        facts=facts,
+        labels=loaded.labels,
+        batch_size=batch_size,
+        progress=True,
+    )
+    write_text(page, text)
+    typer.echo(f"wrote {page}")
 
 
 def _qualities(text: str) -> tuple[int, ...]:

@@ -41,6 +41,23 @@ def check_outputs(
         _refuse_inputs(there, inputs)
 
 
+def check_page(page: Path | None) -> None:
+    """Refuse a page that cannot be made, before hours of work.
+
+    Raises:
+        ValueError: another ending than .html.
+        ImportError: softjpeg[report] is not installed.
+    """
+    if page is None:
+        return
+    from softjpeg.common.extras import import_extra
+
+    for module in ("jinja2", "matplotlib"):
+        import_extra(module, extra="report")
+    if page.suffix != ".html":
+        raise ValueError(f"--page must end in .html, got {str(page)!r}")
+
+
 @contextmanager
 def resumable(out: Path, checkpoint: Path | None) -> Iterator[None]:
     """While inside, no other process writes to these files, and a stop says how to go on.

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from softjpeg.common.image_sequence import Images
 from softjpeg.learning.checkpoint import fingerprint, of_images
+from softjpeg.learning.halves import fitting_batch_size
 from softjpeg.learning.losses import Loss, default_loss
 from softjpeg.models.fidelity import agree, check_scores
 from softjpeg.models.inference import check_inputs, check_labels, device_of, outputs_of
 from softjpeg.models.preprocessing import Preprocessed
-
-_LEAST_BATCHES = 8
 
 
 class FrozenNetworks:
@@ -53,8 +52,7 @@ class FrozenNetworks:
         self.models = [models] if isinstance(models, nn.Module) else list(models)
         if not self.models:
             raise ValueError("models must hold at least one network, got none")
-        # Few images still make batches enough to tell a gain from chance.
-        self.batch_size = max(1, min(batch_size, len(images) // _LEAST_BATCHES))
+        self.batch_size = fitting_batch_size(len(images), batch_size)
         self.images: Images = images.cpu() if isinstance(images, Tensor) else images
         self.labels, self.custom_loss = labels, loss
         self.loss_kind = "custom" if loss else "KL" if labels is None else "cross-entropy"

@@ -19,6 +19,7 @@ from softjpeg.functional.recompression import recompressed
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.learning.frozen_networks import FrozenNetworks
+from softjpeg.learning.halves import halves
 from softjpeg.learning.image_rates import ImageRates, Tables
 from softjpeg.learning.losses import curvature_draw, losses_one_by_one
 from softjpeg.learning.sensitivity import coefficient_gradients, mean_of_groups, mean_squares
@@ -50,14 +51,12 @@ class Objective:
     @property
     def measured(self) -> list[slice]:
         """The batches that tables are derived from."""
-        batches = self._batches()
-        return batches[: -(-len(batches) // 2)]
+        return halves(len(self.images), self.networks.batch_size)[0]
 
     @property
     def judged(self) -> list[slice]:
         """The batches that candidates are compared on; the same where there is only one."""
-        batches = self._batches()
-        return batches[-(-len(batches) // 2) :] or batches
+        return halves(len(self.images), self.networks.batch_size)[1]
 
     @cached_property
     def rates(self) -> ImageRates:
@@ -232,10 +231,6 @@ class Objective:
         """Network k's outputs on a batch of images in [0, 1] that are grouped by their size."""
         network = self.networks.checked(k, part)
         return in_place([(places, network(images)) for places, images in shown])
-
-    def _batches(self) -> list[slice]:
-        size = self.networks.batch_size
-        return [slice(i, i + size) for i in range(0, len(self.images), size)]
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from softjpeg.evaluation.changed_answers import ChangedAnswers
 from softjpeg.evaluation.comparison import Comparison, compare, headline
 from softjpeg.evaluation.points import RatePoint
 from softjpeg.jpeg.tables import quality_tables
@@ -34,6 +35,8 @@ class Report:
         pictures_note: how these pictures were chosen.
         facts: how it was made, a line each: network, data, seed, machine, ...
         seconds: (wall clock, CPU) by part.
+        changes: whose answers changed, of the presets.
+        names: of the images, for the changes.
         lead: a sentence above the one that the points give; "" for none.
     """
 
@@ -45,6 +48,8 @@ class Report:
     pictures_note: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    changes: Sequence[ChangedAnswers] = ()
+    names: Sequence[str] = ()
     lead: str = ""
 
 
@@ -61,6 +66,7 @@ def render(report: Report) -> str:
         report=report,
         headline=headline(comparisons),
         comparisons=comparisons,
+        banded=any(p.images is not None for p in report.points),
         labelled=any(p.top1 is not None for p in report.points),
         curves=curves,
         ladders=[(c, heatmaps) for c in comparisons if (heatmaps := _heatmaps(c, report.presets))],

@@ -1,0 +1,100 @@
+"""The page of `learn`: whole, self-contained, and what it says is what the files do."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers.html_page import Page
+from helpers.images import photos
+from helpers.networks import HighFrequencyReader
+from softjpeg.presets.preset import Preset
+from softjpeg.report.learn_page import learn_page, shown_presets
+
+pytest.importorskip("jinja2", reason="the page needs softjpeg[report]")
+pytest.importorskip("matplotlib", reason="the page needs softjpeg[report]")
+
+IMAGES = photos(48, 32)
+NAMES = [f"folder/{i:02}.png" for i in range(48)]
+PRESETS = {
+    "coarse": Preset(np.full((8, 8), 90), np.full((8, 8), 99)),
+    "fine": Preset(np.full((8, 8), 31), np.full((8, 8), 47)),
+}
+FACTS = {"network": "net.py:small", "seed": 3}
+
+
+def page(images=IMAGES, presets=PRESETS, **options):
+    return learn_page(
+        HighFrequencyReader(), images, NAMES, presets, title="A & B", facts=FACTS, **options
+    )
+
+
+@pytest.mark.parametrize("labels", [None, torch.zeros(48, dtype=torch.int64)])
+def test_it_is_whole_and_needs_nothing_beside_it(labels):
+    text = page(labels=labels)
+    shown = Page(text)
+    assert shown.open == []
+    assert all(link.startswith(("data:image/", "#")) for link in shown.links)
+    for words in ("A & B", "net.py:small", "Measured on 24 images", "bands: 95 % over images"):
+        assert words in shown.text
+    assert ("Top-1" in shown.text) == (labels is not None)
+    # Their tables, and Annex K's beside them.
+    assert {"luma, learned", "chroma, learned"} <= set(
+        re.findall(r"luma, learned|chroma, l\w+", text)
+    )
+    assert len(re.findall(r'table aria-label="luma, default q', text)) == 2
+
+
+def test_only_images_of_the_judging_half_are_shown():
+    text = page()
+    assert not any(name in text for name in NAMES[:24])
+    pictures = re.findall(r"<h3>(folder/\d\d.png)</h3>", text)
+    assert len(pictures) == 6
+    assert set(pictures) <= set(NAMES[24:])
+
+
+def test_pictures_whose_answer_changed_come_first():
+    text = page()
+    network = HighFrequencyReader()
+    for name, block in re.findall(
+        r"<h3>(folder/\d\d.png)</h3>(.*?)</div>\n</div>", text, re.DOTALL
+    ):
+        original, default, mine = re.findall(r"base64,([\w+/=]+)", block)
+        pixels = [
+            torch.from_numpy(np.array(Image.open(io.BytesIO(base64.b64decode(data)))))
+            for data in (original, default, mine)
+        ]
+        assert torch.equal(pixels[0].permute(2, 0, 1), IMAGES[NAMES.index(name)])
+        classes = [int(network(x.permute(2, 0, 1)[None] / 255).argmax()) for x in pixels]
+        marks = re.findall(r"[✓✗]", block)
+        assert marks == ["✓" if c == classes[0] else "✗" for c in classes]
+    assert "✗" in text.partition("<h2>Pictures</h2>")[2].partition("</h3>")[2].partition("<h3>")[0]
+
+
+def test_photos_of_any_size_and_presets_that_shrink():
+    images = [image[:, : 32 - i % 3] for i, image in enumerate(IMAGES)]
+    small = {"small": replace(PRESETS["fine"], short_side=16)}
+
+    class AnySize(torch.nn.Module):
+        def forward(self, x):
+            x = torch.nn.functional.interpolate(x, (32, 32))
+            return torch.nn.Sequential(torch.nn.AvgPool2d(16), torch.nn.Flatten())(x)
+
+    text = learn_page(AnySize(), images, NAMES, small, title="t", facts={})
+    assert Page(text).open == []
+    assert "luma, learned" in text
+
+
+def test_names_of_presets():
+    rungs = [
+        replace(p, provenance={"learned": {"bpp": 0.25 * i}})
+        for i, p in enumerate(PRESETS.values(), 1)
+    ]
+    assert list(shown_presets(rungs, "mine")) == ["mine 0.25 bpp", "mine 0.5 bpp"]
+    with pytest.raises(ValueError, match="presets must hold at least one, got none"):
+        page(presets={})
