@@ -108,13 +108,13 @@ def encode(
     seed: Seed = 0,
     seconds: Annotated[
         float | None,
-        typer.Option(help="Of shards: an image that takes longer is left out; default: 60."),
+        typer.Option(help="An image that takes longer fails; default: of shards 60, else none."),
     ] = None,
     retry: Annotated[
-        str, typer.Option(help="Of shards: those with such failures again: all, decode, limit, ...")
+        str, typer.Option(help="Try images again that failed so: all, decode, limit, ...")
     ] = "",
     verify: Annotated[
-        bool, typer.Option("--verify", help="Of shards: read those that are done again, too.")
+        bool, typer.Option("--verify", help="Compare digests of what is done, too.")
     ] = False,
 ) -> None:
     """Write images as ordinary .jpg files with a preset's tables.
@@ -136,6 +136,7 @@ def encode(
     words: Any = {"name_collision": name_collision, "truncated": truncated}
     rules = SourceRules(follow_links, background=color, **words)
     driver: dict[str, Any] = {"seed": seed, "rules": rules, "jobs": jobs, "progress": True}
+    driver |= {"retry": retry, "verify": verify, "list_files": bool(network or reader)}
     from softjpeg.jpeg.subsampling import parse_subsampling
 
     samplings = [] if subsampling is None else list(map(parse_subsampling, subsampling.split(",")))
@@ -145,7 +146,8 @@ def encode(
         from softjpeg.codec.closed_loop.judge import Judge
         from softjpeg.models.fidelity import parse_fidelity
 
-        _only_of_shards(images, seconds, retry, verify)
+        if seconds is not None:
+            raise ValueError("--seconds is for images that no network is asked about")
         summary = _encode_for_networks(
             images,
             out,
@@ -180,8 +182,10 @@ def encode(
                 encode_shards(images, encoder, out, jobs=jobs, retry=retry, verify=verify)
             )
             return
-        _only_of_shards(images, seconds, retry, verify)
-        summary = encode_files(images, tables, out, manifest=manifest, **options, **driver)
+        if (retry or verify) and not manifest:
+            raise ValueError("--retry and --verify go by a manifest: say --manifest, too")
+        driver |= {"manifest": manifest, "seconds": seconds}
+        summary = encode_files(images, tables, out, **options, **driver)
     report(summary, keep)
     if networks and summary.written + summary.done:
         report_readers(summary, networks, rules, jobs)
@@ -189,14 +193,6 @@ def encode(
         total = summary.written + summary.done + failed
         typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
         raise typer.Exit(3)
-
-
-def _only_of_shards(images: Path, seconds: float | None, retry: str, verify: bool) -> None:
-    if seconds is not None or retry or verify:
-        raise ValueError(
-            f"--seconds, --retry and --verify are for shards of images, encoded without --network; "
-            f"{images} is not"
-        )
 
 
 def _encode_for_networks(

@@ -23,12 +23,11 @@ def report(summary: EncodeSummary, keep: str) -> None:
     _say_failures(summary.failures)
     say_remarks({**summary.left_out, **summary.remarks})
     typer.echo(f"{summary.written + summary.done} images{_done_and_bytes(summary)}")
-    if searched := [facts for facts in summary.facts if "runs" in facts]:
-        runs = sum(facts["runs"] for facts in searched) / len(searched)
-        keeping = sum(facts["kept"] for facts in searched)
+    if searched := summary.totals["searched"]:
         typer.echo(
-            f"{keeping} of {len(searched)} keep {keep}, the others are their best candidate's; "
-            f"each network read {runs:.1f} files of an image"
+            f"{summary.totals['kept']} of {searched} keep {keep}, the others are their best "
+            f"candidate's; each network read {summary.totals['runs'] / searched:.1f} files of an "
+            "image"
         )
 
 

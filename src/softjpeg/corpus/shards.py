@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
 import os
 from collections import Counter
@@ -16,16 +14,16 @@ from typing import Any
 from softjpeg.common.files import atomic_file, remove_orphans, write_atomically
 from softjpeg.common.image_files import SUFFIXES
 from softjpeg.common.interrupt import told_when_stopped
+from softjpeg.corpus.digests import file_sha256, versions
 from softjpeg.corpus.earlier_rows import manifest_rows, reusing
+from softjpeg.corpus.engine import Engine
 from softjpeg.corpus.error_classes import tried_again
-from softjpeg.corpus.manifest import versions
 from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES, encode_parquet, parquet_images
-from softjpeg.corpus.processes import Engine, processes
+from softjpeg.corpus.processes import processes
 from softjpeg.corpus.samples import Encoder, encode_batch
 from softjpeg.corpus.tar_shards import TAR_SUFFIXES, encode_tar, tar_images
-from softjpeg.corpus.writing import written_alone
+from softjpeg.corpus.writing import NO_ROOM, written_alone
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _PIXEL = b"P5 1 1 255 \x80"
 INDEX, MANIFEST = "index.jsonl", ".manifest.jsonl"
 
@@ -148,7 +146,7 @@ def encode_shards(
                 else:
                     head = _encode_shard(path, target, name, about, engine, again if head else None)
             except (ValueError, OSError) as error:
-                if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                if isinstance(error, OSError) and error.errno in NO_ROOM:
                     raise
                 summary.failures.append((path, error))
                 continue
@@ -175,7 +173,7 @@ def _done(
     same = (there.st_size, there.st_mtime_ns) == (head["source_bytes"], head["source_mtime_ns"])
     if not same or head["settings"] != settings or size != head["bytes"]:
         return None
-    return None if verify and _sha256_of(target) != head["sha256"] else head
+    return None if verify and file_sha256(target) != head["sha256"] else head
 
 
 def _encode_shard(
@@ -209,7 +207,7 @@ def _encode_shard(
         "source_bytes": before.st_size,
         "source_mtime_ns": before.st_mtime_ns,
         "bytes": target.stat().st_size,
-        "sha256": _sha256_of(target),
+        "sha256": file_sha256(target),
         "images": len(written),
         "failed": errors.total(),
         "errors": dict(sorted(errors.items())),
@@ -220,11 +218,3 @@ def _encode_shard(
     lines = "".join(json.dumps(line) + "\n" for line in (head, *facts))
     write_atomically(_manifest_of(target), lines.encode())
     return head
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
