@@ -197,5 +197,5 @@ def main() -> None:
             check(name, kills, random.Random(chosen.seed), Path(scratch))
 
 
-if __file_ == "__main__":
+if __name__ == "__main__":
     main()

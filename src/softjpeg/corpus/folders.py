@@ -17,6 +17,7 @@ from softjpeg.corpus.processes import processes
 from softjpeg.corpus.samples import Encoder
 from softjpeg.corpus.sources import SourceRules
 from softjpeg.corpus.targets import Plan, plan_files
+from softjpeg.corpus.watch import Watching
 from softjpeg.corpus.writing import Bookkeeping, EncodeSummary, write_files, written_alone
 from softjpeg.presets.preset import Preset
 
@@ -34,11 +35,12 @@ def encode_files(
     manifest: bool = False,
     rules: SourceRules | None = None,
     seconds: float | None = None,
+    keep_smaller: bool = False,
     retry: str = "",
     verify: bool = False,
     list_files: bool = False,
+    watching: Watching | None = None,
     jobs: int = 1,
-    progress: bool = False,
     **options: Any,
 ) -> EncodeSummary:
     """Write every image of a folder or list as a .jpg of the same relative name.
@@ -55,9 +57,9 @@ def encode_files(
         manifest: keep a manifest in each folder written to, and leave alone what it says is done.
         rules: what of the source is read, and how.
         seconds: for an image; then each is encoded in a process, which ends after them.
-        retry, verify, list_files: as in `Bookkeeping`.
+        keep_smaller: a JPEG that would not become smaller stays as it is.
+        retry, verify, list_files, watching: as in `Bookkeeping`.
         jobs: images at a time; the files do not depend on it.
-        progress: show a progress bar on a terminal.
         options: of `softjpeg.encode`, passed on.
 
     Raises:
@@ -70,15 +72,16 @@ def encode_files(
         if seconds is None
         else Limits(FILE_LIMITS.pixels, FILE_LIMITS.bytes, seconds=seconds)
     )
-    encoder = Encoder(preset, mode, seed, rules or SourceRules(), limits, options)
+    rules = rules or SourceRules()
+    encoder = Encoder(preset, mode, seed, rules, limits, options, keep_smaller)
     # Options that no image can be encoded with are refused before anything is written.
     encode(Image.new("L", (8, 8)), preset, mode, seed=seed, **options)
     settings = encoder.settings if manifest else None
-    plans = begun(plan_files(source, out, encoder.rules))
+    plans = begun(plan_files(source, out, rules))
     engine = threads(encoder, jobs) if seconds is None else processes(encoder, jobs)
     with engine as run, written_alone(out):
-        books = Bookkeeping(settings, retry, verify, list_files)
-        return write_files(plans, out, run, books, progress=progress)
+        books = Bookkeeping(settings, retry, verify, list_files, watching or Watching())
+        return write_files(plans, out, run, books)
 
 
 def begun(plans: Iterator[Plan]) -> Iterable[Plan]:

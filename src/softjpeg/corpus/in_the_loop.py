@@ -19,6 +19,7 @@ from softjpeg.corpus.folders import begun
 from softjpeg.corpus.loop_engine import Family, Search, loop_engine
 from softjpeg.corpus.sources import SourceRules
 from softjpeg.corpus.targets import plan_files
+from softjpeg.corpus.watch import Watching
 from softjpeg.corpus.writing import Bookkeeping, EncodeSummary, write_files, written_alone
 from softjpeg.jpeg.subsampling import SubsamplingOrGray
 from softjpeg.models.network import Network
@@ -40,9 +41,9 @@ def encode_in_the_loop(
     retry: str = "",
     verify: bool = False,
     list_files: bool = False,
+    watching: Watching | None = None,
     jobs: int = 1,
     batch_size: int = 32,
-    progress: bool = False,
 ) -> EncodeSummary:
     """Write for every image the smallest file found that keeps the networks' answers.
 
@@ -61,12 +62,11 @@ def encode_in_the_loop(
         passes: of a repair after it, see `repaired_choices`; 0 for none.
         seed: of encoders that draw; an image's own seed depends on it and on the image's name.
         rules: what of the source is read, and how.
-        retry, verify, list_files: as in `Bookkeeping`.
+        retry, verify, list_files, watching: as in `Bookkeeping`.
         jobs: images encoded at a time; the files do not depend on it.
         batch_size: images of a folder in a round of the search. A batch that was begun before a run
             was killed is searched again as a whole: a network's last digits depend on what it reads
             at once.
-        progress: show a progress bar on a terminal.
 
     Raises:
         ValueError: no images, one that would be written over an input, or another process writes
@@ -89,8 +89,8 @@ def encode_in_the_loop(
     with pool_of(jobs) as pool, written_alone(out), rules.applied():
         search = Search(family, judge, effort, passes, by_size, seed, rules)
         engine = loop_engine(search, pool, batch_size)
-        books = Bookkeeping(all_settings, retry, verify, list_files)
-        return write_files(plans, out, engine, books, progress=progress)
+        books = Bookkeeping(all_settings, retry, verify, list_files, watching or Watching())
+        return write_files(plans, out, engine, books)
 
 
 def encode_presets_in_the_loop(
@@ -109,16 +109,16 @@ def encode_presets_in_the_loop(
     retry: str = "",
     verify: bool = False,
     list_files: bool = False,
+    watching: Watching | None = None,
     jobs: int = 1,
     batch_size: int = 32,
-    progress: bool = False,
     **options: Any,
 ) -> EncodeSummary:
     """`encode_in_the_loop` with presets as every image's candidates.
 
     Args:
-        source, out, judge, effort, passes, by_size, seed, rules, retry, verify, list_files, jobs,
-            batch_size, progress: of `encode_in_the_loop`.
+        source, out, judge, effort, passes, by_size, seed, rules, retry, verify, list_files,
+            watching, jobs, batch_size: of `encode_in_the_loop`.
         presets: by name, from the smallest files to the largest.
         subsamplings: of "4:4:4", "4:2:2", "4:2:0" and "gray"; default: each preset's own.
         mode, options: of `softjpeg.encode`.
@@ -153,9 +153,9 @@ def encode_presets_in_the_loop(
         retry=retry,
         verify=verify,
         list_files=list_files,
+        watching=watching,
         jobs=jobs,
         batch_size=batch_size,
-        progress=progress,
     )
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from softjpeg.common.extras import import_extra
@@ -33,9 +34,7 @@ def processes(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -> 
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     pebble = import_extra("pebble", "corpus")
-    # A fork of a process with threads may hang.
-    context = multiprocessing.get_context("spawn")
-    pool = pebble.ProcessPool(jobs, initializer=_start, initargs=(encoder,), context=context)
+    pool = pebble.ProcessPool(jobs, initializer=_start, initargs=(encoder,), context=_context())
     seconds = encoder.limits.seconds
 
     def submit(entry: Entry) -> Future[Row]:
@@ -49,6 +48,16 @@ def processes(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -> 
     finally:
         pool.stop()
         pool.join()
+
+
+def _context() -> BaseContext:
+    """How processes begin: one imports PyTorch, and others are forked from it and share that."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    # Not forked from this process: with threads in it that may hang.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 _encoder: list[Encoder] = []

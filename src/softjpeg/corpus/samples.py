@@ -15,7 +15,7 @@ from softjpeg.common.image_files import NamedBytes, read_whole
 from softjpeg.corpus.digests import image_seed, preset_sha256, sha256
 from softjpeg.corpus.error_classes import ErrorClass, error_class
 from softjpeg.corpus.limits import Limits
-from softjpeg.corpus.sources import SourceRules
+from softjpeg.corpus.sources import JPEG, SourceRules
 from softjpeg.presets.preset import Preset
 
 IMAGE_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
@@ -33,6 +33,7 @@ class Encoder:
         rules: how an image is read.
         limits: what an image may ask for.
         options: of `softjpeg.encode`.
+        keep_smaller: a JPEG that would not become smaller stays as it is.
     """
 
     preset: Preset | AdaptiveQuality
@@ -41,6 +42,7 @@ class Encoder:
     rules: SourceRules = field(default_factory=SourceRules)
     limits: Limits = field(default_factory=Limits)
     options: Mapping[str, Any] = field(default_factory=dict)
+    keep_smaller: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -48,7 +50,8 @@ class Encoder:
         limits = {"pixels": self.limits.pixels, "bytes": self.limits.bytes}
         limits["frames"] = self.limits.frames
         named = {"preset": preset_sha256(self.preset), "mode": self.mode, "seed": self.seed}
-        return {**named, **self.options, **self.rules.settings, "limits": limits}
+        keeping = {"keep_smaller": True} if self.keep_smaller else {}
+        return {**named, **self.options, **self.rules.settings, **keeping, "limits": limits}
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,21 @@ def encode_batch(samples: Iterable[tuple[str, bytes | Path]], encoder: Encoder) 
 
 
 def encode_one(key: str, source: bytes | Path, encoder: Encoder) -> Row:
-    """The row of one image, while the encoder's rules are applied; it never raises."""
+    """The row of one image, while the encoder's rules are applied; it never raises.
+
+    Args:
+        key: its name.
+        source: what is in its file, or the path.
+        encoder: how.
+    """
     number = image_seed(encoder.seed, key)
     try:
         data, image, remarks = read_source(key, source, encoder.rules, encoder.limits)
         file = encode(image, encoder.preset, encoder.mode, seed=number, **encoder.options)
     except IMAGE_ERRORS as error:
         return failed_row(key, source, error_class(error), str(error))
+    if encoder.keep_smaller and len(file) >= len(data) and data.startswith(JPEG):
+        return written_row(key, data, data, image, remarks, seed=number, source_kept=True)
     return written_row(key, data, file, image, remarks, seed=number)
 
 

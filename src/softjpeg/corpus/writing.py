@@ -14,13 +14,13 @@ from softjpeg.common.files import remove_orphans, write_atomically
 from softjpeg.common.image_files import ImageFileError
 from softjpeg.common.interrupt import finished_first, told_when_stopped
 from softjpeg.common.locks import sole_writer
-from softjpeg.common.progress import track
 from softjpeg.corpus.engine import Engine, Entry
 from softjpeg.corpus.error_classes import error_class, tried_again
 from softjpeg.corpus.folder_state import Keeping, Todo, entries_of
 from softjpeg.corpus.manifest import Manifest, Record
 from softjpeg.corpus.samples import Row, failed_row
 from softjpeg.corpus.targets import Job, Plan
+from softjpeg.corpus.watch import Watch, Watching, watched
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """What keeps all files from being written, not just one."""
@@ -34,6 +34,7 @@ class EncodeSummary:
         written: how many files were written.
         done: how many were there already, made by an earlier run of the same settings.
         bytes_in, bytes_out: of all these images, before and after.
+        kept: sources that would not have become smaller, among them.
         totals: sums over the images that networks were asked about, of what the manifest says.
         files: each image and its file, where they are asked for.
         failures: the others, each with its error.
@@ -46,6 +47,7 @@ class EncodeSummary:
     done: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    kept: int = 0
     totals: Counter[str] = field(default_factory=Counter)
     files: list[tuple[Path, Path]] = field(default_factory=list)
     failures: list[tuple[Path, Exception]] = field(default_factory=list)
@@ -54,7 +56,13 @@ class EncodeSummary:
     remarks: dict[str, list[Path]] = field(default_factory=dict)
 
     def fail(self, path: Path, error: Exception, kind: str) -> None:
-        """Count an image that failed."""
+        """Count an image that failed.
+
+        Args:
+            path: of it.
+            error: what is wrong.
+            kind: the class of the failure.
+        """
         self.failures.append((path, error))
         self.errors[kind] += 1
 
@@ -68,12 +76,14 @@ class Bookkeeping:
         retry: a class of failures to try again, or "all"; what may pass is tried again anyway.
         verify: compare digests, not only sizes and times.
         list_files: remember each image and its file for the summary.
+        watching: how it is watched.
     """
 
     settings: Mapping[str, Any] | None = None
     retry: str = ""
     verify: bool = False
     list_files: bool = False
+    watching: Watching = field(default_factory=Watching)
 
 
 def write_files(
@@ -81,8 +91,6 @@ def write_files(
     out: Path,
     engine: Engine,
     books: Bookkeeping,
-    *,
-    progress: bool = False,
 ) -> EncodeSummary:
     """Write a file for each job, and note it in the manifest of its folder.
 
@@ -91,54 +99,56 @@ def write_files(
         out: the folder for all of them.
         engine: that encodes.
         books: what is kept of the run.
-        progress: show a progress bar on a terminal.
 
     Raises:
         OSError: the disk is full or cannot be written to.
+        TooManyFailuresError: more images failed than may.
         KeyboardInterrupt: its words say what is kept.
     """
     summary, again = EncodeSummary(), tried_again(books.retry)
-    with told_when_stopped(lambda: _how_to_go_on(summary, books)):
-        for item in track(_items(plans, engine, books, again, summary), "encoding", None, progress):
-            del item
+    words = told_when_stopped(lambda: _how_to_go_on(summary, books))
+    with words, watched(books.watching) as watch:
+        for plan in plans:
+            _carry_out(plan, engine, books, again, summary, watch)
     if books.settings is not None:
         with finished_first():
             _note_left_out(Manifest(out, books.settings), summary.left_out)
     return summary
 
 
-def _items(
-    plans: Iterable[Plan],
+def _carry_out(
+    plan: Plan,
     engine: Engine,
     books: Bookkeeping,
     again: Set[str],
     summary: EncodeSummary,
-) -> Iterator[None]:
-    """Carry out the plans; one item for each image."""
-    for plan in plans:
-        for reason, paths in plan.left_out.items():
-            summary.left_out.setdefault(reason, []).extend(paths)
-        for path, error in plan.failures:
-            summary.fail(path, error, "other")
-        if not plan.jobs:
-            continue
-        remove_orphans(plan.folder)
-        manifest = None if books.settings is None else Manifest(plan.folder, books.settings)
-        try:
-            entries = entries_of(plan.jobs, manifest, again, books.verify)
-            for entry, row in engine(entries):
-                # A file that is written is recorded, whatever comes in between.
-                with finished_first():
-                    _finish(entry, row, manifest, summary, books)
-                yield
-            if manifest is not None:
-                with finished_first():
-                    manifest.publish()
-        except BaseException:
-            if manifest is not None:
-                with finished_first():
-                    manifest.put_together()
-            raise
+    watch: Watch,
+) -> None:
+    """Write the files of one folder, and its manifest."""
+    for reason, paths in plan.left_out.items():
+        summary.left_out.setdefault(reason, []).extend(paths)
+    for path, error in plan.failures:
+        summary.fail(path, error, "other")
+    if not plan.jobs:
+        return
+    remove_orphans(plan.folder)
+    manifest = None if books.settings is None else Manifest(plan.folder, books.settings)
+    try:
+        entries = entries_of(plan.jobs, manifest, again, books.verify)
+        for entry, row in engine(entries):
+            # A file that is written is recorded, whatever comes in between.
+            with finished_first():
+                new = _finish(entry, row, manifest, summary, books)
+            if new is not None:
+                watch.add(new)
+        if manifest is not None:
+            with finished_first():
+                manifest.publish()
+    except BaseException:
+        if manifest is not None:
+            with finished_first():
+                manifest.put_together()
+        raise
 
 
 def _finish(
@@ -147,8 +157,8 @@ def _finish(
     manifest: Manifest | None,
     summary: EncodeSummary,
     books: Bookkeeping,
-) -> None:
-    """Write what became of an image, or note why it cannot be written."""
+) -> Record | None:
+    """Write what became of an image, or note why it cannot be written: its new row, if any."""
     rest: Todo | Keeping = entry.rest
     if isinstance(rest, Keeping):
         assert manifest is not None
@@ -156,7 +166,7 @@ def _finish(
         if rest.job is not None:
             _count(summary, rest.job, rest.line.body, books)
             summary.done += rest.line.body["status"] == "written"
-        return
+        return None
     assert row is not None
     job = rest.job
     if row.data is not None:
@@ -166,6 +176,7 @@ def _finish(
         manifest.add(body)
     summary.written += row.data is not None
     _count(summary, job, body, books)
+    return body
 
 
 def _write(job: Job, row: Row) -> Row:
@@ -186,6 +197,7 @@ def _count(summary: EncodeSummary, job: Job, body: Record, books: Bookkeeping) -
         return
     summary.bytes_in += body["source_bytes"]
     summary.bytes_out += body["bytes"]
+    summary.kept += "source_kept" in body
     if "runs" in body:
         summary.totals.update({"searched": 1, "runs": body["runs"], "kept": body["kept"]})
     if books.list_files:
