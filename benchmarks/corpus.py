@@ -17,6 +17,8 @@ import io
 import json
 import multiprocessing
 import os
+import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -127,26 +129,31 @@ def speed(images: int, side: int, rounds: int) -> dict[str, object]:
 
 
 def memory_of(parent: int) -> int:
-    """Bytes of a process and of its children, resident; pages that they share count for each."""
+    """Bytes of a process and of its children, resident; what they share counts once."""
     try:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        pages = int(Path(f"/proc/{parent}/statm").read_text().split()[1])
+        text = Path(f"/proc/{parent}/smaps_rollup").read_text()
     except OSError:
         return 0  # It has ended meanwhile.
-    return os.sysconf("SC_PAGE_SIZE") * pages + sum(memory_of(int(child)) for child in children)
+    (pss,) = re.findall(r"^Pss: +(\d+) kB", text, re.MULTILINE)
+    return 1024 * int(pss) + sum(memory_of(int(child)) for child in children)
 
 
 def watched(words: list[str], out: Path) -> dict[str, float]:
     """Run a command: its seconds, those to the first shard, and its peak memory."""
     start, peak, first = time.perf_counter(), 0, 0.0
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = max(peak, memory_of(process.pid))
             if not first and next(out.glob("*.manifest.jsonl"), None):
                 first = time.perf_counter() - start
-            time.sleep(0.05)
+            time.sleep(0.1)
     assert process.returncode == 3, process.returncode
-    facts = {"seconds": time.perf_counter() - start, "first_shard": first, "peak_mb": peak / 1e6}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    facts = {"seconds": time.perf_counter() - start, "first_shard": first, "cpu_seconds": cpu}
+    facts["peak_mb"] = peak / 1e6
     return {name: round(value, 2) for name, value in facts.items()}
 
 

@@ -134,7 +134,8 @@ def check(name: str, kills: int, rng: random.Random, folder: Path) -> None:
             assert status in (expected, -signal.SIGKILL), f"{name}: exit status {status}"
             done += status == -signal.SIGKILL
             for path, data in contents(folder / out).items():
-                if not Path(path).name.startswith(".softjpeg") and path != "manifest.jsonl":
+                file = Path(path).name
+                if not file.startswith(".softjpeg") and file != "manifest.jsonl":
                     assert whole.get(path) == data, f"{name}: {path} is not as without kills"
         assert run(folder, words) == expected, f"{name} fails after a kill"
         found = contents(folder / out)

@@ -65,7 +65,7 @@ BOMBS = {
     "200 megapixels": (lambda: png(16000, 12500), "limit pixels"),
     "150 megapixels": (lambda: png(15000, 10000), "limit pixels"),
     "a header that lies": (lambda: jpeg(claims=(60000, 60000)), "limit pixels"),
-    "a header that lies a little": (lambda: jpeg(claims=(9000, 9000)), "decode"),
+    "a header that lies a little": (lambda: jpeg(claims=(9000, 9000)), "limit pixels"),
     "a packed profile of 200 MB": (profile_bomb, "limit profile"),
     "a profile of 200 MB": (segments_bomb, "limit bytes"),
 }

@@ -13,7 +13,8 @@ from helpers.commands import call, refusal
 from helpers.images import smooth_image
 from softjpeg import Preset, encode
 from softjpeg.corpus import shards as module
-from softjpeg.corpus.processes import Entry, processes
+from softjpeg.corpus.engine import Entry
+from softjpeg.corpus.processes import processes
 from softjpeg.corpus.samples import Encoder, encode_batch
 
 DEFAULT = ("--preset", "default", "--quality", 20)
@@ -167,9 +168,9 @@ def test_refusals(tars):
 def test_options_of_the_one_kind_are_refused_for_the_other(tars):
     (tars / "photos").mkdir()
     (tars / "photos" / "a.png").write_bytes(png(0))
-    for words in (["--verify"], ["--retry", "all"], ["--seconds", "9"]):
+    for words in (["--verify"], ["--retry", "all"]):
         message = refusal("encode", "photos", *DEFAULT, "--out", "out", *words)
-        assert "are for shards of images" in message
+        assert message == "--retry and --verify go by a manifest: say --manifest, too"
     for words in (["--manifest"], ["--name-collision", "suffix"]):
         message = refusal("encode", "shards", *DEFAULT, "--out", "out", *words)
         assert "shards holds shards, which have manifests of their own" in message

@@ -19,7 +19,19 @@ from softjpeg.cli.app import (
     commands,
     numbers,
 )
-from softjpeg.cli.encode_report import report, report_readers, report_shards
+from softjpeg.cli.encode_options import (
+    DrySample,
+    JSONRows,
+    KeepSmaller,
+    Manifests,
+    MaxFailures,
+    Metrics,
+    Retry,
+    Seconds,
+    Verify,
+    watching_of,
+)
+from softjpeg.cli.encode_report import report, report_dry_run, report_readers, report_shards
 from softjpeg.cli.load import network_on_device
 
 if TYPE_CHECKING:
@@ -86,10 +98,7 @@ def encode(
     reader: Annotated[
         list[str] | None, typer.Option(help=f"Report what it makes of the files: {_NETWORKS}")
     ] = None,
-    manifest: Annotated[
-        bool,
-        typer.Option("--manifest", help="Keep a manifest, and skip what it says is done."),
-    ] = False,
+    manifest: Manifests = False,
     name_collision: Annotated[
         str,
         typer.Option(help="Of a.png and a.bmp: error writes neither, suffix a.png.jpg, a.bmp.jpg."),
@@ -106,16 +115,14 @@ def encode(
         os.cpu_count() or 1
     ),
     seed: Seed = 0,
-    seconds: Annotated[
-        float | None,
-        typer.Option(help="Of shards: an image that takes longer is left out; default: 60."),
-    ] = None,
-    retry: Annotated[
-        str, typer.Option(help="Of shards: those with such failures again: all, decode, limit, ...")
-    ] = "",
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Of shards: read those that are done again, too.")
-    ] = False,
+    seconds: Seconds = None,
+    retry: Retry = "",
+    verify: Verify = False,
+    max_failures: MaxFailures = None,
+    keep_smaller: KeepSmaller = False,
+    dry_run: DrySample = None,
+    json: JSONRows = False,
+    metrics: Metrics = None,
 ) -> None:
     """Write images as ordinary .jpg files with a preset's tables.
 
@@ -124,18 +131,20 @@ def encode(
     With --network: for each image the smallest file found that keeps the network's answer.
     """
     # Only what is asked for: the manifest of a plain run names nothing else.
-    options: dict[str, Any] = {
-        "mode": mode.value,
-        **({} if header == "jfif" else {"header": header}),
-        **({"progressive": True} if progressive else {}),
-        **({} if metadata else {"metadata": False}),
-    }
+    options: dict[str, Any] = {} if header == "jfif" else {"header": header}
+    options |= {"progressive": True} if progressive else {}
+    options |= {} if metadata else {"metadata": False}
     from softjpeg.corpus.sources import SourceRules
 
     color: Any = numbers("--background", background)
     words: Any = {"name_collision": name_collision, "truncated": truncated}
     rules = SourceRules(follow_links, background=color, **words)
-    driver: dict[str, Any] = {"seed": seed, "rules": rules, "jobs": jobs, "progress": True}
+    if json and reader:
+        raise ValueError("--json writes lines of JSON alone: leave --reader out")
+    watching = watching_of(max_failures, json, metrics)
+    books: dict[str, Any] = {"retry": retry, "verify": verify, "watching": watching, "jobs": jobs}
+    driver: dict[str, Any] = {"seed": seed, "rules": rules, "list_files": bool(network or reader)}
+    driver |= books
     from softjpeg.jpeg.subsampling import parse_subsampling
 
     samplings = [] if subsampling is None else list(map(parse_subsampling, subsampling.split(",")))
@@ -145,7 +154,11 @@ def encode(
         from softjpeg.codec.closed_loop.judge import Judge
         from softjpeg.models.fidelity import parse_fidelity
 
-        _only_of_shards(images, seconds, retry, verify)
+        if seconds is not None or keep_smaller or dry_run is not None:
+            raise ValueError(
+                "--seconds, --keep-smaller and --dry-run are for images that no network is asked "
+                "about: leave them or --network out"
+            )
         summary = _encode_for_networks(
             images,
             out,
@@ -156,47 +169,46 @@ def encode(
             short_sides=[] if short_side is None else list(map(stored_side, short_side.split(","))),
             effort=effort,
             batch_size=batch_size,
+            mode=mode.value,
             **options,
             **driver,
         )
     else:
         from softjpeg.cli.presets import at_short_side, load_tables
-        from softjpeg.corpus.folders import encode_files
+        from softjpeg.corpus.dry_run import dry_run as run_dry
+        from softjpeg.corpus.folders import FILE_LIMITS, encode_files
         from softjpeg.corpus.limits import Limits
         from softjpeg.corpus.samples import Encoder
-        from softjpeg.corpus.shards import encode_shards, holds_shards
+        from softjpeg.corpus.shard_search import holds_shards
+        from softjpeg.corpus.shards import encode_shards
 
         tables = at_short_side(load_tables(preset or [], quality, samplings), short_side)
         options |= {"gray": True} if samplings == ["gray"] else {}
-        if holds_shards(images):
-            if manifest or name_collision != "error" or reader:
-                raise ValueError(
-                    f"{images} holds shards, which have manifests of their own and no names to "
-                    "collide: leave out --manifest, --name-collision and --reader"
-                )
-            limits = Limits(seconds=60.0 if seconds is None else seconds)
-            encoder = Encoder(tables, options.pop("mode"), seed, rules, limits, options)
-            report_shards(
-                encode_shards(images, encoder, out, jobs=jobs, retry=retry, verify=verify)
+        shards = holds_shards(images)
+        if shards and (manifest or name_collision != "error" or reader):
+            raise ValueError(
+                f"{images} holds shards, which have manifests of their own and no names to "
+                "collide: leave out --manifest, --name-collision and --reader"
             )
+        if (retry or verify) and not (manifest or shards):
+            raise ValueError("--retry and --verify go by a manifest: say --manifest, too")
+        limits = Limits(seconds=60.0 if seconds is None else seconds) if shards else FILE_LIMITS
+        encoder = Encoder(tables, mode.value, seed, rules, limits, options, keep_smaller)
+        if dry_run is not None:
+            report_dry_run(run_dry(images, encoder, dry_run, out), json)
             return
-        _only_of_shards(images, seconds, retry, verify)
-        summary = encode_files(images, tables, out, manifest=manifest, **options, **driver)
-    report(summary, keep)
+        if shards:
+            report_shards(encode_shards(images, encoder, out, **books), json)
+            return
+        driver |= {"manifest": manifest, "seconds": seconds, "keep_smaller": keep_smaller}
+        summary = encode_files(images, tables, out, mode=mode.value, **options, **driver)
+    report(summary, keep, json)
     if networks and summary.written + summary.done:
         report_readers(summary, networks, rules, jobs)
     if failed := len(summary.failures):
         total = summary.written + summary.done + failed
         typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
         raise typer.Exit(3)
-
-
-def _only_of_shards(images: Path, seconds: float | None, retry: str, verify: bool) -> None:
-    if seconds is not None or retry or verify:
-        raise ValueError(
-            f"--seconds, --retry and --verify are for shards of images, encoded without --network; "
-            f"{images} is not"
-        )
 
 
 def _encode_for_networks(

@@ -76,7 +76,9 @@ def read_upright(
     try:
         size = _bytes_of(path)
         with Image.open(path) as file:
-            _require_enough(file, size)
+            # Before memory is taken for what a header claims.
+            if not holds_its_blocks(file, size):
+                raise ValueError(f"{size} bytes cannot hold {file.width}x{file.height} pixels")
             remarks = _remarks(file)
             image = to_8_bits(upright(file))
             # Of equal channels Pillow's luma is that channel exactly.
@@ -100,11 +102,27 @@ def _bytes_of(path: ImageSource) -> int:
     return found.st_size
 
 
-def _require_enough(file: Image.Image, size: int) -> None:
-    """Before memory is taken for what a header claims: a JPEG has a bit for each block at least."""
+def holds_its_blocks(file: Image.Image, size: int) -> bool:
+    """Whether an image file of so many bytes can be what its header claims.
+
+    A JPEG has a bit for each block at least; what is cut off may be read where Pillow is told so.
+    """
     blocks = -(-file.width // 8) * -(-file.height // 8)
-    if file.format in ("JPEG", "MPO") and 8 * size < blocks and not _keeps_truncated():
-        raise ValueError(f"{size} bytes cannot hold {file.width}x{file.height} pixels")
+    return file.format not in ("JPEG", "MPO") or 8 * size >= blocks or _keeps_truncated()
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """What is in a regular file: pipes and devices are not opened.
+
+    Raises:
+        ImageFileError: it is none, or cannot be read.
+    """
+    try:
+        _bytes_of(path)
+        with open(path, "rb") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise ImageFileError(f"{path} cannot be read as an image: {error}") from error
 
 
 def _keeps_truncated() -> bool:

@@ -79,22 +79,49 @@ def search_images(
     Raises:
         ValueError: no such source, no images in it, or a listed file that does not exist.
     """
+    found = Search()
+    for part in walk_images(source, follow_links=follow_links, besides=besides):
+        found.paths += part.paths
+        for reason, paths in part.left_out.items():
+            found.left_out.setdefault(reason, []).extend(paths)
+    found.paths.sort()
+    return found
+
+
+def walk_images(
+    source: str | os.PathLike[str], *, follow_links: bool = False, besides: Path | None = None
+) -> Iterator[Search]:
+    """What `search_images` finds, folder by folder: of a list or one image, all at once.
+
+    Args:
+        source: as for `search_images`.
+        follow_links: also those that leave the folder.
+        besides: a folder in it that is not searched.
+
+    Raises:
+        ValueError: as `search_images`; that there are no images is known at the end.
+    """
     source = Path(source)
     if source.is_dir():
-        found = _in_folder(source, follow_links, besides)
+        parts = _in_folder(source, follow_links, besides)
     elif source.suffix.lower() in SUFFIXES and source.is_file():
-        found = Search([source])
+        parts = iter([Search([source])])
     elif source.is_file():
-        found = Search(_listed_images(source))
+        parts = iter([Search(_listed_images(source))])
     elif source.exists():
         raise ValueError(f"images must be a file or a folder, but {source} is neither")
     else:
         raise ValueError(f"images must be a file or a folder, but {source} does not exist")
-    if not found.paths:
-        rest = "".join(f"; {ImageWarning(why, *p)}" for why, p in found.left_out.items())
+    any_images, left_out = False, Search().left_out
+    for part in parts:
+        any_images = any_images or bool(part.paths)
+        if not any_images:
+            for reason, paths in part.left_out.items():
+                left_out.setdefault(reason, []).extend(paths)
+        yield part
+    if not any_images:
+        rest = "".join(f"; {ImageWarning(why, *paths)}" for why, paths in left_out.items())
         raise ValueError(f"{source} holds no images ({' '.join(SUFFIXES)}){rest}")
-    found.paths.sort()
-    return found
 
 
 def relative_name(path: Path, source: str | os.PathLike[str]) -> str:
@@ -117,8 +144,8 @@ def identity(path: str | os.PathLike[str]) -> _Identity | None:
     return found.st_dev, found.st_ino
 
 
-def _in_folder(root: Path, follow_links: bool, besides: Path | None) -> Search:
-    found = Search()
+def _in_folder(root: Path, follow_links: bool, besides: Path | None) -> Iterator[Search]:
+    """Of each folder what is in it, its subfolders aside."""
     real = os.path.realpath(root)
     entered: set[_Identity | None] = set()
     # What an earlier run wrote there is not to be read.
@@ -127,14 +154,17 @@ def _in_folder(root: Path, follow_links: bool, besides: Path | None) -> Search:
     folders, links = [root], deque[Path]()
     # Links last: then a folder goes by its own name, not by that of a link to it.
     while folders or links:
+        found = Search()
         is_link = not folders
         folder = links.popleft() if is_link else folders.pop()
         if identity(folder) in entered:
             if is_link:
                 found.leave_out(folder, _AGAIN)
+                yield found
             continue
         if is_link and not follow_links and not _is_below(folder, real):
             found.leave_out(folder, _OUTSIDE)
+            yield found
             continue
         entered.add(identity(folder))
         for entry in _entries(folder, found):
@@ -147,7 +177,8 @@ def _in_folder(root: Path, follow_links: bool, besides: Path | None) -> Search:
                 found.leave_out(path, reason)
             elif entry.name.lower().endswith(SUFFIXES):
                 found.paths.append(path)
-    return found
+        if found.paths or found.left_out:
+            yield found
 
 
 def _entries(folder: Path, found: Search) -> Iterator[os.DirEntry[str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -55,3 +56,34 @@ def track(
             progress.advance(task)
             speed = progress.tasks[task].finished_speed or progress.tasks[task].speed
             progress.update(task, rate="" if speed is None else f"{speed:.3g}/s")
+
+
+@contextmanager
+def meter(
+    description: str, total: int | None = None, enabled: bool = True
+) -> Iterator[Callable[[int, str], None]]:
+    """While inside, a bar on stderr, which the function yielded moves on, with words beside it.
+
+    Args:
+        description: the words before the bar.
+        total: where it ends; None for unknown.
+        enabled: False for no bar; there is none either when stderr is not a terminal.
+
+    >>> with meter("encoding", 10) as advance:
+    ...     advance(3, "3 of 10")
+    """
+    if not (enabled and sys.stderr.isatty()):
+        yield lambda amount, words: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[words]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(description, total=total, words="")
+        yield lambda amount, words: progress.update(task, advance=amount, words=words)

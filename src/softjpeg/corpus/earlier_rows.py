@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from softjpeg.corpus.manifest import sha256
-from softjpeg.corpus.processes import Engine, Entry
+from softjpeg.corpus.digests import sha256
+from softjpeg.corpus.engine import Engine, Entry
 from softjpeg.corpus.samples import Row
 
 

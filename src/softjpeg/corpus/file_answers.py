@@ -15,7 +15,7 @@ import torch
 from softjpeg.codec.closed_loop.judge import Inputs, Outputs, network_input, network_outputs
 from softjpeg.codec.file_sizes import equal_size_quality
 from softjpeg.codec.image import decode, encode
-from softjpeg.corpus.folders import pool_of
+from softjpeg.corpus.engine import pool_of
 from softjpeg.corpus.sources import SourceRules
 from softjpeg.models.fidelity import agree, check_direction, check_scores, cosine, kl
 from softjpeg.models.network import Network

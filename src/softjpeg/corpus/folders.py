@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +11,18 @@ from PIL import Image
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
 from softjpeg.codec.image import Mode, encode
-from softjpeg.corpus.manifest import Manifest, sha256
+from softjpeg.corpus.engine import threads
+from softjpeg.corpus.limits import Limits
+from softjpeg.corpus.processes import processes
+from softjpeg.corpus.samples import Encoder
 from softjpeg.corpus.sources import SourceRules
-from softjpeg.corpus.targets import Job, plan_files
-from softjpeg.corpus.writing import EncodeSummary, FileAndFacts, write_files, written_alone
+from softjpeg.corpus.targets import Plan, plan_files
+from softjpeg.corpus.watch import Watching
+from softjpeg.corpus.writing import Bookkeeping, EncodeSummary, write_files, written_alone
 from softjpeg.presets.preset import Preset
 
-IMAGE_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
-"""What one image may fail with; PyTorch says with a RuntimeError that memory is short."""
+FILE_LIMITS = Limits(pixels=178_956_970, bytes=1 << 30)
+"""Of images in folders: as many pixels as Pillow decodes."""
 
 
 def encode_files(
@@ -32,11 +34,18 @@ def encode_files(
     seed: int = 0,
     manifest: bool = False,
     rules: SourceRules | None = None,
+    seconds: float | None = None,
+    keep_smaller: bool = False,
+    retry: str = "",
+    verify: bool = False,
+    list_files: bool = False,
+    watching: Watching | None = None,
     jobs: int = 1,
-    progress: bool = False,
     **options: Any,
 ) -> EncodeSummary:
     """Write every image of a folder or list as a .jpg of the same relative name.
+
+    Folders are listed while others are encoded; no more than one of them is in memory.
 
     Args:
         source: a folder, an image, or a text file listing images.
@@ -45,10 +54,12 @@ def encode_files(
         mode: "hard", "probabilistic" or "rdo".
         seed: an image's draws depend on it and on the image's name alone, so a second run writes
             the same bytes.
-        manifest: keep a manifest in `out`, and leave alone what it says is done already.
+        manifest: keep a manifest in each folder written to, and leave alone what it says is done.
         rules: what of the source is read, and how.
+        seconds: for an image; then each is encoded in a process, which ends after them.
+        keep_smaller: a JPEG that would not become smaller stays as it is.
+        retry, verify, list_files, watching: as in `Bookkeeping`.
         jobs: images at a time; the files do not depend on it.
-        progress: show a progress bar on a terminal.
         options: of `softjpeg.encode`, passed on.
 
     Raises:
@@ -56,54 +67,28 @@ def encode_files(
             to `out`.
         KeyboardInterrupt: its words say what is kept.
     """
+    limits = (
+        FILE_LIMITS
+        if seconds is None
+        else Limits(FILE_LIMITS.pixels, FILE_LIMITS.bytes, seconds=seconds)
+    )
     rules = rules or SourceRules()
+    encoder = Encoder(preset, mode, seed, rules, limits, options, keep_smaller)
     # Options that no image can be encoded with are refused before anything is written.
     encode(Image.new("L", (8, 8)), preset, mode, seed=seed, **options)
-    settings = {"preset": preset_sha256(preset), "mode": mode, "seed": seed, **options}
-
-    def encoded(job: Job) -> FileAndFacts | Exception:
-        try:
-            number = image_seed(seed, job.name)
-            image, remarks = rules.read(job.path)
-            data = encode(image, preset, mode, seed=number, **options)
-        except IMAGE_ERRORS as error:
-            return error
-        return data, {"seed": number, **remarked(remarks)}
-
-    plan = plan_files(source, out, rules)
-    with pool_of(jobs) as pool, written_alone(out), rules.applied():
-        return write_files(
-            plan,
-            lambda todo, batch: pool.map(encoded, todo),
-            Manifest(out, settings | rules.settings, plan.left_out) if manifest else None,
-            progress=progress,
-        )
+    settings = encoder.settings if manifest else None
+    plans = begun(plan_files(source, out, rules))
+    engine = threads(encoder, jobs) if seconds is None else processes(encoder, jobs)
+    with engine as run, written_alone(out):
+        books = Bookkeeping(settings, retry, verify, list_files, watching or Watching())
+        return write_files(plans, out, run, books)
 
 
-def image_seed(seed: int, name: str) -> int:
-    """The same for an image in every run, whichever images are beside it."""
-    # Names need not be UTF-8.
-    key = f"{seed}/{name}".encode(errors="surrogateescape")
-    return int.from_bytes(hashlib.sha256(key).digest()[:7], "big")
-
-
-def preset_sha256(preset: Preset | AdaptiveQuality) -> str:
-    """The digest of a preset's JSON."""
-    return sha256(preset.to_json().encode())
-
-
-@contextmanager
-def pool_of(jobs: int) -> Iterator[Executor]:
-    """Threads for so many jobs; ValueError unless there is at least one."""
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def remarked(remarks: Sequence[str]) -> dict[str, Any]:
-    """What a manifest says of them: nothing where there are none."""
-    return {"remarks": list(remarks)} if remarks else {}
+def begun(plans: Iterator[Plan]) -> Iterable[Plan]:
+    """The same plans, up to the first image found: that there is none is known before anything."""
+    first = []
+    for plan in plans:
+        first.append(plan)
+        if plan.inputs:
+            break
+    return chain(first, plans)

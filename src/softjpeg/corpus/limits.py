@@ -9,7 +9,13 @@ from dataclasses import dataclass, fields
 
 from PIL import Image, UnidentifiedImageError
 
-from softjpeg.common.image_files import MAX_SIDE, ImageFileError, ImageSource, NamedBytes
+from softjpeg.common.image_files import (
+    MAX_SIDE,
+    ImageFileError,
+    ImageSource,
+    NamedBytes,
+    holds_its_blocks,
+)
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
 """What Pillow is let open: for other formats it may start programs, as Ghostscript for EPS."""
@@ -94,26 +100,44 @@ class Limits:
                 raise LimitError("profile", words) from error
             raise ImageFileError(f"{source} cannot be read as an image: {error}") from error
 
-    def _check(self, source: ImageSource) -> None:
-        data = isinstance(source, NamedBytes)
-        size = (
-            len(source.getbuffer()) if isinstance(source, NamedBytes) else os.stat(source).st_size
-        )
+    def check_bytes(self, source: ImageSource) -> int:
+        """Refuse an image by the size of its file, which is returned, before anything is read.
+
+        Raises:
+            LimitError: it is larger than the limit.
+            ImageFileError: there is no such file.
+        """
+        try:
+            size = (
+                len(source.getbuffer())
+                if isinstance(source, NamedBytes)
+                else os.stat(source).st_size
+            )
+        except OSError as error:
+            raise ImageFileError(f"{source} cannot be read as an image: {error}") from error
         if size > self.bytes:
             raise LimitError("bytes", f"{source} has {size} bytes: at most {self.bytes} are read")
+        return size
+
+    def _check(self, source: ImageSource) -> None:
+        data = isinstance(source, NamedBytes)
+        size = self.check_bytes(source)
         try:
             with warnings.catch_warnings():
                 # Of a number of pixels that the limit below decides on.
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 file = Image.open(source, formats=FORMATS)
             with file:
-                self._check_header(file, source)
+                self._check_header(file, source, size)
         finally:
             if data:
                 source.seek(0)  # type: ignore[union-attr]
 
-    def _check_header(self, file: Image.Image, source: ImageSource) -> None:
+    def _check_header(self, file: Image.Image, source: ImageSource, size: int) -> None:
         shape = f"{file.width}x{file.height}"
+        if not holds_its_blocks(file, size):
+            words = f"{source} cannot be read as an image: {size} bytes cannot hold {shape} pixels"
+            raise LimitError("pixels", words)
         if file.width * file.height > self.pixels:
             words = f"{source} has {shape} pixels: at most {self.pixels} are read"
             raise LimitError("pixels", words)

@@ -1,39 +1,56 @@
-"""`Manifest`: where every file of a folder comes from, and what a killed run need not do again.
+"""`Manifest`: where every file of a folder comes from, and what need not be done again.
 
-A text file of one JSON object a line. A line with "settings" describes a run; a line with "file" is
-one image's and names the run it was made in:
+A text file of one JSON object a line. A line with "settings" describes a run; a line with "key" is
+one image's, in the keys' order, and names the run it was made in:
 
     {"run": "0f6c…", "settings": {"mode": "hard", …}, "versions": {"softjpeg": "0.1.0", …}}
-    {"file": "a.jpg", "source": "a.png", "source_sha256": "…", "run": "0f6c…", "bytes": 812, …}
+    {"key": "a.png", "status": "written", "source_sha256": "…", "bytes": 812, …, "run": "0f6c…"}
 
-A line with "left_out" names what the last run did not read of the folder, and why. Lines are
-appended while a run goes on; opening it sorts them, so that a run that was killed and
-resumed leaves the same manifest as one that was not.
+A line with "left_out" names what the last run did not read of the folder, and why.
+
+While a run goes on, its lines are appended to a second file, which is a beginning of the new
+manifest; a run that is killed leaves it, and the next one puts both together. So never more than a
+line is in memory, and where nothing has changed, nothing is written.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from softjpeg.common.files import write_atomically
+from softjpeg.common.files import atomic_file
+from softjpeg.corpus.digests import sha256, versions
 
-NAME = "manifest.jsonl"
+NAME, PART = "manifest.jsonl", ".softjpeg-manifest.part"
 Record = dict[str, Any]
+
+_FLUSHED = 64
+"""Lines after which the disk has them."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """An image's line.
+
+    Attributes:
+        body: what it says.
+        data: the line itself.
+    """
+
+    body: Record
+    data: bytes
 
 
 class Manifest:
-    """The manifest of a folder of files.
+    """The manifest of one folder of files, its subfolders aside.
 
     Args:
-        folder: it is made where it is missing; the manifest is its ``manifest.jsonl``.
+        folder: it is made when there is a line; the manifest is its ``manifest.jsonl``.
         settings: all that decides the files' bytes besides the images; anything JSON can hold.
-        left_out: by the reason, what is not read of the images' folder.
 
     Raises:
         ValueError: a file of that name which is no manifest. A last line cut off is left out.
@@ -41,101 +58,149 @@ class Manifest:
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     manifest = Manifest(Path(folder), {"quality": 50})
-    ...     _ = Path(folder, "a.jpg").write_bytes(b"abc")
-    ...     record = {"file": "a.jpg", "source_sha256": "0", "sha256": sha256(b"abc")}
-    ...     manifest.append([record])
-    ...     again = Manifest(Path(folder), {"quality": 50})
-    ...     other = Manifest(Path(folder), {"quality": 60})
-    ...     again.done("a.jpg", "0") is not None, again.done("a.jpg", "1"), other.done("a.jpg", "0")
-    (True, None, None)
+    ...     manifest.add({"key": "a.png", "status": "written"})
+    ...     manifest.publish()
+    ...     (line,) = Manifest(Path(folder), {"quality": 60}).lines()
+    ...     line.body["key"], manifest.is_of_this_run(line)
+    ('a.png', True)
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: Mapping[str, Any],
-        left_out: Mapping[str, Sequence[Path]] | None = None,
-    ) -> None:
-        self.folder, self.path = folder, folder / NAME
-        self._left_out = {
-            str(path): reason for reason, paths in (left_out or {}).items() for path in paths
-        }
-        self._runs: dict[str, Record] = {}
-        self._records: dict[str, Record] = {}
-        self._read()
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self.path, self._part = folder / NAME, folder / PART
         # As JSON gives them back: tuples are lists there.
         self._settings = json.loads(json.dumps(settings, sort_keys=True, allow_nan=False))
         run = {"settings": self._settings, "versions": versions()}
-        self._run = sha256(_line(run).encode())[:16]
-        self._runs[self._run] = {"run": self._run, **run}
-        folder.mkdir(parents=True, exist_ok=True)
-        self.rewrite()
+        self.run = sha256(_line(run))[:16]
+        self._runs: dict[str, Record] = {}
+        self._file: IO[bytes] | None = None
+        self._kept = self._added = 0
+        self._used: set[str] = set()
+        self._left_out: list[bytes] = []
+        self.put_together()
+        self._runs[self.run] = {"run": self.run, **run}
 
-    def done(self, file: str, source_sha256: str) -> Record | None:
-        """A file's record, if the file is there, made with these settings from this source.
+    def lines(self) -> Iterator[Line]:
+        """The images' lines of earlier runs, in the keys' order."""
+        self._left_out = []
+        yield from self._lines_of(self.path)
 
-        The versions may have been others.
+    def is_of_this_run(self, line: Line) -> bool:
+        """Whether it was made with these settings; the versions may have been others."""
+        return bool(self._runs[line.body["run"]]["settings"] == self._settings)
+
+    def keep(self, line: Line) -> None:
+        """Let a line of an earlier run stay, in its order."""
+        self._used.add(line.body["run"])
+        self._kept += 1
+        if self._file is not None:
+            self._write(line.data)
+
+    def drop(self) -> None:
+        """A line of an earlier run does not stay."""
+        self._open()
+
+    def add(self, body: Mapping[str, Any]) -> None:
+        """Append a line of this run."""
+        self._open()
+        self._used.add(self.run)
+        self._write(_line({**body, "run": self.run}))
+
+    def publish(self, left_out: Mapping[str, Iterable[Path]] | None = None) -> None:
+        """Write it anew, unless it says all this already.
+
+        Args:
+            left_out: by the reason, what is not read of the images' folder; None for as it was.
         """
-        record = self._records.get(file)
-        if record is None or record["source_sha256"] != source_sha256:
-            return None
-        if self._runs[record["run"]]["settings"] != self._settings:
-            return None
+        ends = self._left_out
+        if left_out is not None:
+            names = {str(path): reason for reason, paths in left_out.items() for path in paths}
+            ends = [_line({"left_out": name, "reason": names[name]}) for name in sorted(names)]
+        if self._file is None and ends == self._left_out:
+            return
+        self._open()
+        self._close()
+        # Reading the part, which names none of them, must not forget them.
+        self._write_whole((line.data for line in self._lines_of(self._part)), ends)
+
+    def put_together(self) -> None:
+        """The manifest of what a stopped run has appended, and of what was there after that."""
+        self._close()
+        if self._part.exists():
+            self._used = set()
+            last = ""
+            for line in self._lines_of(self._part):
+                self._used.add(line.body["run"])
+                last = line.body["key"]
+            self._left_out = []
+            for line in self._lines_of(self.path):
+                if line.body["key"] > last:
+                    self._used.add(line.body["run"])
+            self._write_whole(self._both(last), self._left_out)
+
+    def _both(self, last: str) -> Iterator[bytes]:
+        yield from (line.data for line in self._lines_of(self._part))
+        yield from (line.data for line in self._lines_of(self.path) if line.body["key"] > last)
+
+    def _open(self) -> None:
+        """From now on lines are appended; those kept so far come first."""
+        if self._file is not None:
+            return
+        self._part.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._part.open("wb")
+        for run in self._runs.values():
+            self._file.write(_line(run))
+        if self._kept:
+            lines = self._lines_of(self.path)
+            for _ in range(self._kept):
+                self._file.write(next(lines).data)
+
+    def _write(self, data: bytes) -> None:
+        assert self._file is not None
+        self._file.write(data)
+        self._file.flush()
+        self._added += 1
+        if self._added % _FLUSHED == 0:
+            os.fsync(self._file.fileno())
+
+    def _close(self) -> None:
+        if self._file is not None:
+            with self._file:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            self._file = None
+
+    def _write_whole(self, lines: Iterable[bytes], ends: Iterable[bytes]) -> None:
+        with atomic_file(self.path) as file:
+            for run in sorted(self._used):
+                file.write(_line(self._runs[run]))
+            file.writelines(lines)
+            file.writelines(ends)
+        self._part.unlink(missing_ok=True)
+
+    def _lines_of(self, path: Path) -> Iterator[Line]:
+        """The images' lines; runs and what was left out are noted."""
+        left_out: list[bytes] = []
         try:
-            data = (self.folder / file).read_bytes()
-        except OSError:
-            return None
-        return record if sha256(data) == record["sha256"] else None
-
-    def append(self, records: Iterable[Record]) -> None:
-        """Add what was written, through to the disk."""
-        with self.path.open("ab") as file:
-            for record in records:
-                line = {**record, "run": self._run}
-                self._records[record["file"]] = line
-                file.write(_line(line).encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-    def rewrite(self) -> None:
-        """Write it anew, sorted by file, without lines that later ones have replaced."""
-        used = {record["run"] for record in self._records.values()} | {self._run}
-        lines = [_line(self._runs[run]) for run in sorted(used)]
-        lines += [_line(self._records[file]) for file in sorted(self._records)]
-        lines += [_line({"left_out": k, "reason": v}) for k, v in sorted(self._left_out.items())]
-        write_atomically(self.path, "".join(lines).encode())
-
-    def _read(self) -> None:
-        try:
-            data = self.path.read_bytes()
+            file = path.open("rb")
         except FileNotFoundError:
             return
-        # A killed run may leave the last line without its end.
-        for number, line in enumerate(data.split(b"\n")[:-1], 1):
-            try:
-                body = json.loads(line)
-                if "settings" in body:
-                    self._runs[body["run"]] = body
-                elif "left_out" not in body:
-                    _ = body["source_sha256"], body["sha256"], self._runs[body["run"]]
-                    self._records[body["file"]] = body
-            except (ValueError, KeyError, TypeError):
-                raise ValueError(f"{self.path}, line {number}: this is no manifest's") from None
+        with file:
+            for number, data in enumerate(file, 1):
+                if not data.endswith(b"\n"):
+                    break  # A killed run may leave the last line without its end.
+                try:
+                    body = json.loads(data)
+                    if "settings" in body:
+                        self._runs[body["run"]] = body
+                    elif "left_out" in body:
+                        left_out.append(data)
+                    else:
+                        _ = body["key"] + body["status"], self._runs[body["run"]]
+                        yield Line(body, data)
+                except (ValueError, KeyError, TypeError):
+                    raise ValueError(f"{path}, line {number}: this is no manifest's") from None
+        self._left_out = left_out
 
 
-def versions() -> dict[str, str]:
-    """Of the packages that decide a file's bytes."""
-    return {package: version(package) for package in ("softjpeg", "torch", "numpy", "Pillow")}
-
-
-def sha256(data: bytes) -> str:
-    """The digest in hexadecimal.
-
-    >>> sha256(b"")[:8]
-    'e3b0c442'
-    """
-    return hashlib.sha256(data).hexdigest()
-
-
-def _line(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, allow_nan=False) + "\n"
+def _line(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, allow_nan=False).encode() + b"\n"

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from softjpeg.common.extras import import_extra
-from softjpeg.corpus.processes import Engine, Entry
+from softjpeg.corpus.engine import Engine, Entry
 from softjpeg.corpus.samples import Row
 
 PARQUET_SUFFIXES = (".parquet",)

@@ -1,45 +1,20 @@
-"""Images encoded in processes, in their order: a time limit ends one, a bound of bytes waits."""
+"""Images encoded in processes, of which a time limit ends those that take too long."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from multiprocessing.context import BaseContext
+from pathlib import Path
 
 from softjpeg.common.extras import import_extra
 from softjpeg.common.worker import start_worker
+from softjpeg.corpus.engine import QUEUED_BYTES, Engine, Entry, in_order
 from softjpeg.corpus.samples import Encoder, Row, encode_batch, failed_row
-
-QUEUED_BYTES = 1 << 28
-"""Of source files that wait or are encoded at once: 256 MiB."""
-
-_LEAST = 1 << 14
-"""Bytes that the smallest image counts for."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing of a container of images.
-
-    Attributes:
-        key: its name.
-        data: what is in it.
-        image: whether it is to be encoded; what is not goes through in its place.
-        rest: what else the container says of it.
-    """
-
-    key: str
-    data: bytes
-    image: bool
-    rest: Any = None
-
-
-Engine = Callable[[Iterable[Entry]], Iterator[tuple[Entry, Row | None]]]
-"""From entries to what became of them, in their order; None of what is no image."""
 
 
 @contextmanager
@@ -59,14 +34,30 @@ def processes(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -> 
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     pebble = import_extra("pebble", "corpus")
-    # A fork of a process with threads may hang.
-    context = multiprocessing.get_context("spawn")
-    pool = pebble.ProcessPool(jobs, initializer=_start, initargs=(encoder,), context=context)
+    pool = pebble.ProcessPool(jobs, initializer=_start, initargs=(encoder,), context=_context())
+    seconds = encoder.limits.seconds
+
+    def submit(entry: Entry) -> Future[Row]:
+        task: Future[Row] = pool.schedule(
+            _encode_one, args=(entry.key, entry.source), timeout=seconds
+        )
+        return task
+
     try:
-        yield lambda samples: _in_order(samples, pool, encoder.limits.seconds, queued_bytes)
+        yield lambda entries: in_order(entries, submit, partial(_row, seconds), queued_bytes)
     finally:
         pool.stop()
         pool.join()
+
+
+def _context() -> BaseContext:
+    """How processes begin: one imports PyTorch, and others are forked from it and share that."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    # Not forked from this process: with threads in it that may hang.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 _encoder: list[Encoder] = []
@@ -78,43 +69,18 @@ def _start(encoder: Encoder) -> None:
     _encoder[:] = [encoder]
 
 
-def _encode_one(key: str, data: bytes) -> Row:
+def _encode_one(key: str, data: bytes | Path) -> Row:
     return encode_batch([(key, data)], _encoder[0])[0]
 
 
-def _in_order(
-    entries: Iterable[Entry], pool: Any, seconds: float, most: int
-) -> Iterator[tuple[Entry, Row | None]]:
-    waiting: deque[tuple[Entry, Any]] = deque()
-    held = 0
-    for entry in entries:
-        size = max(len(entry.data), _LEAST)
-        while waiting and (held + size > most or _is_done(waiting[0][1])):
-            first, task = waiting.popleft()
-            held -= max(len(first.data), _LEAST)
-            yield first, _row(first, task, seconds)
-        held += size
-        words = {"args": (entry.key, entry.data), "timeout": seconds}
-        waiting.append((entry, pool.schedule(_encode_one, **words) if entry.image else None))
-    for entry, task in waiting:
-        yield entry, _row(entry, task, seconds)
-
-
-def _is_done(task: Any) -> bool:
-    return task is None or task.done()
-
-
-def _row(entry: Entry, task: Any, seconds: float) -> Row | None:
+def _row(seconds: float, entry: Entry, task: Future[Row]) -> Row:
     from pebble import ProcessExpired
 
-    if task is None:
-        return None
     try:
-        row: Row = task.result()
+        return task.result()
     except TookTooLong:
         sentence = f"{entry.key} took over {seconds:g} seconds"
-        return failed_row(entry.key, entry.data, "limit", sentence)
+        return failed_row(entry.key, entry.source, "limit", sentence)
     except ProcessExpired as error:
         sentence = f"{entry.key} ended the process that encoded it: {error}"
-        return failed_row(entry.key, entry.data, "memory", sentence)
-    return row
+        return failed_row(entry.key, entry.source, "memory", sentence)

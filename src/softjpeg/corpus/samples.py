@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
 from softjpeg.codec.image import Mode, encode
-from softjpeg.common.image_files import NamedBytes
+from softjpeg.common.image_files import NamedBytes, read_whole
+from softjpeg.corpus.digests import image_seed, preset_sha256, sha256
 from softjpeg.corpus.error_classes import ErrorClass, error_class
-from softjpeg.corpus.folders import IMAGE_ERRORS, image_seed, preset_sha256
 from softjpeg.corpus.limits import Limits
-from softjpeg.corpus.manifest import sha256
-from softjpeg.corpus.sources import SourceRules
+from softjpeg.corpus.sources import JPEG, SourceRules
 from softjpeg.presets.preset import Preset
+
+IMAGE_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
+"""What one image may fail with; PyTorch says with a RuntimeError that memory is short."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Encoder:
         rules: how an image is read.
         limits: what an image may ask for.
         options: of `softjpeg.encode`.
+        keep_smaller: a JPEG that would not become smaller stays as it is.
     """
 
     preset: Preset | AdaptiveQuality
@@ -36,6 +42,7 @@ class Encoder:
     rules: SourceRules = field(default_factory=SourceRules)
     limits: Limits = field(default_factory=Limits)
     options: Mapping[str, Any] = field(default_factory=dict)
+    keep_smaller: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -43,7 +50,8 @@ class Encoder:
         limits = {"pixels": self.limits.pixels, "bytes": self.limits.bytes}
         limits["frames"] = self.limits.frames
         named = {"preset": preset_sha256(self.preset), "mode": self.mode, "seed": self.seed}
-        return {**named, **self.options, **self.rules.settings, "limits": limits}
+        keeping = {"keep_smaller": True} if self.keep_smaller else {}
+        return {**named, **self.options, **self.rules.settings, **keeping, "limits": limits}
 
 
 @dataclass(frozen=True)
@@ -61,11 +69,11 @@ class Row:
     facts: Mapping[str, Any]
 
 
-def encode_batch(samples: Iterable[tuple[str, bytes]], encoder: Encoder) -> list[Row]:
+def encode_batch(samples: Iterable[tuple[str, bytes | Path]], encoder: Encoder) -> list[Row]:
     """Encode images, one after the other; none of them raises.
 
     Args:
-        samples: keys and image files.
+        samples: keys and image files: what is in them, or their paths.
         encoder: how.
 
     >>> (row,) = encode_batch([("a.png", b"no image")], Encoder(Preset.from_quality(50)))
@@ -73,36 +81,85 @@ def encode_batch(samples: Iterable[tuple[str, bytes]], encoder: Encoder) -> list
     (None, 'failed', 'decode')
     """
     with encoder.rules.applied():
-        return [_encode(key, data, encoder) for key, data in samples]
+        return [encode_one(key, source, encoder) for key, source in samples]
 
 
-def failed_row(key: str, data: bytes, error: ErrorClass, sentence: str) -> Row:
+def encode_one(key: str, source: bytes | Path, encoder: Encoder) -> Row:
+    """The row of one image, while the encoder's rules are applied; it never raises.
+
+    Args:
+        key: its name.
+        source: what is in its file, or the path.
+        encoder: how.
+    """
+    number = image_seed(encoder.seed, key)
+    try:
+        data, image, remarks = read_source(key, source, encoder.rules, encoder.limits)
+        file = encode(image, encoder.preset, encoder.mode, seed=number, **encoder.options)
+    except IMAGE_ERRORS as error:
+        return failed_row(key, source, error_class(error), str(error))
+    if encoder.keep_smaller and len(file) >= len(data) and data.startswith(JPEG):
+        return written_row(key, data, data, image, remarks, seed=number, source_kept=True)
+    return written_row(key, data, file, image, remarks, seed=number)
+
+
+def read_source(
+    key: str, source: bytes | Path, rules: SourceRules, limits: Limits
+) -> tuple[bytes, Image.Image, tuple[str, ...]]:
+    """An image file, the image in it, and what there is to say of it.
+
+    Args:
+        key: what errors call it, where it has no path.
+        source: what is in the file, or its path.
+        rules: how it is read.
+        limits: what it may ask for.
+
+    Raises:
+        ImageFileError: it cannot be read, or is beyond a limit.
+    """
+    if isinstance(source, Path):
+        limits.check_bytes(source)
+        source, key = read_whole(source), str(source)
+    file = NamedBytes(source, key)
+    limits.check(file)
+    return source, *rules.read(file)
+
+
+def failed_row(key: str, source: bytes | Path, error: ErrorClass, sentence: str) -> Row:
     """The row of an image that failed.
 
     Args:
         key: its name.
-        data: its source.
+        source: what is in its file, or its path.
         error: the class of the failure.
         sentence: what to say of it.
     """
     facts = {"key": key, "status": "failed", "error": error, "detail": " ".join(sentence.split())}
-    return Row(key, None, facts | _source(data))
+    return Row(key, None, facts | (_source(source) if isinstance(source, bytes) else {}))
 
 
-def _encode(key: str, data: bytes, encoder: Encoder) -> Row:
-    source = NamedBytes(data, key)
-    number = image_seed(encoder.seed, key)
-    try:
-        encoder.limits.check(source)
-        image, remarks = encoder.rules.read(source)
-        file = encode(image, encoder.preset, encoder.mode, seed=number, **encoder.options)
-    except IMAGE_ERRORS as error:
-        return failed_row(key, data, error_class(error), str(error))
-    facts: dict[str, Any] = {"key": key, "status": "written", **_source(data)}
-    facts |= {"sha256": sha256(file), "bytes": len(file), "seed": number}
+def written_row(
+    key: str,
+    source: bytes,
+    file: bytes,
+    image: Image.Image,
+    remarks: Sequence[str],
+    **facts: Any,
+) -> Row:
+    """The row of an image that was encoded.
+
+    Args:
+        key: its name.
+        source: what is in its source.
+        file: what it became.
+        image: as it was read.
+        remarks: what there is to say of it.
+        facts: what else a manifest says.
+    """
+    facts = {"sha256": sha256(file), "bytes": len(file), **facts}
     facts |= {"width": image.width, "height": image.height}
     facts |= {"remarks": list(remarks)} if remarks else {}
-    return Row(key, file, facts)
+    return Row(key, file, {"key": key, "status": "written", **_source(source), **facts})
 
 
 def _source(data: bytes) -> dict[str, Any]:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from softjpeg.common.files import atomic_file, remove_orphans, write_atomically
-from softjpeg.common.image_files import SUFFIXES
 from softjpeg.common.interrupt import told_when_stopped
+from softjpeg.corpus.digests import file_sha256, versions
 from softjpeg.corpus.earlier_rows import manifest_rows, reusing
+from softjpeg.corpus.engine import Engine
 from softjpeg.corpus.error_classes import tried_again
-from softjpeg.corpus.manifest import versions
-from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES, encode_parquet, parquet_images
-from softjpeg.corpus.processes import Engine, processes
-from softjpeg.corpus.samples import Encoder, encode_batch
-from softjpeg.corpus.tar_shards import TAR_SUFFIXES, encode_tar, tar_images
-from softjpeg.corpus.writing import written_alone
+from softjpeg.corpus.parquet_shards import encode_parquet, parquet_images
+from softjpeg.corpus.processes import processes
+from softjpeg.corpus.samples import Encoder, Row, encode_batch
+from softjpeg.corpus.shard_search import find_shards
+from softjpeg.corpus.tar_shards import encode_tar, tar_images
+from softjpeg.corpus.watch import TooManyFailuresError, Watch, Watching, watched
+from softjpeg.corpus.writing import NO_ROOM, written_alone
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _PIXEL = b"P5 1 1 255 \x80"
 INDEX, MANIFEST = "index.jsonl", ".manifest.jsonl"
 
@@ -38,6 +36,7 @@ class ShardSummary:
         shards, done: how many there are now, and how many of them were there already.
         images, failed: written, and failed, those of earlier runs included.
         bytes_in, bytes_out: of the images written.
+        kept: sources that would not have become smaller, among the images.
         errors: failed images by their class.
         failures: shards that could not be encoded, each with its error.
     """
@@ -48,6 +47,7 @@ class ShardSummary:
     failed: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    kept: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[Path, Exception]] = field(default_factory=list)
 
@@ -56,39 +56,8 @@ class ShardSummary:
         self.shards += 1
         for name in ("images", "failed", "bytes_in", "bytes_out"):
             setattr(self, name, getattr(self, name) + head[name])
+        self.kept += head.get("kept", 0)
         self.errors.update(head["errors"])
-
-
-def holds_shards(source: Path) -> bool:
-    """Whether a path is a tar or Parquet file, or a folder with one in it and no images."""
-    if source.is_dir():
-        names = (name.lower() for _, _, names in os.walk(source) for name in names)
-        if any(name.endswith(SUFFIXES) for name in names):
-            return False
-    return next(find_shards(source), None) is not None
-
-
-def find_shards(source: Path, besides: Path | None = None) -> Iterator[tuple[Path, str]]:
-    """Each shard and its name below the source, in the names' order within each folder.
-
-    Args:
-        source: a shard, or a folder.
-        besides: a folder that is not looked into.
-    """
-    if source.is_file():
-        if source.name.endswith((*TAR_SUFFIXES, *PARQUET_SUFFIXES)):
-            yield source, source.name
-        return
-    for folder, folders, names in os.walk(source):
-        here = Path(folder)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if besides is None or (here / name).resolve() != besides.resolve()
-        )
-        for name in sorted(names):
-            if name.endswith((*TAR_SUFFIXES, *PARQUET_SUFFIXES)) and not name.startswith("."):
-                yield here / name, (here / name).relative_to(source).as_posix()
 
 
 def encode_shards(
@@ -99,6 +68,7 @@ def encode_shards(
     jobs: int = 1,
     retry: str = "",
     verify: bool = False,
+    watching: Watching | None = None,
 ) -> ShardSummary:
     """Write every tar or Parquet file anew with its images encoded.
 
@@ -114,11 +84,13 @@ def encode_shards(
         jobs: processes; the bytes do not depend on how many.
         retry: also try images again that failed with an error of this class, or "all".
         verify: compare the digests, not only the sizes, of shards that are done.
+        watching: how the run is watched.
 
     Raises:
         ValueError: no shards, one that would be written over, an unknown class, options that no
             image can be encoded with, or another process writes to `out`.
         OSError: the disk is full or cannot be written to.
+        TooManyFailuresError: more images failed than may; the shard in hand is not published.
         KeyboardInterrupt: its words say what is kept.
     """
     again = tried_again(retry)
@@ -135,7 +107,13 @@ def encode_shards(
             f"interrupted: {summary.shards} shards are whole; the same command goes on from there"
         )
 
-    with written_alone(out), told_when_stopped(kept), processes(encoder, jobs) as engine:
+    total = sum(path.stat().st_size for path, _ in find_shards(source, besides=out))
+    with (
+        written_alone(out),
+        told_when_stopped(kept),
+        processes(encoder, jobs) as engine,
+        watched(watching or Watching(), total) as watch,
+    ):
         lines = []
         for path, name in find_shards(source, besides=out):
             target = out / name
@@ -145,10 +123,14 @@ def encode_shards(
                 head = _done(path, target, about["settings"], verify)
                 if head is not None and again.isdisjoint(head["errors"]):
                     summary.done += 1
+                    watch.skip(path.stat().st_size)
                 else:
-                    head = _encode_shard(path, target, name, about, engine, again if head else None)
+                    encode = _encoding(path, target, engine, again if head else None)
+                    head = _encode_shard(path, target, name, about, encode, watch)
+            except TooManyFailuresError:
+                raise
             except (ValueError, OSError) as error:
-                if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                if isinstance(error, OSError) and error.errno in NO_ROOM:
                     raise
                 summary.failures.append((path, error))
                 continue
@@ -175,7 +157,27 @@ def _done(
     same = (there.st_size, there.st_mtime_ns) == (head["source_bytes"], head["source_mtime_ns"])
     if not same or head["settings"] != settings or size != head["bytes"]:
         return None
-    return None if verify and _sha256_of(target) != head["sha256"] else head
+    return None if verify and file_sha256(target) != head["sha256"] else head
+
+
+Encoding = Callable[[IO[bytes], str], Iterator[Row]]
+"""Writes a shard to a file, with a prefix for its rows' keys."""
+
+
+@contextmanager
+def _encoding(
+    path: Path, target: Path, engine: Engine, again: Set[str] | None
+) -> Iterator[Encoding]:
+    """How a shard is written; with `again` only what failed so is encoded, in one that is done."""
+    parquet = path.suffix == ".parquet"
+    encode = encode_parquet if parquet else encode_tar
+    if again is None:
+        yield lambda file, prefix: encode(path, file, engine, prefix)
+        return
+    images = parquet_images(target) if parquet else tar_images(target)
+    with closing(manifest_rows(_manifest_of(target))) as rows, closing(images):
+        reused = reusing(engine, rows, images, again)
+        yield lambda file, prefix: encode(path, file, reused, prefix)
 
 
 def _encode_shard(
@@ -183,25 +185,18 @@ def _encode_shard(
     target: Path,
     name: str,
     about: dict[str, Any],
-    engine: Engine,
-    again: Set[str] | None,
+    encoding: AbstractContextManager[Encoding],
+    watch: Watch,
 ) -> dict[str, Any]:
-    """Publish a shard and then its manifest, of which this is the first line.
-
-    With `again` only images that failed so are encoded, in a shard that is done.
-    """
+    """Publish a shard and then its manifest, of which this is the first line."""
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_orphans(target.parent)
-    parquet = path.suffix == ".parquet"
-    encode: Callable[..., Any] = encode_parquet if parquet else encode_tar
     before = path.stat()
-    with ExitStack() as inside:
-        file = inside.enter_context(atomic_file(target))
-        if again is not None:
-            rows = inside.enter_context(closing(manifest_rows(_manifest_of(target))))
-            images = parquet_images(target) if parquet else tar_images(target)
-            engine = reusing(engine, rows, inside.enter_context(closing(images)), again)
-        facts = [row.facts for row in encode(path, file, engine, f"{name}/")]
+    facts = []
+    with atomic_file(target) as file, encoding as encode:
+        for row in encode(file, f"{name}/"):
+            facts.append(row.facts)
+            watch.add(row.facts)
     written = [fact for fact in facts if fact["status"] == "written"]
     errors = Counter(fact["error"] for fact in facts if fact["status"] == "failed")
     head = {
@@ -209,22 +204,15 @@ def _encode_shard(
         "source_bytes": before.st_size,
         "source_mtime_ns": before.st_mtime_ns,
         "bytes": target.stat().st_size,
-        "sha256": _sha256_of(target),
+        "sha256": file_sha256(target),
         "images": len(written),
         "failed": errors.total(),
         "errors": dict(sorted(errors.items())),
         "bytes_in": sum(fact["source_bytes"] for fact in written),
         "bytes_out": sum(fact["bytes"] for fact in written),
+        **({"kept": kept} if (kept := sum("source_kept" in fact for fact in written)) else {}),
         **about,
     }
     lines = "".join(json.dumps(line) + "\n" for line in (head, *facts))
     write_atomically(_manifest_of(target), lines.encode())
     return head
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()

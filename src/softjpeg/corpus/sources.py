@@ -18,7 +18,7 @@ from softjpeg.jpeg.markers import segments
 NameCollision = Literal["error", "suffix"]
 Truncated = Literal["refuse", "keep"]
 
-_JPEG = b"\xff\xd8\xff"
+JPEG = b"\xff\xd8\xff"
 _SEQUENTIAL, _PROGRESSIVE = {"SOF0", "SOF1"}, {"SOF2"}
 _MORE = bytes(byte for byte in random.Random(0).randbytes(2048) if byte != 0xFF)
 """Entropy-coded data, of whatever meaning."""
@@ -91,8 +91,8 @@ def _jpeg_data(source: ImageSource) -> bytes:
     if isinstance(source, NamedBytes):
         return source.getvalue()
     with open(source, "rb") as file:
-        start = file.read(len(_JPEG))
-        return start + file.read() if start == _JPEG else b""
+        start = file.read(len(JPEG))
+        return start + file.read() if start == JPEG else b""
 
 
 def jpeg_fault(data: bytes, image: Image.Image, background: Color = WHITE) -> str:
@@ -106,7 +106,7 @@ def jpeg_fault(data: bytes, image: Image.Image, background: Color = WHITE) -> st
         image: as `read_upright` reads it.
         background: that it was read with.
     """
-    if not data.startswith(_JPEG):
+    if not data.startswith(JPEG):
         return ""
     try:
         pieces = segments(data)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from softjpeg.common.image_files import SUFFIXES
-from softjpeg.corpus.processes import Engine, Entry
+from softjpeg.corpus.engine import Engine, Entry
 from softjpeg.corpus.samples import Row, failed_row
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")

@@ -1,27 +1,29 @@
-"""Files written one after the other, noted in the manifest, whatever comes in between."""
+"""Files written one after the other, noted in their folders' manifests, whatever comes between."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from softjpeg.common.files import remove_orphans, write_atomically
+from softjpeg.common.image_files import ImageFileError
 from softjpeg.common.interrupt import finished_first, told_when_stopped
 from softjpeg.common.locks import sole_writer
-from softjpeg.common.progress import track
-from softjpeg.corpus.manifest import Manifest, Record, sha256
+from softjpeg.corpus.engine import Engine, Entry
+from softjpeg.corpus.error_classes import error_class, tried_again
+from softjpeg.corpus.folder_state import Keeping, Todo, entries_of
+from softjpeg.corpus.manifest import Manifest, Record
+from softjpeg.corpus.samples import Row, failed_row
 from softjpeg.corpus.targets import Job, Plan
+from softjpeg.corpus.watch import Watch, Watching, watched
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """What keeps all files from being written, not just one."""
-
-FileAndFacts = tuple[bytes, Mapping[str, Any]]
-"""A file, and what the manifest says of it."""
 
 
 @dataclass
@@ -32,9 +34,11 @@ class EncodeSummary:
         written: how many files were written.
         done: how many were there already, made by an earlier run of the same settings.
         bytes_in, bytes_out: of all these images, before and after.
-        facts: what the manifest says of each, where there is one.
-        files: each image and its file.
+        kept: sources that would not have become smaller, among them.
+        totals: sums over the images that networks were asked about, of what the manifest says.
+        files: each image and its file, where they are asked for.
         failures: the others, each with its error.
+        errors: the failures by their class.
         left_out: by the reason, what was not read of the folder.
         remarks: by what is to be said, images that were read and written.
     """
@@ -43,105 +47,175 @@ class EncodeSummary:
     done: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
-    facts: list[Record] = field(default_factory=list)
+    kept: int = 0
+    totals: Counter[str] = field(default_factory=Counter)
     files: list[tuple[Path, Path]] = field(default_factory=list)
     failures: list[tuple[Path, Exception]] = field(default_factory=list)
-    left_out: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, list[Path]] = field(default_factory=dict)
     remarks: dict[str, list[Path]] = field(default_factory=dict)
+
+    def fail(self, path: Path, error: Exception, kind: str) -> None:
+        """Count an image that failed.
+
+        Args:
+            path: of it.
+            error: what is wrong.
+            kind: the class of the failure.
+        """
+        self.failures.append((path, error))
+        self.errors[kind] += 1
+
+
+@dataclass(frozen=True)
+class Bookkeeping:
+    """What is kept of a run, and what another run makes of it.
+
+    Attributes:
+        settings: all that decides the files' bytes besides the images; None for no manifests.
+        retry: a class of failures to try again, or "all"; what may pass is tried again anyway.
+        verify: compare digests, not only sizes and times.
+        list_files: remember each image and its file for the summary.
+        watching: how it is watched.
+    """
+
+    settings: Mapping[str, Any] | None = None
+    retry: str = ""
+    verify: bool = False
+    list_files: bool = False
+    watching: Watching = field(default_factory=Watching)
 
 
 def write_files(
-    plan: Plan,
-    make: Callable[[Sequence[Job], Sequence[Job]], Iterable[FileAndFacts | Exception]],
-    manifest: Manifest | None = None,
-    *,
-    batch_size: int = 64,
-    progress: bool = False,
+    plans: Iterable[Plan],
+    out: Path,
+    engine: Engine,
+    books: Bookkeeping,
 ) -> EncodeSummary:
-    """Write a file for each job, a batch at a time, and note it in the manifest.
+    """Write a file for each job, and note it in the manifest of its folder.
 
     Args:
-        plan: from `plan_files`.
-        make: from the jobs to do of a batch, and all jobs of that batch, to what became of the
-            former, one after the other.
-        manifest: of the folder; what it says is done is left out.
-        batch_size: jobs in a batch: the same ones in every run, whatever is done already.
-        progress: show a progress bar on a terminal.
+        plans: from `plan_files`, a folder each.
+        out: the folder for all of them.
+        engine: that encodes.
+        books: what is kept of the run.
 
     Raises:
         OSError: the disk is full or cannot be written to.
+        TooManyFailuresError: more images failed than may.
         KeyboardInterrupt: its words say what is kept.
     """
-    summary = EncodeSummary(failures=list(plan.failures), left_out=plan.left_out)
-    for folder in {job.target.parent for job in plan.jobs}:
-        remove_orphans(folder)
-    with told_when_stopped(lambda: _how_to_go_on(summary, manifest)):
-        for batch in _batches(plan.jobs, batch_size, progress):
-            sources = {} if manifest is None else {job: _source_sha256(job) for job in batch}
-            todo = []
-            for job in batch:
-                record = manifest.done(job.file, sources[job]) if manifest else None
-                if record is None:
-                    todo.append(job)
-                else:
-                    summary.done += 1
-                    _count(summary, job, record["bytes"], record)
-            records: list[Record] = []
-            try:
-                for job, result in zip(todo, make(todo, batch) if todo else (), strict=True):
-                    # A file that is written is recorded, whatever comes in between.
-                    with finished_first():
-                        _write(job, result, summary, records, sources.get(job, ""))
-            finally:
-                if manifest is not None:
-                    with finished_first():
-                        manifest.append(records)
-                        summary.facts += records
-    if manifest is not None:
-        manifest.rewrite()
+    summary, again = EncodeSummary(), tried_again(books.retry)
+    words = told_when_stopped(lambda: _how_to_go_on(summary, books))
+    with words, watched(books.watching) as watch:
+        for plan in plans:
+            _carry_out(plan, engine, books, again, summary, watch)
+    if books.settings is not None:
+        with finished_first():
+            _note_left_out(Manifest(out, books.settings), summary.left_out)
     return summary
 
 
-def _write(
-    job: Job,
-    result: FileAndFacts | Exception,
+def _carry_out(
+    plan: Plan,
+    engine: Engine,
+    books: Bookkeeping,
+    again: Set[str],
     summary: EncodeSummary,
-    records: list[Record],
-    source_sha256: str,
+    watch: Watch,
 ) -> None:
-    """Write what became of a job, or note why it cannot be written."""
-    if isinstance(result, Exception):
-        summary.failures.append((job.path, result))
+    """Write the files of one folder, and its manifest."""
+    for reason, paths in plan.left_out.items():
+        summary.left_out.setdefault(reason, []).extend(paths)
+    for path, error in plan.failures:
+        summary.fail(path, error, "other")
+    if not plan.jobs:
         return
-    data, facts = result
+    remove_orphans(plan.folder)
+    manifest = None if books.settings is None else Manifest(plan.folder, books.settings)
+    try:
+        entries = entries_of(plan.jobs, manifest, again, books.verify)
+        for entry, row in engine(entries):
+            # A file that is written is recorded, whatever comes in between.
+            with finished_first():
+                new = _finish(entry, row, manifest, summary, books)
+            if new is not None:
+                watch.add(new)
+        if manifest is not None:
+            with finished_first():
+                manifest.publish()
+    except BaseException:
+        if manifest is not None:
+            with finished_first():
+                manifest.put_together()
+        raise
+
+
+def _finish(
+    entry: Entry,
+    row: Row | None,
+    manifest: Manifest | None,
+    summary: EncodeSummary,
+    books: Bookkeeping,
+) -> Record | None:
+    """Write what became of an image, or note why it cannot be written: its new row, if any."""
+    rest: Todo | Keeping = entry.rest
+    if isinstance(rest, Keeping):
+        assert manifest is not None
+        manifest.keep(rest.line)
+        if rest.job is not None:
+            _count(summary, rest.job, rest.line.body, books)
+            summary.done += rest.line.body["status"] == "written"
+        return None
+    assert row is not None
+    job = rest.job
+    if row.data is not None:
+        row = _write(job, row)
+    body = {**row.facts, "file": job.file, **rest.source}
+    if manifest is not None:
+        manifest.add(body)
+    summary.written += row.data is not None
+    _count(summary, job, body, books)
+    return body
+
+
+def _write(job: Job, row: Row) -> Row:
+    assert row.data is not None
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(job.target, data)
+        write_atomically(job.target, row.data)
     except (ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise
-        summary.failures.append((job.path, error))
+        return failed_row(row.key, job.path, error_class(error), str(error))
+    return row
+
+
+def _count(summary: EncodeSummary, job: Job, body: Record, books: Bookkeeping) -> None:
+    if body["status"] == "failed":
+        summary.fail(job.path, ImageFileError(body["detail"]), body["error"])
         return
-    names = {"file": job.file, "source": job.name, "source_sha256": source_sha256}
-    record = {**names, "sha256": sha256(data), "bytes": len(data), **facts}
-    records.append(record)
-    summary.written += 1
-    _count(summary, job, len(data), record)
-
-
-def _count(summary: EncodeSummary, job: Job, size: int, record: Record) -> None:
-    # It may have vanished meanwhile.
-    with contextlib.suppress(OSError):
-        summary.bytes_in += job.path.stat().st_size
-    summary.bytes_out += size
-    summary.files.append((job.path, job.target))
-    for remark in record.get("remarks", ()):
+    summary.bytes_in += body["source_bytes"]
+    summary.bytes_out += body["bytes"]
+    summary.kept += "source_kept" in body
+    if "runs" in body:
+        summary.totals.update({"searched": 1, "runs": body["runs"], "kept": body["kept"]})
+    if books.list_files:
+        summary.files.append((job.path, job.target))
+    for remark in body.get("remarks", ()):
         summary.remarks.setdefault(remark, []).append(job.path)
 
 
-def _how_to_go_on(summary: EncodeSummary, manifest: Manifest | None) -> str:
+def _note_left_out(manifest: Manifest, left_out: Mapping[str, Sequence[Path]]) -> None:
+    """Say in the manifest of the whole what was not read of the source."""
+    for line in manifest.lines():
+        manifest.keep(line)
+    manifest.publish(left_out)
+
+
+def _how_to_go_on(summary: EncodeSummary, books: Bookkeeping) -> str:
     kept = f"interrupted: {summary.written} files are written, each of them whole"
-    if manifest is None:
+    if books.settings is None:
         return f"{kept}; the same command writes all again (with --manifest it goes on)"
     return f"{kept} and in the manifest; the same command goes on from there"
 
@@ -153,22 +227,3 @@ def written_alone(out: Path) -> Iterator[None]:
     remove_orphans(out)
     with sole_writer(out):
         yield
-
-
-def _batches(targets: Sequence[Job], size: int, progress: bool) -> Iterator[list[Job]]:
-    batch: list[Job] = []
-    for job in track(targets, "encoding", enabled=progress):
-        batch.append(job)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _source_sha256(job: Job) -> str:
-    try:
-        return sha256(job.path.read_bytes())
-    except (OSError, MemoryError):
-        # Reading it as an image will say what is wrong with it.
-        return ""

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from softjpeg.corpus.manifest import sha256
+from softjpeg.corpus.digests import sha256
 from softjpeg.corpus.service.bodies import file_name
 from softjpeg.corpus.service.settings import Encoded, Order, Refusal
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 from softjpeg.codec.adaptive_quality import AdaptiveQuality, load_for_images
 from softjpeg.codec.image import encode
 from softjpeg.common.image_files import ImageFileError, NamedBytes, read_upright
+from softjpeg.corpus.digests import preset_sha256, sha256
 from softjpeg.corpus.error_classes import error_class
-from softjpeg.corpus.folders import IMAGE_ERRORS, preset_sha256
 from softjpeg.corpus.limits import FormatError, LimitError, Limits
-from softjpeg.corpus.manifest import sha256
+from softjpeg.corpus.samples import IMAGE_ERRORS
 from softjpeg.corpus.service.settings import Encoded, Order, Refusal
 from softjpeg.corpus.sources import jpeg_fault
 from softjpeg.presets.preset import Preset
