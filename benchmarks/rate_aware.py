@@ -56,7 +56,7 @@ def trained(
     groups = [{"params": list(network.parameters()), "lr": 1e-3}]
     if layer is not None:
         # Steps are of 10 and more, hardness is a logarithm.
-        groups.append({"params": [layer.luma, layer.chroma], "lr": 0.5, "weight_decay": 0.0})
+        groups.append({"params": [layer.tables], "lr": 0.5, "weight_decay": 0.0})
         groups.append({"params": [layer.log_hardness], "lr": 0.03, "weight_decay": 0.0})
     optimizer = torch.optim.AdamW(groups)
     steps = options.epochs * -(-len(x) // 100)
