@@ -28,6 +28,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from helpers.adapting import NETWORK as READER
+from helpers.images import photos
+
 NETWORK = """
 import torch
 from torch import nn
@@ -98,8 +102,8 @@ COMMANDS = {
         *("--batch-size", "6", "--crops"),
     ),
     "adapt": (
-        *("adapt", "net.py:small", "photos", "--train", "all", "--learning-rate", "0.0003"),
-        *("--quality", "10..50", "--batch-size", "4", "--epochs", "3", "--crops"),
+        *("adapt", "reader.py:small", "details", "--quality", "10..50", "--epochs", "8"),
+        *("--learning-rate", "0.05", "--batch-size", "8"),
     ),
     "train": ("train", "recipe.toml", "--variant", "baseline,jpeg-dl"),
 }
@@ -191,6 +195,13 @@ def write_sources(folder: Path, name: str, images: int) -> None:
         path = folder / "classes" / ("val" if i < 4 else "train") / "ab"[i % 2] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture(i))
+    if name == "adapt":
+        from softjpeg.common.image_set import to_image
+
+        (folder / "reader.py").write_text(READER)
+        (folder / "details").mkdir()
+        for i, image in enumerate(photos(48, 40, 0)):
+            to_image(image).save(folder / "details" / f"{i}.png")
     if name != "encode shards":
         return
     import pyarrow as pa
