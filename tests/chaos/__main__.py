@@ -1,13 +1,14 @@
 """Kill a command at random moments, run it to its end, and compare with a run that nobody killed.
 
-    python tests/chaos                 encode and learn, a few kills of each
+    python tests/chaos                 encode, learn, adapt and train, a few kills of each
     python tests/chaos --long          60 kills of each
     python tests/chaos --kills 5 --seed 3 --only encode
     python tests/chaos --kills 200 --images 2000 --only "encode shards"
 
 A moment is a call that changes the disk (open for writing, flush, rename, unlink; of shards also
 each image written), drawn from the seed: the kill comes before or after it, never by the clock.
-Whatever has a file's name after a kill must be the whole file, and no process may be left over.
+Whatever has a file's name after a kill must be the whole file (a training run's files grow until it
+ends), and no process may be left over.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from helpers.adapting import NETWORK as READER
+from helpers.images import photos
+
 NETWORK = """
 import torch
 from torch import nn
@@ -37,6 +42,20 @@ def small():
     net[-1].weight.data *= 20
     net.input_size = 16
     return net
+
+def classifier(classes):
+    norm = nn.BatchNorm2d(6)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=2), norm, nn.ReLU(), nn.Dropout(0.3),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, classes))
+"""
+
+RECIPE = """
+data = {name = "folder", root = "classes", size = 16}
+model = {name = "net.py:classifier"}
+jpeg = {init = "quality", quality = 50}
+optimizer = {lr = 0.05}
+train = {epochs = 3, batch_size = 4, checkpoint_every = 1}
 """
 
 KILLED = """
@@ -82,7 +101,14 @@ COMMANDS = {
         *("learn", "net.py:small", "photos", "--target-bpp", "3", "--subsampling", "4:4:4"),
         *("--batch-size", "6", "--crops"),
     ),
+    "adapt": (
+        *("adapt", "reader.py:small", "details", "--quality", "10..50", "--epochs", "8"),
+        *("--learning-rate", "0.05", "--batch-size", "8"),
+    ),
+    "train": ("train", "recipe.toml", "--variant", "baseline,jpeg-dl"),
 }
+UNTIL_THE_END = ("manifest.jsonl", "last.safetensors", "best.safetensors")
+"""Files that change until a command ends."""
 
 
 def run(folder: Path, words: list[str], kill_at: int = 0, count_in: Path | None = None) -> int:
@@ -104,14 +130,16 @@ def run(folder: Path, words: list[str], kill_at: int = 0, count_in: Path | None 
 
 def words_for(name: str, out: str) -> list[str]:
     """A command that writes to a folder of its own."""
-    if name == "learn":
-        return [*COMMANDS[name], "--out", f"{out}/p.json", "--checkpoint", f"{out}/state"]
+    if name in ("learn", "adapt"):
+        file = "p.json" if name == "learn" else "a.safetensors"
+        return [*COMMANDS[name], "--out", f"{out}/{file}", "--checkpoint", f"{out}/state"]
     return [*COMMANDS[name], "--out", out]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but the checkpoint, which is no result."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "state")
+    """Every file but the checkpoint, which is no result, and the log, which tells times."""
+    left_out = ("state", "log.jsonl")
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in left_out)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
@@ -135,7 +163,7 @@ def check(name: str, kills: int, rng: random.Random, folder: Path) -> None:
             done += status == -signal.SIGKILL
             for path, data in contents(folder / out).items():
                 file = Path(path).name
-                if not file.startswith(".softjpeg") and file != "manifest.jsonl":
+                if not file.startswith(".softjpeg") and file not in UNTIL_THE_END:
                     assert whole.get(path) == data, f"{name}: {path} is not as without kills"
         assert run(folder, words) == expected, f"{name} fails after a kill"
         found = contents(folder / out)
@@ -162,6 +190,18 @@ def write_sources(folder: Path, name: str, images: int) -> None:
         path = folder / "photos" / f"{'ab'[i % 2]}" / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture(i))
+    (folder / "recipe.toml").write_text(RECIPE)
+    for i in range(16):
+        path = folder / "classes" / ("val" if i < 4 else "train") / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(i))
+    if name == "adapt":
+        from softjpeg.common.image_set import to_image
+
+        (folder / "reader.py").write_text(READER)
+        (folder / "details").mkdir()
+        for i, image in enumerate(photos(48, 40, 0)):
+            to_image(image).save(folder / "details" / f"{i}.png")
     if name != "encode shards":
         return
     import pyarrow as pa
