@@ -12,6 +12,7 @@ from torch import nn
 
 from helpers.images import photos as images
 from helpers.networks import HighFrequencyReader
+from softjpeg.codec.image import decode, encode
 from softjpeg.evaluation.rate_accuracy import evaluate
 from softjpeg.learning.image_rates import ImageRates, default_tables
 from softjpeg.learning.learn import learn
@@ -65,6 +66,20 @@ def test_same_seed_same_preset_and_losses_of_other_kinds():
         first, again = (learn(model, x, **options, **extra) for _ in "ab")
         assert first.to_json() == again.to_json()
     assert first.provenance["learned"]["loss_kind"] == "custom"
+
+
+def test_labels_are_what_answers_are_compared_with():
+    """Cross-entropy of real files of the judging half; many labels are not the network's answers."""
+    model, x = HighFrequencyReader(), images(16, 16)
+    labels = torch.arange(16) % 4
+    preset = learn(model, x, labels=labels, target_bpp=15.0, subsampling="4:4:4", batch_size=4)
+    judged = preset.provenance["learned"]["judged"]
+    with torch.no_grad():
+        shown = torch.stack([decode(encode(image, preset)) for image in x[8:]]) / 255
+        loss = nn.functional.cross_entropy(model(shown), labels[8:]).item()
+        own = nn.functional.cross_entropy(model(shown), model(shown).argmax(-1)).item()
+    assert judged["loss"] == pytest.approx(loss, rel=0.02)
+    assert abs(loss - own) > 0.1 * loss
 
 
 RUN = """
