@@ -19,6 +19,10 @@ _STYLES = [
 ]
 
 
+_LABEL = 30
+"""Characters of a name in a legend; longer ones lose their middle."""
+
+
 def robustness_curve(points: Sequence[RobustnessPoint], attack: str) -> str:
     """Top-1 in percent over eps: a line for each network, ±1 standard deviation over its runs.
 
@@ -84,7 +88,7 @@ def _draw(axes: Axes, means: Sequence[RobustnessMean]) -> None:
             [m.eps for m in network_means],
             [100 * m.top1 for m in network_means],
             yerr=spread if any(spread) else None,
-            label=network,
+            label=network if len(network) <= _LABEL else f"{network[:12]}…{network[-16:]}",
             color=color,
             linestyle=line,
             marker=marker,
