@@ -105,8 +105,7 @@ COMMANDS = {
     "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] "
     "[--name-collision error] [--background 255,255,255] [--truncated refuse] [--follow-links] "
-    "[--batch-size 32] [--jobs CORES] [--seed 0] [--seconds] "
-    "[--retry ] [--verify] "
+    "[--batch-size 32] [--jobs CORES] [--seed 0] [--seconds] [--retry ] [--verify] "
     "[--max-failures] [--keep-smaller] [--dry-run] [--json] [--metrics]",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
     "[--mode hard] [--reader ...] [--against] [--learn-from] [--recode] [--ssim] [--labels] "

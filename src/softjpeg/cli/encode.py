@@ -13,7 +13,6 @@ from softjpeg.cli.app import (
     BatchSize,
     EncoderMode,
     FollowLinks,
-    Images,
     Mode,
     Seed,
     commands,
@@ -28,6 +27,7 @@ from softjpeg.cli.encode_options import (
     Metrics,
     Retry,
     Seconds,
+    Sources,
     Verify,
     watching_of,
 )
@@ -45,8 +45,8 @@ _NETWORKS = "timm:NAME, FILE.py:FACTORY, a run, ...; may be repeated."
 
 @commands.command()
 def encode(
-    images: Images,
-    out: Annotated[Path, typer.Option(help="Folder for the .jpg files.")],
+    images: Sources,
+    out: Annotated[str, typer.Option(help="Folder for the .jpg files; of shards also a URL.")],
     preset: Annotated[
         list[str] | None,
         typer.Option(help="A preset or ladder: a file, a built-in name, or default (libjpeg's)."),
@@ -160,8 +160,8 @@ def encode(
                 "about: leave them or --network out"
             )
         summary = _encode_for_networks(
-            images,
-            out,
+            Path(images),
+            Path(out),
             Judge(tuple(networks[: len(set(network))]), parse_fidelity(keep), average),
             specs=preset or ["default"],
             qualities=numbers("--quality", quality or _LADDER),
@@ -201,7 +201,9 @@ def encode(
             report_shards(encode_shards(images, encoder, out, **books), json)
             return
         driver |= {"manifest": manifest, "seconds": seconds, "keep_smaller": keep_smaller}
-        summary = encode_files(images, tables, out, mode=mode.value, **options, **driver)
+        summary = encode_files(
+            Path(images), tables, Path(out), mode=mode.value, **options, **driver
+        )
     report(summary, keep, json)
     if networks and summary.written + summary.done:
         report_readers(summary, networks, rules, jobs)

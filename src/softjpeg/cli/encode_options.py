@@ -11,6 +11,10 @@ import typer
 if TYPE_CHECKING:
     from softjpeg.corpus.watch import Watching
 
+Sources = Annotated[
+    str,
+    typer.Argument(help="A folder, an image, or a text file listing images; of shards also a URL."),
+]
 Manifests = Annotated[
     bool,
     typer.Option(

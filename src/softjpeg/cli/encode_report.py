@@ -95,7 +95,7 @@ def _say_totals(summary: EncodeSummary | ShardSummary, images: int, failed: int)
     typer.echo(json.dumps({"total": facts}))
 
 
-def _say_failures(failures: Sequence[tuple[Path, Exception]]) -> None:
+def _say_failures(failures: Sequence[tuple[str | Path, Exception]]) -> None:
     for path, error in failures:
         text = sentence(error)
         typer.echo(f"softjpeg: {text if str(path) in text else f'{path}: {text}'}", err=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
 from softjpeg.presets.preset import Preset
@@ -26,6 +28,17 @@ def file_sha256(path: Path) -> str:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def written_sha256(file: IO[bytes]) -> tuple[int, str]:
+    """Bytes and digest of what was written to a file that is open, at its end, also for reading."""
+    file.flush()
+    handle, digest, size = file.fileno(), hashlib.sha256(), 0
+    os.lseek(handle, 0, os.SEEK_SET)
+    while piece := os.read(handle, 1 << 20):
+        digest.update(piece)
+        size += len(piece)
+    return size, digest.hexdigest()
 
 
 def preset_sha256(preset: Preset | AdaptiveQuality) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from softjpeg.common.image_search import relative_name, walk_images
 from softjpeg.corpus.parquet_shards import parquet_images
+from softjpeg.corpus.places import place_of
 from softjpeg.corpus.samples import Encoder, encode_batch
-from softjpeg.corpus.shard_search import find_shards, holds_shards
+from softjpeg.corpus.shard_search import holds_shards
 from softjpeg.corpus.tar_shards import tar_images
 
 _NORMAL = 1.96
@@ -57,7 +58,9 @@ class DryRun:
     errors: dict[str, int]
 
 
-def dry_run(source: Path, encoder: Encoder, count: int, out: Path | None = None) -> DryRun:
+def dry_run(
+    source: str | Path, encoder: Encoder, count: int, out: str | Path | None = None
+) -> DryRun:
     """Encode a random sample of a source's images; every image is listed, those of shards read.
 
     Args:
@@ -122,13 +125,18 @@ def share_of(count: int, sample: int) -> Estimate:
     return Estimate(share, *(round(bound, 4) for bound in bounds))
 
 
-def _images(source: Path, encoder: Encoder, out: Path | None) -> Iterator[tuple[str, bytes | Path]]:
+def _images(
+    source: str | Path, encoder: Encoder, out: str | Path | None
+) -> Iterator[tuple[str, bytes | Path]]:
     if holds_shards(source):
-        for path, name in find_shards(source, besides=out):
-            images = parquet_images(path) if path.suffix == ".parquet" else tar_images(path)
-            yield from ((f"{name}/{number}", image) for number, image in enumerate(images))
+        here = place_of(source)
+        for name in here.shards(None if out is None else place_of(out)):
+            with here.local(name) as path:
+                images = parquet_images(path) if path.suffix == ".parquet" else tar_images(path)
+                yield from ((f"{name}/{number}", image) for number, image in enumerate(images))
         return
-    for found in walk_images(source, follow_links=encoder.rules.follow_links, besides=out):
+    source, besides = Path(source), None if out is None else Path(out)
+    for found in walk_images(source, follow_links=encoder.rules.follow_links, besides=besides):
         yield from ((relative_name(path, source), path) for path in found.paths)
 
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from softjpeg.common.files import atomic_file, remove_orphans, write_atomically
 from softjpeg.common.interrupt import told_when_stopped
-from softjpeg.corpus.digests import file_sha256, versions
+from softjpeg.corpus.digests import file_sha256, versions, written_sha256
 from softjpeg.corpus.earlier_rows import manifest_rows, reusing
 from softjpeg.corpus.engine import Engine
 from softjpeg.corpus.error_classes import tried_again
-from softjpeg.corpus.parquet_shards import encode_parquet, parquet_images
+from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES, encode_parquet, parquet_images
+from softjpeg.corpus.places import Place, place_of
 from softjpeg.corpus.processes import processes
 from softjpeg.corpus.samples import Encoder, Row, encode_batch
-from softjpeg.corpus.shard_search import find_shards
 from softjpeg.corpus.tar_shards import encode_tar, tar_images
 from softjpeg.corpus.watch import TooManyFailuresError, Watch, Watching, watched
-from softjpeg.corpus.writing import NO_ROOM, written_alone
+from softjpeg.corpus.writing import NO_ROOM
 
 _PIXEL = b"P5 1 1 255 \x80"
 INDEX, MANIFEST = "index.jsonl", ".manifest.jsonl"
@@ -49,7 +48,7 @@ class ShardSummary:
     bytes_out: int = 0
     kept: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    failures: list[tuple[Path, Exception]] = field(default_factory=list)
+    failures: list[tuple[str, Exception]] = field(default_factory=list)
 
     def add(self, head: dict[str, Any]) -> None:
         """Count a shard by the first line of its manifest."""
@@ -61,9 +60,9 @@ class ShardSummary:
 
 
 def encode_shards(
-    source: Path,
+    source: str | Path,
     encoder: Encoder,
-    out: Path,
+    out: str | Path,
     *,
     jobs: int = 1,
     retry: str = "",
@@ -78,9 +77,10 @@ def encode_shards(
     where that may help, or `retry` says so, and no others are encoded then.
 
     Args:
-        source: a shard, or a folder of them.
+        source: a shard, or a folder of them; a path, or a URL that fsspec knows.
         encoder: how images are encoded.
-        out: folder for the shards, made when it is missing.
+        out: folder for the shards, made when it is missing; a path or a URL. Only of a path it is
+            known that no other process writes there.
         jobs: processes; the bytes do not depend on how many.
         retry: also try images again that failed with an error of this class, or "all".
         verify: compare the digests, not only the sizes, of shards that are done.
@@ -94,7 +94,8 @@ def encode_shards(
         KeyboardInterrupt: its words say what is kept.
     """
     again = tried_again(retry)
-    if next(find_shards(source, out), None) is None:
+    here, there = place_of(source), place_of(out)
+    if next(here.shards(there), None) is None:
         raise ValueError(f"{source} holds no tar or Parquet files")
     # Options that no image can be encoded with are refused before anything is written.
     if (row := encode_batch([("a pixel", _PIXEL)], encoder)[0]).data is None:
@@ -107,57 +108,54 @@ def encode_shards(
             f"interrupted: {summary.shards} shards are whole; the same command goes on from there"
         )
 
-    total = sum(path.stat().st_size for path, _ in find_shards(source, besides=out))
+    total = sum(here.version(name)["source_bytes"] for name in here.shards(there))
     with (
-        written_alone(out),
+        there.alone(),
         told_when_stopped(kept),
         processes(encoder, jobs) as engine,
         watched(watching or Watching(), total) as watch,
     ):
         lines = []
-        for path, name in find_shards(source, besides=out):
-            target = out / name
-            if target.exists() and target.samefile(path):
-                raise ValueError(f"{path} would be written over itself: choose another --out")
+        for name in here.shards(there):
+            if here.is_same(name, there):
+                raise ValueError(f"{name} would be written over itself: choose another --out")
             try:
-                head = _done(path, target, about["settings"], verify)
+                version = here.version(name)
+                head = _done(there, name, {**version, "settings": about["settings"]}, verify)
                 if head is not None and again.isdisjoint(head["errors"]):
                     summary.done += 1
-                    watch.skip(path.stat().st_size)
+                    watch.skip(version["source_bytes"])
                 else:
-                    encode = _encoding(path, target, engine, again if head else None)
-                    head = _encode_shard(path, target, name, about, encode, watch)
+                    encode = _encoding(here, there, name, engine, again if head else None)
+                    head = _encode_shard(there, name, version | about, encode, watch)
             except TooManyFailuresError:
                 raise
             except (ValueError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in NO_ROOM:
                     raise
-                summary.failures.append((path, error))
+                summary.failures.append((name, error))
                 continue
             summary.add(head)
             lines.append(json.dumps(head) + "\n")
-        write_atomically(out / INDEX, "".join(lines).encode())
+        with there.writing(INDEX) as file:
+            file.write("".join(lines).encode())
     return summary
 
 
-def _manifest_of(target: Path) -> Path:
-    return target.with_name(target.name + MANIFEST)
-
-
-def _done(
-    path: Path, target: Path, settings: dict[str, Any], verify: bool
-) -> dict[str, Any] | None:
+def _done(there: Place, name: str, wanted: dict[str, Any], verify: bool) -> dict[str, Any] | None:
     """The first line of a shard's manifest, where it says that there is nothing to do."""
     try:
-        with _manifest_of(target).open("rb") as file:
+        with there.local(name + MANIFEST) as path, path.open("rb") as file:
             head: dict[str, Any] = json.loads(file.readline())
-        there, size = path.stat(), target.stat().st_size
+        size = there.version(name)["source_bytes"]
     except (OSError, ValueError):
         return None
-    same = (there.st_size, there.st_mtime_ns) == (head["source_bytes"], head["source_mtime_ns"])
-    if not same or head["settings"] != settings or size != head["bytes"]:
+    if size != head["bytes"] or any(head.get(key) != value for key, value in wanted.items()):
         return None
-    return None if verify and file_sha256(target) != head["sha256"] else head
+    if not verify:
+        return head
+    with there.local(name) as path:
+        return head if file_sha256(path) == head["sha256"] else None
 
 
 Encoding = Callable[[IO[bytes], str], Iterator[Row]]
@@ -166,45 +164,42 @@ Encoding = Callable[[IO[bytes], str], Iterator[Row]]
 
 @contextmanager
 def _encoding(
-    path: Path, target: Path, engine: Engine, again: Set[str] | None
+    here: Place, there: Place, name: str, engine: Engine, again: Set[str] | None
 ) -> Iterator[Encoding]:
     """How a shard is written; with `again` only what failed so is encoded, in one that is done."""
-    parquet = path.suffix == ".parquet"
+    parquet = name.endswith(PARQUET_SUFFIXES)
     encode = encode_parquet if parquet else encode_tar
-    if again is None:
+    with ExitStack() as inside:
+        path = inside.enter_context(here.local(name))
+        if again is not None:
+            target = inside.enter_context(there.local(name))
+            manifest = inside.enter_context(there.local(name + MANIFEST))
+            rows = inside.enter_context(closing(manifest_rows(manifest)))
+            images = parquet_images(target) if parquet else tar_images(target)
+            engine = reusing(engine, rows, inside.enter_context(closing(images)), again)
         yield lambda file, prefix: encode(path, file, engine, prefix)
-        return
-    images = parquet_images(target) if parquet else tar_images(target)
-    with closing(manifest_rows(_manifest_of(target))) as rows, closing(images):
-        reused = reusing(engine, rows, images, again)
-        yield lambda file, prefix: encode(path, file, reused, prefix)
 
 
 def _encode_shard(
-    path: Path,
-    target: Path,
+    there: Place,
     name: str,
     about: dict[str, Any],
     encoding: AbstractContextManager[Encoding],
     watch: Watch,
 ) -> dict[str, Any]:
     """Publish a shard and then its manifest, of which this is the first line."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    remove_orphans(target.parent)
-    before = path.stat()
     facts = []
-    with atomic_file(target) as file, encoding as encode:
+    with there.writing(name) as file, encoding as encode:
         for row in encode(file, f"{name}/"):
             facts.append(row.facts)
             watch.add(row.facts)
+        size, digest = written_sha256(file)
     written = [fact for fact in facts if fact["status"] == "written"]
     errors = Counter(fact["error"] for fact in facts if fact["status"] == "failed")
     head = {
         "shard": name,
-        "source_bytes": before.st_size,
-        "source_mtime_ns": before.st_mtime_ns,
-        "bytes": target.stat().st_size,
-        "sha256": file_sha256(target),
+        "bytes": size,
+        "sha256": digest,
         "images": len(written),
         "failed": errors.total(),
         "errors": dict(sorted(errors.items())),
@@ -214,5 +209,6 @@ def _encode_shard(
         **about,
     }
     lines = "".join(json.dumps(line) + "\n" for line in (head, *facts))
-    write_atomically(_manifest_of(target), lines.encode())
+    with there.writing(name + MANIFEST) as file:
+        file.write(lines.encode())
     return head

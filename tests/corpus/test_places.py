@@ -1,0 +1,112 @@
+"""Shards at URLs, by fsspec's file system in memory, beside the same in folders."""
+
+import io
+import json
+import tarfile
+
+import pytest
+
+from helpers.commands import call, refusal
+from helpers.images import smooth_image
+
+pytest.importorskip("pebble")
+fsspec = pytest.importorskip("fsspec")
+
+WORDS = ("--preset", "default", "--quality", 20, "--jobs", 1)
+URL = "memory://bucket/in"
+
+
+def png(seed):
+    file = io.BytesIO()
+    smooth_image(20, 24, seed).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def memory(tmp_path, monkeypatch):
+    """The same two shards in a folder and in memory; one image is none."""
+    monkeypatch.chdir(tmp_path)
+    there = fsspec.filesystem("memory")
+    for shard in ("0.tar", "sub/1.tar.gz"):
+        path = tmp_path / "in" / shard
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(path, "w:gz" if shard.endswith("gz") else "w") as archive:
+            for i in range(4):
+                data = b"no image" if (shard, i) == ("0.tar", 2) else png(i)
+                member = tarfile.TarInfo(f"{i}.png")
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        there.pipe(f"/bucket/in/{shard}", path.read_bytes())
+    there.pipe("/bucket/in/.hidden.tar", b"")
+    there.pipe("/bucket/in/notes.txt", b"")
+    yield there
+    there.store.clear()
+    there.pseudo_dirs[:] = [""]
+
+
+def encoded(source, out, *words, code=3):
+    result = call("encode", source, *WORDS, "--out", out, *words)
+    assert result.exit_code == code, (result.output, result.stderr, result.exception)
+    return result
+
+
+def at(there, root):
+    return {path[len(root) + 1 :]: there.cat(path) for path in there.find(root)}
+
+
+def test_the_same_shards_as_in_folders(memory, tmp_path):
+    encoded("in", "out")
+    expected = {
+        p.relative_to(tmp_path / "out").as_posix(): p.read_bytes()
+        for p in (tmp_path / "out").rglob("*.*")
+    }
+    encoded(URL, "memory://bucket/out")
+    found = at(memory, "/bucket/out")
+    assert found.keys() == expected.keys()
+    for name in found:
+        if not name.endswith(".jsonl"):
+            assert found[name] == expected[name]
+    for name in ("0.tar.manifest.jsonl", "sub/1.tar.gz.manifest.jsonl"):
+        (_, *ours), (_, *theirs) = found[name].splitlines(), expected[name].splitlines()
+        assert ours == theirs
+    # From there to a folder, and from a folder to there; one shard alone.
+    encoded(f"{URL}/sub/1.tar.gz", "single", code=0)
+    assert (tmp_path / "single/1.tar.gz").read_bytes() == expected["sub/1.tar.gz"]
+    encoded("in", "memory://bucket/other")
+    assert memory.cat("/bucket/other/0.tar") == expected["0.tar"]
+
+
+def test_what_is_done_there_is_left_alone(memory):
+    out = "memory://bucket/in/out"
+    encoded(URL, out)
+    before = at(memory, "/bucket/in/out")
+    assert "(2 done already)" in encoded(URL, out).stdout
+    assert "(2 done already)" in encoded(URL, out, "--verify").stdout
+    data = before["0.tar"]
+    memory.pipe("/bucket/in/out/0.tar", data[:-1] + b"x")
+    assert "(2 done already)" in encoded(URL, out).stdout
+    assert "(1 done already)" in encoded(URL, out, "--verify").stdout
+    assert "(1 done already)" in encoded(URL, out, "--retry", "decode").stdout
+    assert at(memory, "/bucket/in/out") == before
+    memory.pipe("/bucket/in/sub/1.tar.gz", memory.cat("/bucket/in/sub/1.tar.gz"))
+    assert "(1 done already)" in encoded(URL, out).stdout
+
+
+def test_what_fails_there_is_said_of_it(memory):
+    memory.pipe("/bucket/in/0.tar", b"no tar")
+    result = encoded(URL, "memory://bucket/out")
+    assert f"{URL}/0.tar cannot be read as a tar file: " in result.stderr
+    assert set(at(memory, "/bucket/out")) == {
+        *("index.jsonl", "sub/1.tar.gz", "sub/1.tar.gz.manifest.jsonl")
+    }
+    words = ("encode", "memory://nowhere", *WORDS, "--out")
+    assert refusal(*words, "out") == "memory://nowhere holds no tar or Parquet files"
+    assert "would be written over itself" in refusal("encode", URL, *WORDS, "--out", URL)
+    assert "Protocol not known: nothing" in refusal("encode", "nothing://x", *WORDS, "--out", "o")
+
+
+def test_a_dry_run_reads_shards_there(memory):
+    found = json.loads(
+        call("encode", URL, *WORDS, "--out", "out", "--dry-run", 50, "--json").stdout
+    )
+    assert (found["images"], found["errors"]) == (8, {"decode": 1})
