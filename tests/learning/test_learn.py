@@ -69,7 +69,7 @@ def test_same_seed_same_preset_and_losses_of_other_kinds():
 
 
 def test_labels_are_what_answers_are_compared_with():
-    """Cross-entropy of real files of the judging half; many labels are not the network's answers."""
+    """Cross-entropy of real files of the judging half; many labels are not the own answers."""
     model, x = HighFrequencyReader(), images(16, 16)
     labels = torch.arange(16) % 4
     preset = learn(model, x, labels=labels, target_bpp=15.0, subsampling="4:4:4", batch_size=4)
