@@ -156,3 +156,15 @@ def test_what_is_refused_all_the_same(data, message):
     with pytest.raises(ValueError, match=message) as refused:
         read_coefficients(data, strict=False)
     assert "\n" not in str(refused.value)
+
+
+def test_a_header_of_many_restart_intervals_costs_nothing():
+    """One MCU an interval, of as many as a file's bits allow, and none of them there."""
+    pieces = segments(GRAY)
+    head = GRAY[: next(p.offset for p in pieces if p.name == "SOS")]
+    head = head.replace(b"\0\x0b\x08\0\x46\0\x5a", b"\0\x0b\x08\x0f\xff\x0f\xff")
+    scan = b"\xff\xdd\0\x04\0\x01" + b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + b"\xff\xd9"
+    data = head + scan + bytes(40_000)
+    read = read_coefficients(data, strict=False)
+    assert read.components[0].shape == (512, 512, 8, 8)
+    assert np.count_nonzero(read.components[0].reshape(-1, 64)[1:]) == 0

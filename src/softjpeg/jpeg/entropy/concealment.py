@@ -26,7 +26,7 @@ _NO_CODE = MAX_CODE_LENGTH + 1  # Bits that are read until it is known that no c
 _BLOCK_BYTES = 64 * 4  # No symbol with its bits takes more than 32.
 _PLACES = [*ZIGZAG.tolist(), *[63] * 16]  # By zigzag; libjpeg has 16 more.
 
-_Lookup = Sequence[tuple[int, int]]
+_Lookup = tuple[bytes, bytes]
 """Of each 16 bits the symbol, and its code's length."""
 
 
@@ -64,7 +64,7 @@ def conceal_scan(
     plan = [c for c, (h, v) in enumerate(layout.factors) for _ in range(h * v)]
     blocks = np.zeros((mcus, len(plan), 64), dtype=np.int16)
     ran_out = False
-    for start, piece in zip(range(0, mcus, interval), pieces, strict=True):
+    for start, piece in zip(range(0, mcus, interval), pieces, strict=False):
         ran_out = ran_out and not piece.is_resumed
         if not ran_out:
             ran_out = _decode(piece.data, blocks[start : start + interval], plan, lookups)
@@ -72,7 +72,7 @@ def conceal_scan(
 
 
 def _intervals(data: bytes, at: int, count: int) -> tuple[list[_Interval], int]:
-    """The restart intervals of a scan, and where the marker after it is."""
+    """All of a scan's `count` restart intervals that have bits; where the marker after it is."""
     first, marker, at, after = _up_to_marker(data, at)
     found = [_Interval(first, True)]
     for number in range(count - 1):
@@ -81,6 +81,9 @@ def _intervals(data: bytes, at: int, count: int) -> tuple[list[_Interval], int]:
             _, marker, at, after = _up_to_marker(data, after)
         if action == "stay":
             found.append(_Interval(b"", False))
+            if not RST0 <= marker < RST0 + 8:
+                # So it will be for all others: nothing is resumed again.
+                break
         else:
             piece, marker, at, after = _up_to_marker(data, after)
             found.append(_Interval(piece, True))
@@ -112,11 +115,11 @@ def _lookup(table: HuffmanTable) -> _Lookup:
     """Of each 16 bits the symbol, and its code's length."""
     of_code = np.repeat(np.arange(1, MAX_CODE_LENGTH + 1), table.bits)
     words = 1 << (MAX_CODE_LENGTH - of_code)
-    symbols = np.zeros(1 << MAX_CODE_LENGTH, dtype=np.int64)
+    symbols = np.zeros(1 << MAX_CODE_LENGTH, dtype=np.uint8)
     lengths = np.full_like(symbols, _NO_CODE)
-    symbols[: words.sum()] = np.repeat(np.array(table.values, dtype=np.int64), words)
+    symbols[: words.sum()] = np.repeat(np.array(table.values, dtype=np.uint8), words)
     lengths[: words.sum()] = np.repeat(of_code, words)
-    return list(zip(symbols.tolist(), lengths.tolist(), strict=True))
+    return symbols.tobytes(), lengths.tobytes()
 
 
 def _decode(
@@ -154,7 +157,8 @@ def _next(data: bytes, at: int, lookup: _Lookup) -> tuple[int, int, int]:
     """The symbol at a bit, the value after it, and where the next one is."""
     window = int.from_bytes(data[at >> 3 : (at >> 3) + 5], "big")
     bit = at & 7
-    symbol, length = lookup[window >> 24 - bit & 0xFFFF]
+    code = window >> 24 - bit & 0xFFFF
+    symbol, length = lookup[0][code], lookup[1][code]
     size = symbol & 15
     extra = window >> 40 - bit - length - size & (1 << size) - 1
     # T.81 F.2.2.1: a clear first bit marks a negative value.
