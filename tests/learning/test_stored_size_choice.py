@@ -127,7 +127,10 @@ def test_two_sizes_in_a_row_that_are_no_better_end_the_search(monkeypatch):
 def test_of_several_networks_the_mean_in_log_counts_and_none_may_lose(monkeypatch):
     # 80 is best on average, but the second network loses; 48 beats 64: 0.8·0.75 < 0.7·1.
     losses = {OWN: [1.0, 10.0], 80: [0.2, 10.1], 64: [0.7, 10.0], 48: [0.8, 7.5], 32: [0.9, 9.0]}
-    assert sizes_chosen(monkeypatch, {1.0: losses})[0] == {1.0: 48}
+    found, _, said = sizes_chosen(monkeypatch, {1.0: losses})
+    assert found == {1.0: 48}
+    # The root of 0.8 times 0.75.
+    assert "48 -23 %" in said[0]
 
 
 def test_at_no_lower_rate_more_pixels_are_stored(monkeypatch):
