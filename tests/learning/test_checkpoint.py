@@ -8,6 +8,7 @@ from torch import nn
 
 from helpers.images import photos
 from helpers.networks import HighFrequencyReader
+from softjpeg.learning.checkpoint import fingerprint
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.image_rates import ImageRates
 from softjpeg.learning.losses import cosine_loss, mse_loss
@@ -68,3 +69,21 @@ def test_losses_of_ones_own_are_told_apart_and_so_are_limits(tmp_path):
     run_passes([QualitySearch(1.0)], counted, control, options)
     with pytest.raises(ValueError, match="is the checkpoint of another run"):
         run_passes([QualitySearch(2.0)], counted, control, options)
+
+
+def test_a_fingerprint_tells_type_shape_and_place_apart():
+    numbers = torch.arange(6, dtype=torch.int32)
+    parts = [
+        (numbers,),
+        (numbers.view(2, 3),),
+        (numbers.view(3, 2),),
+        (numbers.view(torch.float32),),
+        (numbers[:3], numbers[3:]),
+        (numbers + 1,),
+        (None,),
+        ("a",),
+        ("a", "b"),
+        ("b", "a"),
+    ]
+    assert len({fingerprint(*part) for part in parts}) == len(parts)
+    assert fingerprint(numbers.clone(), "a") == fingerprint(numbers, "a")

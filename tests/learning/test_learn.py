@@ -79,6 +79,7 @@ def test_labels_are_what_answers_are_compared_with():
         loss = nn.functional.cross_entropy(model(shown), labels[8:]).item()
         own = nn.functional.cross_entropy(model(shown), model(shown).argmax(-1)).item()
     assert judged["loss"] == pytest.approx(loss, rel=0.02)
+    assert preset.provenance["learned"]["seed"] == 0
     assert abs(loss - own) > 0.1 * loss
 
 

@@ -1,5 +1,7 @@
 """The stored size by measurement: small for networks that look at little, none for the others."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -8,8 +10,10 @@ from helpers.images import photos, smooth_images
 from helpers.networks import HighFrequencyReader
 from softjpeg.codec.file_sizes import file_bytes
 from softjpeg.codec.image import decode, encode
+from softjpeg.learning import stored_size_choice
 from softjpeg.learning.learn import learn
 from softjpeg.learning.learn_ladder import learn_ladder, learned_ladder
+from softjpeg.learning.run_options import RunOptions
 
 
 class CoarseReader(nn.Module):
@@ -86,6 +90,55 @@ def test_a_ladder_stores_fewer_pixels_at_lower_rates(tmp_path):
     assert low < 96
     ladder = learned_ladder(CoarseReader(), images, rates, **options)
     assert sorted(r.short_side or 96 for r in ladder.rungs) == sorted([low, middle, high])
+
+
+OWN = None
+
+
+def sizes_chosen(monkeypatch, losses, targets=(1.0,)):
+    """What is chosen where (rate, size) loses as given, what was asked for, and what was said."""
+    asked, said = [], []
+
+    def of_size(stored, target):
+        side = OWN if stored is objective else stored
+        asked.append((target, side))
+        return torch.tensor(losses[target][side], dtype=torch.float64)
+
+    monkeypatch.setattr(stored_size_choice, "_losses", of_size)
+    # Of most images the shorter side is 96: 80, 64, 48 and 32 are tried.
+    images = [torch.zeros(3, *size) for size in ((96, 300), (60, 60), (500, 200))]
+    objective = SimpleNamespace(images=images, stored_at=lambda side: side)
+    options = RunOptions(short_side="auto", log=said.append)
+    return stored_size_choice.short_sides(objective, targets, options), asked, said
+
+
+def test_two_sizes_in_a_row_that_are_no_better_end_the_search(monkeypatch):
+    worse = {OWN: [2.0], 80: [2.2], 64: [2.0], 48: [0.1]}
+    found, asked, said = sizes_chosen(monkeypatch, {1.0: worse})
+    assert found == {1.0: None}
+    assert asked == [(1.0, side) for side in (OWN, 80, 64)]
+    assert said == ["1.000 bpp: images stored at their own size (loss at 80 +10 %, 64 +0 %)"]
+    between = {OWN: [2.0], 80: [1.8], 64: [1.9], 48: [1.6], 32: [1.7]}
+    found, asked, said = sizes_chosen(monkeypatch, {1.0: between})
+    assert found == {1.0: 48}
+    assert said[0].startswith("1.000 bpp: images stored at a shorter side of 48 (loss at 80 -10 %")
+
+
+def test_of_several_networks_the_mean_in_log_counts_and_none_may_lose(monkeypatch):
+    # 80 is best on average, but the second network loses; 48 beats 64: 0.8·0.75 < 0.7·1.
+    losses = {OWN: [1.0, 10.0], 80: [0.2, 10.1], 64: [0.7, 10.0], 48: [0.8, 7.5], 32: [0.9, 9.0]}
+    found, _, said = sizes_chosen(monkeypatch, {1.0: losses})
+    assert found == {1.0: 48}
+    # The root of 0.8 times 0.75.
+    assert "48 -23 %" in said[0]
+
+
+def test_at_no_lower_rate_more_pixels_are_stored(monkeypatch):
+    high = {OWN: [1.0], 80: [0.8], 64: [0.7], 48: [0.9], 32: [0.9]}
+    low = {OWN: [1.0], 80: [0.1], 64: [0.9], 48: [0.8], 32: [0.85]}
+    found, asked, _ = sizes_chosen(monkeypatch, {4.0: high, 1.0: low}, [1.0, 4.0, 1.0])
+    assert list(found.items()) == [(4.0, 64), (1.0, 48)]
+    assert [side for target, side in asked if target == 1.0] == [OWN, 64, 48, 32]
 
 
 def test_a_size_that_is_given_is_the_presets():

@@ -16,6 +16,7 @@ from fuzz.test_fuzz import accepted
 from softjpeg import Preset
 from softjpeg.jpeg.table_formats import read_tables
 from softjpeg.jpeg.tables import quality_tables
+from softjpeg.presets.distortion_model import DistortionModel
 
 
 def example():
@@ -36,6 +37,30 @@ def test_round_trip(tmp_path):
     assert np.array_equal(loaded.hardness, preset.hardness)
     assert loaded.to_json() == preset.to_json()
     assert [p.name for p in tmp_path.iterdir()] == ["p.json"]
+
+
+def test_a_distortion_model_is_kept_with_every_number():
+    rng, plain = np.random.default_rng(4), example()
+    fields = {
+        "sensitivity": rng.uniform(0.1, 9, (3, 8, 8)),
+        "correlation": rng.uniform(-1, 1, (3, 8, 8)),
+        "position": np.array([[0.5, 1.5], [1.25, 0.75]]),
+        "masking": np.array([[0.0, 3.5, 9.0], [2.0, 1.0, 0.25]]),
+        "rate_weight": 0.0625,
+    }
+    preset = replace(plain, distortion=DistortionModel(**fields))
+    body = json.loads(preset.to_json())
+    assert {*body["distortion"]} == {*fields}
+    loaded = Preset.from_json(preset.to_json())
+    for name, values in fields.items():
+        # To four digits.
+        assert np.allclose(body["distortion"][name], values, rtol=6e-4, atol=0)
+        assert np.array_equal(getattr(loaded.distortion, name), body["distortion"][name])
+    assert loaded.to_json() == preset.to_json()
+    assert "distortion" not in json.loads(plain.to_json())
+    body["distortion"]["masking"] = [[1, 0], [1, 1]]
+    with pytest.raises(ValueError, match=r"preset: distortion masking\[0\] must rise"):
+        Preset.from_json(json.dumps(body))
 
 
 def test_presets_are_equal_only_if_all_of_them_is():
