@@ -2,7 +2,7 @@
 
 import pytest
 
-from softjpeg.common.progress import track
+from softjpeg.common.progress import meter, track
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -21,4 +21,19 @@ def test_on_a_terminal_the_bar_ends_at_all_of_it(capsys, monkeypatch):
     assert "counting" in shown.err
     assert "5/5" in shown.err or "100%" in shown.err
     assert list(track(range(5), "counting", enabled=False)) == [0, 1, 2, 3, 4]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("total", [10, None])
+def test_a_meter_shows_the_last_words(capsys, monkeypatch, total):
+    for terminal in (False, True):
+        monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)  # noqa: B023
+        with meter("encoding", total) as advance:
+            advance(4, "4 of 10")
+            advance(6, "all of 10")
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert ("encoding" in shown.err) == ("all of 10" in shown.err) == terminal
+    with meter("encoding", total, enabled=False) as advance:
+        advance(1, "words")
     assert capsys.readouterr().err == ""

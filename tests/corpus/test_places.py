@@ -92,7 +92,7 @@ def test_what_is_done_there_is_left_alone(memory):
     assert "(1 done already)" in encoded(URL, out).stdout
 
 
-def test_what_fails_there_is_said_of_it(memory):
+def test_what_fails_there_is_said_of_it(memory, tmp_path):
     memory.pipe("/bucket/in/0.tar", b"no tar")
     result = encoded(URL, "memory://bucket/out")
     assert f"{URL}/0.tar cannot be read as a tar file: " in result.stderr
@@ -101,6 +101,11 @@ def test_what_fails_there_is_said_of_it(memory):
     }
     words = ("encode", "memory://nowhere", *WORDS, "--out")
     assert refusal(*words, "out") == "memory://nowhere holds no tar or Parquet files"
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(png(0))
+    assert refusal("encode", "photos", *WORDS, "--out", URL) == (
+        f"--out {URL}: only shards are written to a URL"
+    )
     assert "would be written over itself" in refusal("encode", URL, *WORDS, "--out", URL)
     assert "Protocol not known: nothing" in refusal("encode", "nothing://x", *WORDS, "--out", "o")
 

@@ -160,6 +160,8 @@ def test_a_damaged_shard_costs_no_other(tars, inside):
 def test_refusals(tars):
     words = ("encode", "shards", *DEFAULT, "--out")
     assert "--retry must be one of all, decode" in refusal(*words, "out", "--retry", "some")
+    message = refusal(*words, "out", "--engine", "spark")
+    assert message == "--engine must be local or ray, got spark"
     assert "would be written over itself" in refusal(
         "encode", "shards/0.tar", *DEFAULT, "--out", "shards"
     )
@@ -171,6 +173,8 @@ def test_options_of_the_one_kind_are_refused_for_the_other(tars):
     for words in (["--verify"], ["--retry", "all"]):
         message = refusal("encode", "photos", *DEFAULT, "--out", "out", *words)
         assert message == "--retry and --verify go by a manifest: say --manifest, too"
+    message = refusal("encode", "photos", *DEFAULT, "--out", "out", "--engine", "ray")
+    assert message == "--engine is of shards: leave ray out"
     for words in (["--manifest"], ["--name-collision", "suffix"]):
         message = refusal("encode", "shards", *DEFAULT, "--out", "out", *words)
         assert "shards holds shards, which have manifests of their own" in message

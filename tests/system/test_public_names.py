@@ -106,7 +106,8 @@ COMMANDS = {
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] "
     "[--name-collision error] [--background 255,255,255] [--truncated refuse] [--follow-links] "
     "[--batch-size 32] [--jobs CORES] [--seed 0] [--seconds] [--retry ] [--verify] "
-    "[--max-failures] [--keep-smaller] [--dry-run] [--json] [--metrics]",
+    "[--max-failures] [--keep-smaller] [--dry-run] [--json] [--metrics] "
+    "[--engine local]",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
     "[--mode hard] [--reader ...] [--against] [--learn-from] [--recode] [--ssim] [--labels] "
     "[--size] [--resize] [--crops] [--follow-links] [--limit] [--batch-size 32] [--seed 0] "

@@ -20,6 +20,7 @@ from softjpeg.cli.app import (
 )
 from softjpeg.cli.encode_options import (
     DrySample,
+    EngineOption,
     JSONRows,
     KeepSmaller,
     Manifests,
@@ -29,6 +30,9 @@ from softjpeg.cli.encode_options import (
     Seconds,
     Sources,
     Verify,
+    check_for_folders,
+    check_for_networks,
+    check_for_shards,
     watching_of,
 )
 from softjpeg.cli.encode_report import report, report_dry_run, report_readers, report_shards
@@ -123,6 +127,7 @@ def encode(
     dry_run: DrySample = None,
     json: JSONRows = False,
     metrics: Metrics = None,
+    engine: EngineOption = "local",
 ) -> None:
     """Write images as ordinary .jpg files with a preset's tables.
 
@@ -154,11 +159,7 @@ def encode(
         from softjpeg.codec.closed_loop.judge import Judge
         from softjpeg.models.fidelity import parse_fidelity
 
-        if seconds is not None or keep_smaller or dry_run is not None:
-            raise ValueError(
-                "--seconds, --keep-smaller and --dry-run are for images that no network is asked "
-                "about: leave them or --network out"
-            )
+        check_for_networks(out, engine, seconds, keep_smaller, dry_run)
         summary = _encode_for_networks(
             Path(images),
             Path(out),
@@ -184,21 +185,17 @@ def encode(
 
         tables = at_short_side(load_tables(preset or [], quality, samplings), short_side)
         options |= {"gray": True} if samplings == ["gray"] else {}
-        shards = holds_shards(images)
-        if shards and (manifest or name_collision != "error" or reader):
-            raise ValueError(
-                f"{images} holds shards, which have manifests of their own and no names to "
-                "collide: leave out --manifest, --name-collision and --reader"
-            )
-        if (retry or verify) and not (manifest or shards):
-            raise ValueError("--retry and --verify go by a manifest: say --manifest, too")
+        if shards := holds_shards(images):
+            check_for_shards(images, manifest or name_collision != "error" or bool(reader))
+        else:
+            check_for_folders(out, engine, manifest, retry, verify)
         limits = Limits(seconds=60.0 if seconds is None else seconds) if shards else FILE_LIMITS
         encoder = Encoder(tables, mode.value, seed, rules, limits, options, keep_smaller)
         if dry_run is not None:
             report_dry_run(run_dry(images, encoder, dry_run, out), json)
             return
         if shards:
-            report_shards(encode_shards(images, encoder, out, **books), json)
+            report_shards(encode_shards(images, encoder, out, engine=engine, **books), json)
             return
         driver |= {"manifest": manifest, "seconds": seconds, "keep_smaller": keep_smaller}
         summary = encode_files(

@@ -47,6 +47,10 @@ Metrics = Annotated[
     Path | None, typer.Option(help="A file for Prometheus, written anew every 15 seconds.")
 ]
 
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="Of shards: local (processes), or ray, also a cluster.")
+]
+
 
 def watching_of(max_failures: str | None, json: bool, metrics: Path | None) -> Watching:
     """How a run is watched; ValueError of what cannot be."""
@@ -56,3 +60,34 @@ def watching_of(max_failures: str | None, json: bool, metrics: Path | None) -> W
     check_outputs({"--metrics": metrics})
     most = MostFailures() if max_failures is None else MostFailures.parse(max_failures)
     return Watching(True, sys.stdout if json else None, metrics, most)
+
+
+def check_for_networks(
+    out: str, engine: str, seconds: float | None, keep_smaller: bool, dry_run: int | None
+) -> None:
+    """Refuse what there is not with networks in the loop."""
+    if seconds is not None or keep_smaller or dry_run is not None:
+        raise ValueError(
+            "--seconds, --keep-smaller and --dry-run are for images that no network is asked "
+            "about: leave them or --network out"
+        )
+    check_for_folders(out, engine, True, "", False)
+
+
+def check_for_shards(images: str, of_folders: bool) -> None:
+    """Refuse what is for folders alone."""
+    if of_folders:
+        raise ValueError(
+            f"{images} holds shards, which have manifests of their own and no names to collide: "
+            "leave out --manifest, --name-collision and --reader"
+        )
+
+
+def check_for_folders(out: str, engine: str, manifest: bool, retry: str, verify: bool) -> None:
+    """Refuse what is for shards alone, or needs a manifest."""
+    if "://" in out:
+        raise ValueError(f"--out {out}: only shards are written to a URL")
+    if engine != "local":
+        raise ValueError(f"--engine is of shards: leave {engine} out")
+    if (retry or verify) and not manifest:
+        raise ValueError("--retry and --verify go by a manifest: say --manifest, too")

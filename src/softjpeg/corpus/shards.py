@@ -18,10 +18,13 @@ from softjpeg.corpus.error_classes import tried_again
 from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES, encode_parquet, parquet_images
 from softjpeg.corpus.places import Place, place_of
 from softjpeg.corpus.processes import processes
+from softjpeg.corpus.ray_engine import ray_workers
 from softjpeg.corpus.samples import Encoder, Row, encode_batch
 from softjpeg.corpus.tar_shards import encode_tar, tar_images
 from softjpeg.corpus.watch import TooManyFailuresError, Watch, Watching, watched
 from softjpeg.corpus.writing import NO_ROOM
+
+ENGINES = {"local": processes, "ray": ray_workers}
 
 _PIXEL = b"P5 1 1 255 \x80"
 INDEX, MANIFEST = "index.jsonl", ".manifest.jsonl"
@@ -68,6 +71,7 @@ def encode_shards(
     retry: str = "",
     verify: bool = False,
     watching: Watching | None = None,
+    engine: str = "local",
 ) -> ShardSummary:
     """Write every tar or Parquet file anew with its images encoded.
 
@@ -85,6 +89,7 @@ def encode_shards(
         retry: also try images again that failed with an error of this class, or "all".
         verify: compare the digests, not only the sizes, of shards that are done.
         watching: how the run is watched.
+        engine: "local" for processes, "ray" for Ray's workers; the bytes do not depend on it.
 
     Raises:
         ValueError: no shards, one that would be written over, an unknown class, options that no
@@ -94,6 +99,8 @@ def encode_shards(
         KeyboardInterrupt: its words say what is kept.
     """
     again = tried_again(retry)
+    if engine not in ENGINES:
+        raise ValueError(f"--engine must be {' or '.join(ENGINES)}, got {engine}")
     here, there = place_of(source), place_of(out)
     if next(here.shards(there), None) is None:
         raise ValueError(f"{source} holds no tar or Parquet files")
@@ -112,7 +119,7 @@ def encode_shards(
     with (
         there.alone(),
         told_when_stopped(kept),
-        processes(encoder, jobs) as engine,
+        ENGINES[engine](encoder, jobs) as run,
         watched(watching or Watching(), total) as watch,
     ):
         lines = []
@@ -126,7 +133,7 @@ def encode_shards(
                     summary.done += 1
                     watch.skip(version["source_bytes"])
                 else:
-                    encode = _encoding(here, there, name, engine, again if head else None)
+                    encode = _encoding(here, there, name, run, again if head else None)
                     head = _encode_shard(there, name, version | about, encode, watch)
             except TooManyFailuresError:
                 raise

@@ -1,0 +1,75 @@
+"""Images encoded by Ray, on this machine or a cluster: the same rows as in processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TookTooLong
+from contextlib import contextmanager
+
+import torch
+
+from softjpeg.common.extras import import_extra
+from softjpeg.corpus.engine import QUEUED_BYTES, Engine, Entry, in_order
+from softjpeg.corpus.samples import Encoder, Row, encode_batch, failed_row
+
+
+@contextmanager
+def ray_workers(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -> Iterator[Engine]:
+    """While inside, Ray's workers: of the cluster at RAY_ADDRESS, or so many on this machine.
+
+    What fails is a row, never an exception.
+
+    Args:
+        encoder: how images are encoded; its limit of seconds counts from when an image is the
+            first that is waited for, and ends its process.
+        jobs: workers on this machine; the rows do not depend on how many.
+        queued_bytes: of sources that are held at once.
+
+    Raises:
+        ValueError: `jobs` is below 1.
+        ImportError: Ray is not installed.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    ray = import_extra("ray", "ray")
+    started = not ray.is_initialized()
+    if started:
+        local = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": jobs}
+        ray.init(**local, include_dashboard=False, log_to_driver=False)
+    try:
+        remote = ray.remote(max_retries=0)(_encode_one)
+        shared = ray.put(encoder)
+        tasks: dict[Future[Row], object] = {}
+
+        def submit(entry: Entry) -> Future[Row]:
+            reference = remote.remote(entry.key, entry.source, shared)
+            future: Future[Row] = reference.future()
+            tasks[future] = reference
+            return future
+
+        def row_of(entry: Entry, task: Future[Row]) -> Row:
+            seconds = encoder.limits.seconds
+            reference = tasks.pop(task)
+            try:
+                return task.result(seconds)
+            except (TookTooLong, ray.exceptions.GetTimeoutError):
+                ray.cancel(reference, force=True)
+                sentence = f"{entry.key} took over {seconds:g} seconds"
+                return failed_row(entry.key, entry.source, "limit", sentence)
+            except ray.exceptions.RayTaskError as error:
+                return failed_row(entry.key, entry.source, "other", str(error))
+            except ray.exceptions.RayError as error:
+                sentence = f"{entry.key} ended the process that encoded it: {error}"
+                return failed_row(entry.key, entry.source, "memory", sentence)
+
+        yield lambda entries: in_order(entries, submit, row_of, queued_bytes)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _encode_one(key: str, data: bytes, encoder: Encoder) -> Row:
+    torch.set_num_threads(1)
+    return encode_batch([(key, data)], encoder)[0]

@@ -1,0 +1,59 @@
+"""Ray with two workers, on this machine: the bytes and rows of processes."""
+
+import io
+import os
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from helpers.images import smooth_image
+from softjpeg import Preset
+from softjpeg.corpus import ray_engine
+from softjpeg.corpus.engine import Entry
+from softjpeg.corpus.limits import Limits
+from softjpeg.corpus.processes import processes
+from softjpeg.corpus.samples import Encoder, encode_batch
+
+pytest.importorskip("pebble")
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def png(seed):
+    file = io.BytesIO()
+    smooth_image(20, 24, seed).save(file, "PNG")
+    return file.getvalue()
+
+
+def deadly(key, data, encoder):
+    """As what encodes, but for images that end its process, or never end."""
+    if data == b"kill":
+        os.kill(os.getpid(), 9)
+    if data == b"stuck":
+        time.sleep(600)
+    return encode_batch([(key, data)], encoder)[0]
+
+
+def test_the_rows_of_processes_and_a_killed_worker_costs_one(monkeypatch):
+    encoder = Encoder(Preset.from_quality(20), "probabilistic", seed=3)
+    data = [b"no image" if i == 4 else png(i) for i in range(12)]
+    entries = [Entry(str(i), d, i != 6, i) for i, d in enumerate(data)]
+    with processes(encoder, 1) as engine:
+        expected = list(engine(entries))
+    # Workers do not find this module.
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        with ray_engine.ray_workers(encoder, 2) as engine:
+            assert list(engine(entries)) == expected
+        monkeypatch.setattr(ray_engine, "_encode_one", deadly)
+        few = replace(encoder, limits=Limits(seconds=5.0))
+        bad = [Entry("kill", b"kill", True), Entry("stuck", b"stuck", True)]
+        with ray_engine.ray_workers(few, 2) as engine:
+            rows = [row for _, row in engine([*entries, *bad, *entries])]
+        assert [row.facts["error"] for row in rows[12:14]] == ["memory", "limit"]
+        assert rows[:12] == rows[14:] == [row for _, row in expected]
+    finally:
+        ray.shutdown()
