@@ -28,13 +28,14 @@ import torch
 import torch.nn.functional as F
 from cifar_resnet import load
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from softjpeg import JPEGLayer, Preset, decode, encode
 from softjpeg.common.files import write_text
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.report.environment import environment
 
-LAMBDAS = (0.02, 0.06, 0.2)
+LAMBDAS = (0.1, 0.6)
 QUALITIES = (5, 10, 15, 20, 30, 40, 50, 60, 75, 90)
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -55,9 +56,7 @@ def trained(
     random = torch.Generator().manual_seed(options.seed)
     groups = [{"params": list(network.parameters()), "lr": 1e-3}]
     if layer is not None:
-        # Steps are of 10 and more, hardness is a logarithm.
-        groups.append({"params": [layer.tables], "lr": 0.5, "weight_decay": 0.0})
-        groups.append({"params": [layer.log_hardness], "lr": 0.03, "weight_decay": 0.0})
+        groups.append({"params": list(layer.parameters()), "lr": 0.03, "weight_decay": 0.0})
     optimizer = torch.optim.AdamW(groups)
     steps = options.epochs * -(-len(x) // 100)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -74,6 +73,16 @@ def trained(
             optimizer.step()
             schedule.step()
     network.eval()
+
+
+class Exp(nn.Module):
+    """Tables train by their logarithm: of raw steps 150 noisy gradients make a random walk."""
+
+    def forward(self, logarithm: Tensor) -> Tensor:
+        return logarithm.exp()
+
+    def right_inverse(self, steps: Tensor) -> Tensor:
+        return steps.log()
 
 
 def augmented(x: Tensor, y: Tensor, options) -> nn.Module:
@@ -96,6 +105,7 @@ def rate_aware(x: Tensor, y: Tensor, weight: float, options) -> tuple[nn.Module,
     network = load(20, options.data / "cifar10_resnets")
     start = Preset.from_quality(50, "4:4:4")
     layer = JPEGLayer.from_preset(start, hardness=20.0, train_hardness=True)
+    parametrize.register_parametrization(layer, "tables", Exp())
 
     def loss(batch: Tensor, labels: Tensor) -> Tensor:
         shown, bits = layer.forward_with_rate(batch / 255, rate="jpeg")
