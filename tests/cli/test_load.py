@@ -145,6 +145,7 @@ def form_of(word):
         r"squeezenet1\.1": "squeezenet1.1",
         r"(runs/\S*|\.\.\.)/seed-\S+\.(safetensors|\.\.)": "RUN/FILE.safetensors",
         r"runs/\S*": "RUN",
+        r"hub:ORG/NAME": "RUN on the Hub",
     }
     return next((form for p, form in patterns.items() if re.fullmatch(p, word)), word)
 
