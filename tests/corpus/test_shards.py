@@ -129,7 +129,7 @@ def test_a_retry_encodes_what_failed_and_nothing_else(tmp_path, monkeypatch, kin
         with processes(encoder, jobs) as engine:
             yield lambda entries: engine(map(noted, entries))
 
-    monkeypatch.setattr(module, "processes", watched)
+    monkeypatch.setitem(module.ENGINES, "local", watched)
     suffix = ".png" if kind == "tar" else ""
     for words, expected in {
         (): [],
