@@ -142,6 +142,7 @@ def test_components_whose_scan_is_missing_are_zeros(tmp_path):
     [
         (PLAIN[:200], "cut off inside the"),
         (changed(PLAIN, 0.5, b"\xff\x05\0\x02"), "it has the marker FF05"),
+        (changed(PLAIN, 0.5, b"\xff\xff\0"), "fill bytes before a stuffed zero"),
         (jpeg(progressive=True), "progressive JPEG"),
         (PLAIN[: scan_of(PLAIN)[0] - 20], "cut off"),
         (b"\xff\xd8\xff\xd9", "no component"),

@@ -98,6 +98,9 @@ def _up_to_marker(data: bytes, at: int) -> tuple[bytes, int, int, int]:
     else:
         bits, marker = data[at : match.start()], match[1][0]
         start, end = match.span()
+    # Its fast decoder stops there, and leaves coefficients that its slow one does not overwrite.
+    if b"\xff\xff\0" in bits:
+        raise ValueError("data is corrupt: a scan has fill bytes before a stuffed zero")
     return _STUFFED.sub(b"\xff", bits), marker, start, end
 
 
