@@ -49,7 +49,7 @@ def test_the_rows_of_processes_and_a_killed_worker_costs_one(monkeypatch):
         with ray_engine.ray_workers(encoder, 2) as engine:
             assert list(engine(entries)) == expected
         monkeypatch.setattr(ray_engine, "_encode_one", deadly)
-        few = replace(encoder, limits=Limits(seconds=5.0))
+        few = replace(encoder, limits=Limits(seconds=1.0))
         bad = [Entry("kill", b"kill", True), Entry("stuck", b"stuck", True)]
         with ray_engine.ray_workers(few, 2) as engine:
             rows = [row for _, row in engine([*entries, *bad, *entries])]

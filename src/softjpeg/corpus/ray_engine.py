@@ -14,6 +14,9 @@ from softjpeg.common.extras import import_extra
 from softjpeg.corpus.engine import QUEUED_BYTES, Engine, Entry, in_order
 from softjpeg.corpus.samples import Encoder, Row, encode_batch, failed_row
 
+_BEGINNING = 60.0
+"""Seconds that a worker may take to begin: Ray does not say when a task does."""
+
 
 @contextmanager
 def ray_workers(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -> Iterator[Engine]:
@@ -22,8 +25,8 @@ def ray_workers(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -
     What fails is a row, never an exception.
 
     Args:
-        encoder: how images are encoded; its limit of seconds counts from when an image is the
-            first that is waited for, and ends its process.
+        encoder: how images are encoded; its limit of seconds, and a minute in which a worker may
+            begin, count from when an image is the next in order, and end its process.
         jobs: workers on this machine; the rows do not depend on how many.
         queued_bytes: of sources that are held at once.
 
@@ -53,7 +56,7 @@ def ray_workers(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -
             seconds = encoder.limits.seconds
             reference = tasks.pop(task)
             try:
-                return task.result(seconds)
+                return task.result(seconds + _BEGINNING)
             except (TookTooLong, ray.exceptions.GetTimeoutError):
                 ray.cancel(reference, force=True)
                 sentence = f"{entry.key} took over {seconds:g} seconds"
