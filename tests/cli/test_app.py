@@ -239,8 +239,8 @@ def test_encode_reports_broken_images_and_writes_the_rest(folder):
     assert result.exit_code == 3
     assert set(files(folder / "out")) == {"a.jpg", "sub/b.jpg", "sub/c.d.jpg"}
     first, second, last = result.stderr.splitlines()
-    assert "0.png cannot be read as an image: " in first
-    assert "z.jpg cannot be read as an image: " in second
+    assert "0.png is no image that is read (JPEG, PNG, " in first
+    assert "z.jpg is no image that is read (JPEG, PNG, " in second
     assert last == "softjpeg: 2 of 5 images were not written"
     assert result.stdout.startswith("3 images: ")
 

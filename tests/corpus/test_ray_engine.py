@@ -1,5 +1,6 @@
 """Ray with two workers, on this machine: the bytes and rows of processes."""
 
+import builtins
 import io
 import os
 import sys
@@ -43,6 +44,8 @@ def test_the_rows_of_processes_and_a_killed_worker_costs_one(monkeypatch):
         expected = list(engine(entries))
     # Workers do not find this module.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    # Ray puts a print of its own in place of Python's.
+    monkeypatch.setattr(builtins, "print", print)
     # A busy machine starts slowly.
     monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)

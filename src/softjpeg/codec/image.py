@@ -79,6 +79,7 @@ def encode(
             that Pillow cannot load.
         ImportError: `progressive` without its package.
 
+    >>> import torch
     >>> data = encode(torch.zeros(3, 20, 30), Preset.from_quality(50))
     >>> tuple(decode(data).shape)
     (3, 20, 30)

@@ -44,6 +44,7 @@ def shrunk(picture: Image.Image, short_side: int | None) -> Image.Image:
 def shrunk_images(images: Images, short_side: int | None) -> Images:
     """The same of images uint8; all of them are in memory then, unless `short_side` is None.
 
+    >>> import torch
     >>> [tuple(i.shape) for i in shrunk_images(torch.zeros(1, 3, 375, 500, dtype=torch.uint8), 256)]
     [(3, 256, 341)]
     """
