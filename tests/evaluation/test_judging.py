@@ -256,6 +256,26 @@ def test_intervals_are_scipys():
     assert math.isnan(point_intervals(points, means)[-1]["scan_bpp"].value)
 
 
+def test_images_without_a_label_do_not_count(tmp_path):
+    net, x = network(), images(40, seed=3)
+    labels, known = torch.arange(40) % 5, torch.arange(40) % 3 > 0
+    some = judge(net, x, {"webp": webp}, torch.where(known, labels, -1))
+    of_them = judge(net, x[known], {"webp": webp}, labels[known])
+    assert some[1].top1 == of_them[1].top1
+    assert 0 < some[1].top1 < 1
+    save_json(some, tmp_path / "p.json", {})
+    for points in (some, load_json(tmp_path / "p.json")[0]):
+        assert np.isnan(points[1].images.correct[~known.numpy()]).all()
+        found = point_intervals(points, resample_means(points, 4000))[1]["top1"]
+        expected = point_intervals(of_them, resample_means(of_them, 4000))[1]["top1"]
+        assert found.low < found.value == expected.value < found.high
+        spread = expected.high - expected.low
+        assert found.high - found.low == pytest.approx(spread, rel=0.15)
+    (none, _) = judge(net, x, {"webp": webp}, torch.full((40,), -1))
+    assert none.top1 is None
+    assert none.images.correct is None
+
+
 def test_resamples_are_paired():
     points = measured()
     means = resample_means([points[1], points[1]], 50)

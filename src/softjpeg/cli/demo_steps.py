@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from softjpeg.cli.demo_photos import Crops, Photo
-    from softjpeg.evaluation.points import RatePoint
     from softjpeg.jpeg.subsampling import Subsampling
     from softjpeg.presets.preset import Preset
     from softjpeg.report.pictures import Picture
@@ -123,7 +121,6 @@ def run(output: Path, *, seed: int = 0) -> None:
             batch_size=_BATCH,
             progress=True,
         )
-        points = [_among_labelled(point, held_out) for point in points]
         save_json(points, output / "points.json", facts)
         pictures = _pictures(model, held_out, files, qualities)
     report = Report(
@@ -178,13 +175,6 @@ def _write_files(folder: Path, preset: Preset, crops: Crops) -> list[bytes]:
     for name, data in zip(crops.names, files, strict=True):
         write_atomically(folder / f"{name}.jpg", data)
     return files
-
-
-def _among_labelled(point: RatePoint, crops: Crops) -> RatePoint:
-    """Top-1 among the labelled crops; no answer equals the others' label, -1."""
-    labelled = int((crops.labels >= 0).sum())
-    right = (point.top1 or 0) * len(crops.names)
-    return replace(point, top1=right / labelled)
 
 
 def _pictures(

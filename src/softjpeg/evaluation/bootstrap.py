@@ -68,7 +68,7 @@ def resample_means(
     means = {}
     for field in FIELDS:
         measured = [_number(getattr(p, field)) for p in points]
-        columns = [weights @ _each(p, field, n) for p in points]
+        columns = [_means(weights, _each(p, field, n)) for p in points]
         drawn = np.stack(columns, -1) if columns else np.empty((resamples, 0))
         means[field] = np.concatenate([np.reshape(measured, (1, len(points))), drawn])
     return means
@@ -97,6 +97,17 @@ def point_intervals(
         {field: estimate(values[:, i]) for field, values in means.items()}
         for i in range(len(points))
     ]
+
+
+def _means(
+    weights: npt.NDArray[np.float64], values: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """(resamples,): images without the figure are left out; NaN where all of a resample are."""
+    known = ~np.isnan(values)
+    if known.all():
+        return np.asarray(weights @ values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((weights[:, known] @ values[known]) / weights[:, known].sum(-1))
 
 
 def _each(point: RatePoint, field: str, n: int) -> npt.NDArray[np.float64]:

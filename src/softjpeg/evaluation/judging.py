@@ -202,7 +202,7 @@ def _point(
         agree=_array(agree(answers, original)),
         kl=_array(kl(answers, original)),
         cosine=_array(cosine(answers, original)),
-        correct=None if labels is None else _array(answers.argmax(-1) == labels.cpu()),
+        correct=None if labels is None else _correct(answers, labels.cpu()),
         ssim=None if files.ssim is None else np.array([_rounded(v) for v in files.ssim]),
     )
     bytes_per_file = float(each.bytes.mean())
@@ -214,7 +214,7 @@ def _point(
         bytes_per_file=bytes_per_file,
         bpp=bits_per_pixel(bytes_per_file, pixels),
         scan_bpp=bits_per_pixel(float(each.scan_bytes.mean()), pixels),
-        top1=None if each.correct is None else float(each.correct.mean()),
+        top1=None if each.correct is None else float(np.nanmean(each.correct)),
         agreement=float(each.agree.mean()),
         kl=float(each.kl.mean()),
         cosine=float(each.cosine.mean()),
@@ -222,6 +222,13 @@ def _point(
         reader=reader,
         images=each,
     )
+
+
+def _correct(answers: Tensor, labels: Tensor) -> npt.NDArray[np.float64] | None:
+    """NaN where there is no label; None where there is none at all."""
+    if (labels < 0).all():
+        return None
+    return np.where(labels.numpy() < 0, np.nan, _array(answers.argmax(-1) == labels))
 
 
 def _array(values: Tensor) -> npt.NDArray[np.float64]:

@@ -25,7 +25,7 @@ class PerImage:
         agree: 1 where the network gives its own answer for the uncompressed image.
         kl: KL divergence (nats) from its output on the uncompressed image.
         cosine: cosine distance of the two outputs.
-        correct: 1 where it gives the label; None without labels.
+        correct: 1 where it gives the label, NaN for an image without; None without labels.
         ssim: structural similarity of what the file shows; None where it was not asked for.
     """
 
@@ -49,7 +49,7 @@ class RatePoint:
         bytes_per_file: mean size of a whole file.
         bpp: bits of whole files per pixel.
         scan_bpp: bits of entropy-coded data per pixel; NaN where files are no JPEG.
-        top1: share of images whose label the network gives; None without labels.
+        top1: share of the labelled images whose label the network gives; None without labels.
         agreement: share on which it gives its own answer for the uncompressed image.
         kl: mean KL divergence (nats) from its output on the uncompressed image.
         cosine: mean cosine distance of its output from that on the uncompressed image.

@@ -43,8 +43,8 @@ def save_json(
         seed: of the resamples.
 
     A point's "images" hold, in the images' order: "bytes", "scan_bytes", "kl", "cosine" and "ssim"
-    as lists (6 digits), "agree" and "correct" as one character 0 or 1 an image. Missing numbers are
-    null.
+    as lists (6 digits), "agree" and "correct" as one character an image: 0, 1, or - where there
+    is no label. Missing numbers are null.
     """
     intervals = point_intervals(points, resample_means(points, resamples, seed))
     rows = [
@@ -127,7 +127,7 @@ def _packed(images: PerImage | None) -> dict[str, Any] | None:
         if values is None:
             packed[f.name] = None
         elif f.name in _FLAGS:
-            packed[f.name] = "".join("1" if value else "0" for value in values)
+            packed[f.name] = "".join("-" if np.isnan(v) else "1" if v else "0" for v in values)
         else:
             packed[f.name] = [_short(value) for value in values.tolist()]
     return packed
@@ -144,9 +144,11 @@ def _point(row: Mapping[str, Any]) -> RatePoint:
 def _unpacked(packed: Mapping[str, Any] | None) -> PerImage | None:
     if packed is None:
         return None
-    # null becomes NaN, and each character of flags a number.
+    # null becomes NaN, and so does "-" among flags, each of whose characters is a number.
     arrays: dict[str, Any] = {
-        name: None if values is None else np.array(list(values), dtype=float)
+        name: None
+        if values is None
+        else np.array([None if value == "-" else value for value in values], dtype=float)
         for name, values in packed.items()
     }
     return PerImage(**arrays)
