@@ -28,6 +28,8 @@ def chromium():
 def watched(browser, width, scheme):
     """A page, and the list of errors that its console will have said."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    # A busy machine answers slowly.
+    page.set_default_timeout(180_000)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
