@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import random
+import signal
 
 import pytest
 
@@ -21,6 +22,10 @@ collect_ignore_glob = [
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     threads = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
+
+# A job in the background is started deaf to an interrupt, and so would be what it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
