@@ -23,7 +23,7 @@ from softjpeg.codec.image import encode
 from softjpeg.common.image_sequence import Images
 from softjpeg.common.progress import track
 from softjpeg.common.torch_modes import usual_modes
-from softjpeg.learning.bytes_saved import saved_at_equal_loss
+from softjpeg.learning.bytes_saved import resampled, saved_at_equal_loss, with_interval
 from softjpeg.learning.learn_ladder import learn_ladder
 from softjpeg.learning.losses import Loss
 from softjpeg.learning.measured_ladder import measured_ladder
@@ -31,8 +31,6 @@ from softjpeg.models.inference import outputs_of
 from softjpeg.presets.ladder import Ladder
 
 Array = npt.NDArray[np.float64]
-
-_RESAMPLES = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +105,10 @@ def co_adapt(
     """
     if turns < 1:
         raise ValueError(f"turns must be at least 1, got {turns}")
-    targets: dict[str, Any] = {"loss": loss, "labels": labels, "batch_size": batch_size}
 
     def adapted_to(ladder: Ladder | None, turn: int) -> Adapter:
-        given = {**targets, "seed": seed, "progress": progress, "provenance": provenance}
+        given: dict[str, Any] = {"loss": loss, "labels": labels, "batch_size": batch_size}
+        given |= {"seed": seed, "progress": progress, "provenance": provenance}
         file = None if checkpoint is None else _of_turn(Path(checkpoint), turn)
         given |= {"preset": ladder, "qualities": qualities, "checkpoint": file}
         return adapt(network, images, **given, **adapting)
@@ -118,13 +116,15 @@ def co_adapt(
     clean_weight = adapting.get("clean_weight", 0.1)
     task = Task(network, images, StoredFiles(), loss, labels, clean_weight, batch_size, seed)
     ladder, adapter = preset, adapted_to(preset, 0)
-    measured = _measured(task, adapter, StoredFiles(ladder, qualities), progress)
+    answers = outputs_of(task.reader, task.part(task.judging), task.batch_size)
+    targets = task.targets(answers, task.judging).cpu()
+    measured = _measured(task, targets, adapter, StoredFiles(ladder, qualities), progress)
     saved: list[tuple[float, float, float]] = []
     for turn in range(1, turns + 1):
         files = StoredFiles(ladder, qualities)
         new_ladder = _tables_for(task, adapter, files, rates, progress, provenance)
         new_adapter = adapted_to(new_ladder, turn)
-        new = _measured(task, new_adapter, StoredFiles(new_ladder, qualities), progress)
+        new = _measured(task, targets, new_adapter, StoredFiles(new_ladder, qualities), progress)
         saved.append(_saved(measured, new, seed))
         if not saved[-1][1] > 0:
             break
@@ -166,12 +166,10 @@ def _tables_for(
 
 
 def _measured(
-    task: Task, adapter: Adapter, files: StoredFiles, progress: bool
+    task: Task, targets: Tensor, adapter: Adapter, files: StoredFiles, progress: bool
 ) -> tuple[Array, Array]:
     """(files, images) bytes and losses on the judging images, from coarse to fine."""
     adapted, images = AdaptedNetwork(task.reader, adapter), task.part(task.judging)
-    answers = outputs_of(task.reader, images, task.batch_size)
-    targets = task.targets(answers, task.judging).cpu()
     sizes, losses = [], []
     presets = [preset for _, preset in files.measured()][::-1]
     for preset in track(presets, "both ends", enabled=progress):
@@ -189,12 +187,9 @@ def _saved(
     """The share of bytes saved at equal loss, mean over the inner files, and its interval."""
     inner = slice(1, -1) if len(after[0]) > 2 else slice(None)
     sizes, losses = (np.concatenate([b, a[inner]]) for b, a in zip(before, after, strict=True))
-    count = sizes.shape[1]
-    drawn = np.random.default_rng(seed).multinomial(count, [1 / count] * count, _RESAMPLES)
-    shares = np.vstack([np.ones(count), drawn]).T
-    saved = saved_at_equal_loss(sizes @ shares, losses @ shares, len(before[0])).mean(0)
-    low, high = np.quantile(saved[1:], [0.025, 0.975])
-    return float(saved[0]), float(low), float(high)
+    shares = resampled(sizes.shape[1], seed).T
+    saved = saved_at_equal_loss(sizes @ shares, losses @ shares, len(before[0]))
+    return with_interval(saved.mean(0))
 
 
 def _of_turn(path: Path, turn: int) -> Path:

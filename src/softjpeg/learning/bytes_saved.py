@@ -57,16 +57,13 @@ def with_bytes_saved(
         for preset in track(files, "bytes saved", len(files), enabled=progress)
     ]
     sizes, losses = (np.stack(part) for part in zip(*measured, strict=True))
-    rng = np.random.default_rng(objective.seed)
-    count = sizes.shape[1]
-    # The images as they are, and drawn anew: what each counts.
-    shares = np.vstack([np.ones(count), rng.multinomial(count, [1 / count] * count, _RESAMPLES)])
+    shares = resampled(sizes.shape[1], objective.seed)
     saved = [
         saved_at_equal_loss(sizes @ shares.T, losses[..., k] @ shares.T, len(defaults))
         for k in range(losses.shape[2])
     ]
     return [
-        _noted(preset, [_with_interval(s[i]) for s in saved]) for i, preset in enumerate(presets)
+        _noted(preset, [with_interval(s[i]) for s in saved]) for i, preset in enumerate(presets)
     ]
 
 
@@ -111,11 +108,28 @@ def _measured(objective: Objective, preset: Preset) -> tuple[Array, Array]:
     return np.array(sizes, dtype=np.float64), np.concatenate(losses)
 
 
-def _with_interval(saved: Array) -> list[float]:
+def resampled(count: int, seed: int) -> Array:
+    """(1 + resamples, images): what each image counts, as they are and drawn anew.
+
+    Args:
+        count: of the images.
+        seed: of the draws.
+    """
+    drawn = np.random.default_rng(seed).multinomial(count, [1 / count] * count, _RESAMPLES)
+    return np.vstack([np.ones(count), drawn])
+
+
+def with_interval(saved: Array) -> tuple[float, float, float]:
+    """The first of (1 + resamples,) values, and the 95 % interval of the others.
+
+    >>> with_interval(np.array([7.0, *range(41)]))
+    (7.0, 1.0, 39.0)
+    """
     low, high = np.quantile(saved[1:], [0.025, 0.975])
-    return [round(float(x), 4) for x in (saved[0], low, high)]
+    return float(saved[0]), float(low), float(high)
 
 
-def _noted(preset: Preset, saved: list[list[float]]) -> Preset:
-    learned: dict[str, Any] = {**preset.provenance["learned"], "saved": saved}
+def _noted(preset: Preset, saved: Sequence[Sequence[float]]) -> Preset:
+    shares = [[round(x, 4) for x in each] for each in saved]
+    learned: dict[str, Any] = {**preset.provenance["learned"], "saved": shares}
     return replace(preset, provenance={**preset.provenance, "learned": learned})
