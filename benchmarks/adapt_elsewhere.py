@@ -29,6 +29,7 @@ from softjpeg.adaptation.adapter import Adapter
 from softjpeg.common.files import write_text
 from softjpeg.common.image_planes import picture_of, planes_of
 from softjpeg.jpeg.published_tables import published_tables
+from softjpeg.models.fidelity import kl
 from softjpeg.models.inference import outputs_of
 from softjpeg.models.network import load_network
 from softjpeg.report.environment import environment
@@ -120,7 +121,7 @@ def main() -> None:
             files = [write(image, quality) for image in images]
             shown = [read(data) for data in files]
             both = outputs_of(network.reader, shown), adapted.outputs_of_files(shown, files)
-            kls = [kl(target, outputs) for outputs in both]
+            kls = [kl(outputs, target) for outputs in both]
             rows.append(
                 {
                     "setting": name,
@@ -134,12 +135,6 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
     facts = {"photos": len(originals), "adapter": str(options.adapter.name), **environment()}
     write_text(options.out, json.dumps({"facts": facts, "rows": rows}, indent=1))
-
-
-def kl(target: Tensor, outputs: Tensor) -> Tensor:
-    """(N,) of the answers, in nats."""
-    log_p, log_q = target.log_softmax(-1), outputs.log_softmax(-1)
-    return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
 def paired_interval(frozen: Tensor, adapted: Tensor) -> list[float]:
