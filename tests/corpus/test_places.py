@@ -7,19 +7,13 @@ import tarfile
 import pytest
 
 from helpers.commands import call, refusal
-from helpers.images import smooth_image
+from helpers.images import png
 
 pytest.importorskip("pebble")
 fsspec = pytest.importorskip("fsspec")
 
 WORDS = ("--preset", "default", "--quality", 20, "--jobs", 1)
 URL = "memory://bucket/in"
-
-
-def png(seed):
-    file = io.BytesIO()
-    smooth_image(20, 24, seed).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Ray with two workers, on this machine: the bytes and rows of processes."""
 
 import builtins
-import io
 import os
 import sys
 import time
@@ -9,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from helpers.images import smooth_image
+from helpers.images import png
 from softjpeg import Preset
 from softjpeg.corpus import ray_engine
 from softjpeg.corpus.engine import Entry
@@ -19,12 +18,6 @@ from softjpeg.corpus.samples import Encoder, encode_batch
 
 ray = pytest.importorskip("ray", reason="softjpeg[ray] is not installed")
 pytestmark = pytest.mark.filterwarnings("default")
-
-
-def png(seed):
-    file = io.BytesIO()
-    smooth_image(20, 24, seed).save(file, "PNG")
-    return file.getvalue()
 
 
 def deadly(key, data, encoder):

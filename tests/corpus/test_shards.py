@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from helpers.commands import call, refusal
-from helpers.images import smooth_image
+from helpers.images import png
 from softjpeg import Preset, encode
 from softjpeg.corpus import shards as module
 from softjpeg.corpus.engine import Entry
@@ -19,12 +19,6 @@ from softjpeg.corpus.samples import Encoder, encode_batch
 
 DEFAULT = ("--preset", "default", "--quality", 20)
 COUNT = 7
-
-
-def png(seed):
-    file = io.BytesIO()
-    smooth_image(20, 24, seed).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture

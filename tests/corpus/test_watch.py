@@ -8,16 +8,10 @@ import pytest
 from PIL import Image
 
 from helpers.commands import call, refusal
-from helpers.images import smooth_image
+from helpers.images import png, smooth_image
 from softjpeg.corpus.watch import MostFailures, Watching, watched
 
 DEFAULT = ("--preset", "default", "--quality", 20)
-
-
-def png(seed):
-    file = io.BytesIO()
-    smooth_image(20, 24, seed).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture(params=["folder", "shards"])

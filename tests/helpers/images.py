@@ -1,5 +1,7 @@
 """Synthetic images, most with the spectrum of photos; the same for the same seed."""
 
+import io
+
 import numpy as np
 import torch
 from PIL import Image
@@ -50,3 +52,10 @@ def coefficients(count=6, seed=0):
     g = torch.Generator().manual_seed(seed)
     scale = 60 / (1 + torch.arange(8)[:, None] + torch.arange(8)) ** 1.2
     return tuple(torch.randn(count, 4, 4, 8, 8, generator=g) * scale for _ in range(3))
+
+
+def png(seed):
+    """A file of a small smooth image."""
+    file = io.BytesIO()
+    smooth_image(20, 24, seed).save(file, "PNG")
+    return file.getvalue()
