@@ -196,12 +196,12 @@ def write_sources(folder: Path, name: str, images: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture(i))
     if name == "adapt":
-        from softjpeg.common.image_set import to_image
+        from softjpeg.common.image_planes import picture_of
 
         (folder / "reader.py").write_text(READER)
         (folder / "details").mkdir()
         for i, image in enumerate(photos(48, 40, 0)):
-            to_image(image).save(folder / "details" / f"{i}.png")
+            picture_of(image).save(folder / "details" / f"{i}.png")
     if name != "encode shards":
         return
     import pyarrow as pa

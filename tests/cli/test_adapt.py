@@ -12,7 +12,7 @@ from helpers.adapting import NETWORK
 from helpers.commands import call, refusal
 from helpers.images import photos
 from softjpeg.cli.adapters import split_adapter
-from softjpeg.common.image_set import to_image
+from softjpeg.common.image_planes import picture_of
 from softjpeg.models.network import load_network
 from softjpeg.presets.preset import Preset
 
@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
     for name, seed in (("photos", 0), ("others", 9)):
         (tmp_path / name).mkdir()
         for i, image in enumerate(photos(48 if name == "photos" else 8, 40, seed)):
-            to_image(image).save(f"{name}/{i:02}.png")
+            picture_of(image).save(f"{name}/{i:02}.png")
     (tmp_path / "net.py").write_text(NETWORK)
     return tmp_path
 
@@ -86,7 +86,7 @@ def test_nothing_gained_nothing_written(folder):
 
 def test_tables_and_reader_in_turns(folder):
     for i, image in enumerate(photos(80, 40, seed=1)):
-        to_image(image).save(f"photos/more-{i:02}.png")
+        picture_of(image).save(f"photos/more-{i:02}.png")
     options = (*FAST, "--learn-tables", "ladder.json", "--page", "a.html")
     result = call("adapt", "net.py:small", "photos", "--out", "a.safetensors", *options)
     assert result.exit_code == 0, result.output

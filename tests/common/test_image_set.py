@@ -3,8 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
+from softjpeg.common.image_planes import picture_of
 from softjpeg.common.image_search import find_images, relative_name
-from softjpeg.common.image_set import from_image, load_images, to_image
+from softjpeg.common.image_set import from_image, load_images
 from softjpeg.common.image_warning import ImageWarning
 
 
@@ -192,4 +193,4 @@ def test_limit_is_a_seeded_subset(tmp_path):
 
 def test_image_and_tensor_are_inverse():
     pixels = torch.randint(0, 256, (3, 5, 7), dtype=torch.uint8)
-    assert torch.equal(from_image(to_image(pixels)), pixels)
+    assert torch.equal(from_image(picture_of(pixels)), pixels)

@@ -18,7 +18,7 @@ from softjpeg.adaptation.adapter import Adapter, weights_fingerprint
 from softjpeg.adaptation.strength import StrengthCurve, luma_step
 from softjpeg.codec.image import decode, encode
 from softjpeg.common.image_files import ImageFiles
-from softjpeg.common.image_set import to_image
+from softjpeg.common.image_planes import picture_of
 from softjpeg.evaluation.bootstrap import estimate, point_intervals, resample_means
 from softjpeg.evaluation.encoders import default_jpeg, each_recoded, preset_encoder
 from softjpeg.evaluation.gain import gains
@@ -150,7 +150,7 @@ def test_encoders_that_fail_are_named():
 def test_a_photo_that_vanishes_is_no_encoders_failure(tmp_path):
     paths = [tmp_path / f"{i}.png" for i in range(2)]
     for path, image in zip(paths, images(2), strict=True):
-        to_image(image).save(path)
+        picture_of(image).save(path)
 
     def removing(image):
         paths[1].unlink()

@@ -10,7 +10,8 @@ import torch
 from helpers.images import photos as images
 from helpers.networks import HighFrequencyReader
 from softjpeg.common import image_set as images_module
-from softjpeg.common.image_set import load_images, to_image
+from softjpeg.common.image_planes import picture_of
+from softjpeg.common.image_set import load_images
 from softjpeg.common.scratch import scratch_tensor
 from softjpeg.learning.checkpoint import fingerprint
 from softjpeg.learning.frozen_networks import FrozenNetworks
@@ -45,7 +46,7 @@ def test_a_large_one_is_mapped_to_a_file_without_a_name():
 
 def test_loaded_images_may_lie_in_a_file(tmp_path, monkeypatch):
     for i, pixels in enumerate(images(4, 16)):
-        to_image(pixels).save(tmp_path / f"{i}.png")
+        picture_of(pixels).save(tmp_path / f"{i}.png")
     in_memory = load_images(tmp_path).pixels
     mapped = []
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from softjpeg.common.image_set import to_image
+from softjpeg.common.image_planes import picture_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -43,7 +43,7 @@ def test_example_on_the_command_line(beside, tmp_path):
 
     pictures = runpy.run_path(str(EXAMPLES / "pictures.py"))["pictures"]
     for i, pixels in enumerate(pictures(64, 4)):
-        image: Image.Image = to_image(pixels)
+        image: Image.Image = picture_of(pixels)
         image.save(tmp_path / f"{i}.png")
     file = EXAMPLES / "segmentation.py"
     words = ["learn", f"{file}:network", str(tmp_path), "--loss", f"{file}:loss"]

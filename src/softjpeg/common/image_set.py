@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from softjpeg.common.image_files import ImageFiles, read_image
-from softjpeg.common.image_planes import picture_of, planes_of
+from softjpeg.common.image_planes import planes_of
 from softjpeg.common.image_selection import selected_images
 from softjpeg.common.progress import track
 from softjpeg.common.scratch import scratch_tensor
@@ -179,15 +179,6 @@ def from_image(image: Image.Image) -> Tensor:
     torch.Size([3, 2, 3])
     """
     return planes_of(image.convert("RGB"))
-
-
-def to_image(pixels: Tensor) -> Image.Image:
-    """(3, H, W) uint8 RGB as a Pillow image.
-
-    >>> to_image(torch.zeros(3, 2, 5, dtype=torch.uint8)).size
-    (5, 2)
-    """
-    return picture_of(pixels)
 
 
 def resize_and_crop(

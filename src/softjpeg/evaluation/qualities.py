@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from softjpeg.common.files import write_atomically
-from softjpeg.common.image_set import from_image, to_image
+from softjpeg.common.image_planes import picture_of
+from softjpeg.common.image_set import from_image
 from softjpeg.common.progress import track
 from softjpeg.common.torch_modes import usual_modes
 from softjpeg.jpeg.subsampling import Subsampling, luma_factors
@@ -163,7 +164,7 @@ def through_jpeg(image: Tensor, quality: int, subsampling: Subsampling) -> tuple
     ((3, 8, 8), True)
     """
     buffer = io.BytesIO()
-    to_image(image).save(buffer, "jpeg", quality=quality, subsampling=subsampling, optimize=True)
+    picture_of(image).save(buffer, "jpeg", quality=quality, subsampling=subsampling, optimize=True)
     with Image.open(buffer) as decoded:
         return from_image(decoded), buffer.getbuffer().nbytes
 

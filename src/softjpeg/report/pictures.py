@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from softjpeg.codec.image import decode
-from softjpeg.common.image_set import to_image
+from softjpeg.common.image_planes import picture_of
 from softjpeg.models.inference import outputs_of
 
 
@@ -83,5 +83,5 @@ def png(pixels: Tensor) -> bytes:
     b'PNG'
     """
     buffer = io.BytesIO()
-    to_image(pixels).save(buffer, "png", optimize=True)
+    picture_of(pixels).save(buffer, "png", optimize=True)
     return buffer.getvalue()
