@@ -115,3 +115,19 @@ def test_a_person_uploads_moves_the_slider_and_downloads(tmp_path):
         assert image.size == (300, 200)
         assert [image.quantization[0], image.quantization[1]] == preset.export("pillow")
     assert preset.luma.tolist() != Preset.from_quality(quality).luma.tolist()
+
+
+def test_a_picture_given_to_a_page_still_loading_is_not_lost(tmp_path):
+    photo = tmp_path / "photo.png"
+    smooth_image(200, 300, 1).save(photo)
+    with served(tmp_path) as port, chromium() as browser:
+        page, errors = watched(browser, WIDTHS[0], SCHEMES[0])
+        held = []
+        page.route("**/api/choices", lambda route: held.append(route))
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.set_input_files("#files", [photo])
+        page.wait_for_selector("#pictures button:has-text('photo.png')")
+        assert len(held) == 1
+        held[0].continue_()
+        page.wait_for_selector("#status:has-text('photo.png, quality 30')")
+        assert errors == []

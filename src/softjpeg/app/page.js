@@ -128,6 +128,7 @@ async function update(withCurves = true) {
   const mine = ++turn;
   if (!shown) return;
   try {
+    await offered;
     if (!chosenNetworks().length) throw new Error("choose a network");
     say("Asking the network …");
     const all = [];
@@ -210,7 +211,7 @@ async function nameClasses() {
   at("classes").replaceChildren(...classNames.map((name) => new Option(name)));
 }
 
-async function start() {
+async function offer() {
   const choices = await ask("/api/choices");
   choices.networks.forEach((name, i) => {
     const words = make("label"), box = make("input");
@@ -219,6 +220,10 @@ async function start() {
     at("networks").append(words);
   });
   at("preset").replaceChildren(...choices.presets.map((name) => new Option(name)));
+}
+
+// Before anything is waited for: a picture dropped on a page that is still loading counts.
+function listen() {
   at("files").addEventListener("change", () => add(at("files").files));
   at("clear").addEventListener("click", clear);
   at("measure").addEventListener("click", measure);
@@ -246,4 +251,6 @@ async function start() {
     });
 }
 
-start().catch((error) => say(error.message, true));
+listen();
+const offered = offer();
+offered.catch((error) => say(error.message, true));
