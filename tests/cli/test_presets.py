@@ -1,4 +1,4 @@
-"""--short-side, in every command that has it: files as small as asked, and read as such."""
+"""--short-side and --center, in every command: files as small as asked, and read as such."""
 
 import json
 
@@ -23,6 +23,11 @@ class Coarse(nn.Module):
 def coarse():
     net = Coarse()
     net.input_size, net.resize = 24, 28
+    return net
+
+def centre():
+    net = Coarse()
+    net.input_size, net.resize = 48, 96
     return net
 """
 
@@ -86,7 +91,62 @@ def test_the_loop_chooses_among_sizes(folder):
         *("encode", "photos", "--network", "net.py:coarse", "--effort", "repair"),
         *("--preset", "default", "--short-side", "48", "--out", "none"),
     )
-    assert refused == "--effort repair keeps the images' own size: give --short-side keep"
+    assert refused == "--effort repair stores images whole: --short-side keep, --center none"
+
+
+def test_the_centre_alone(folder):
+    words = ("encode", "photos", "--preset", "default", "--quality", "40", "--center", "0.5")
+    assert call(*words, "--out", "a").exit_code == 0
+    own = Preset.from_quality(40)
+    preset = Preset(own.luma, own.chroma, center=0.5)
+    with Image.open("photos/0.png") as image:
+        assert (folder / "a" / "0.jpg").read_bytes() == encode(image, preset)
+    preset.save("center.json")
+    words = ("encode", "photos", "--preset", "center.json", "--center", "none", "--out", "b")
+    assert call(*words).exit_code == 0
+    with Image.open("photos/0.png") as image:
+        assert (folder / "b" / "0.jpg").read_bytes() == encode(image, own)
+    assert "the middle 0.5 of the shorter side" in call("inspect", "center.json").stdout
+    for bad in ("0", "1.1", "wide", "auto", "nan"):
+        words = ("encode", "photos", "--preset", "default", "--quality", 40, "--out", "none")
+        assert refusal(*words, "--center", bad) == (
+            f"--center must be none or a share above 0, at most 1, got {bad!r}"
+        )
+    assert not (folder / "none").exists()
+
+
+def test_learned_for_what_a_network_reads_and_judged_beside_the_whole(folder):
+    words = ("learn", "net.py:centre", "photos", "--target-bpp", 1, "--center", "auto")
+    result = call(*words, "--batch-size", 1, "--out", "learned.json")
+    assert result.exit_code == 0, result.output
+    assert Preset.load("learned.json").center == 0.5
+    assert "of blocks outside the middle 0.5 of the shorter side" in result.stdout
+    result = call(
+        *("evaluate", "net.py:centre", "photos", "--preset", "default", "--against", "webp"),
+        *("--quality", "20,50", "--subsampling", "4:2:0", "--center", 0.5, "--json", "points.json"),
+    )
+    assert result.exit_code == 0, result.output
+    body = json.loads((folder / "points.json").read_text())
+    assert body["provenance"]["center"] == 0.5
+    found = {(p["curve"], p["name"].removesuffix(", center")): p for p in body["points"]}
+    for curve, name in (("default", "preset default q 20"), ("webp", "webp q 50")):
+        whole, centre = found[curve, name], found[f"{curve}, center", name]
+        assert centre["bytes_per_file"] < 0.9 * whole["bytes_per_file"]
+        if curve == "default":
+            # A JPEG's blocks are coded one by one; other formats predict from one to the next.
+            assert centre["kl"] == pytest.approx(whole["kl"], rel=1e-6)
+    with_loop = call(
+        *("encode", "photos", "--network", "net.py:centre", "--keep", "top1", "--out", "out"),
+        *("--preset", "default", "--quality", "20,60", "--center", "0.5", "--manifest"),
+    )
+    assert with_loop.exit_code == 0, with_loop.output
+    whole = call(
+        *("encode", "photos", "--network", "net.py:centre", "--keep", "top1", "--out", "whole"),
+        *("--preset", "default", "--quality", "20,60", "--manifest"),
+    )
+    assert whole.exit_code == 0, whole.output
+    size = {f: sum(p.stat().st_size for p in (folder / f).glob("*.jpg")) for f in ("out", "whole")}
+    assert size["out"] < size["whole"]
 
 
 def test_learn_and_evaluate(folder):

@@ -10,7 +10,7 @@ from PIL import Image
 from helpers.images import as_tensor, smooth_image
 from softjpeg import Ladder, Preset, decode, encode
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
-from softjpeg.codec.stored_size import shrunk_images, stored_size
+from softjpeg.codec.stored_size import stored_images, stored_size
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_file_is_that_of_the_picture_pillow_shrinks(mode):
     assert encode(as_tensor(picture), shrinking, mode, 3) == encode(smaller, own, mode, 3)
     gray = encode(picture, shrinking, gray=True)
     assert decode(gray).shape == (1, 80, 107)
-    learned_on = shrunk_images([as_tensor(picture)], 80)[0]
+    learned_on = stored_images([as_tensor(picture)], 80)[0]
     assert torch.equal(learned_on, as_tensor(smaller))
 
 

@@ -248,6 +248,8 @@ def test_a_preset_that_shrinks_images_makes_no_layer():
     own = Preset.from_quality(50)
     with pytest.raises(ValueError, match=r"short_side must be None for a layer, got 256"):
         JPEGLayer.from_preset(Preset(own.luma, own.chroma, short_side=256))
+    with pytest.raises(ValueError, match=r"center must be None for a layer, got 0.9"):
+        JPEGLayer.from_preset(Preset(own.luma, own.chroma, center=0.9))
 
 
 def test_the_preset_of_a_layer_writes_its_tables():

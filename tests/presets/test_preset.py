@@ -236,6 +236,8 @@ def preset_bodies(draw):
     if draw(st.booleans()):
         body["short_side"] = draw(NUMBERS)
     if draw(st.booleans()):
+        body["center"] = draw(st.one_of(NUMBERS, st.floats(0, 1, exclude_min=True)))
+    if draw(st.booleans()):
         ones = [[[1.0] * 8] * 8] * 3
         steps = draw(st.lists(positive, min_size=1, max_size=4))
         body["distortion"] = {

@@ -26,7 +26,7 @@ NAMES = {
     "**settings)",
     "Ladder": "(rungs, bpp, default_bpp, provenance=<factory>, scan_bpp=(), size_exponent=1.0)",
     "Preset": "(luma, chroma, hardness=<factory>, subsampling='4:2:0', provenance=<factory>, "
-    "distortion=None, short_side=None)",
+    "distortion=None, short_side=None, center=None)",
     "adapt": "(network, images, *, preset=None, qualities=(6, 90), train='norm', loss=None, "
     "labels=None, epochs=4, learning_rate=0.001, batch_size=32, clean_weight=0.1, "
     "max_clean_drop=1.0, seed=0, checkpoint=None, progress=False, provenance=None)",
@@ -41,15 +41,17 @@ NAMES = {
     "mode='hard', encoders=None, change=None, ssim=False, failed=None, seed=0, batch_size=32, "
     "progress=False)",
     "learn": "(models, images, *, labels=None, loss=None, worst_case=False, subsampling='4:2:0', "
-    "short_side=None, rate_weight=None, target_bpp=None, target_bytes=None, max_drop=None, "
-    "mode='hard', method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, "
-    "progress=False, provenance=None, say=None)",
+    "short_side=None, center=None, rate_weight=None, target_bpp=None, target_bytes=None, "
+    "max_drop=None, mode='hard', method='measured', rounds=1, batch_size=32, seed=0, "
+    "checkpoint=None, progress=False, provenance=None, say=None)",
     "learn_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
-    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', "
+    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, center=None, "
+    "mode='hard', "
     "method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, "
     "provenance=None, say=None)",
     "learned_ladder": "(models, images, targets_bpp=None, *, qualities=None, labels=None, "
-    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, mode='hard', "
+    "loss=None, worst_case=False, subsampling='4:2:0', short_side=None, center=None, "
+    "mode='hard', "
     "method='measured', rounds=1, batch_size=32, seed=0, checkpoint=None, progress=False, "
     "provenance=None, say=None)",
     "load_preset": "(spec, quality=None)",
@@ -94,14 +96,14 @@ COMMANDS = {
     "inspect": "FILE [--export] [--out] [--images] [--limit 256] [--seed 0]",
     "learn": "NETWORK IMAGES --out [--target-bpp] [--target-bytes] [--max-drop] [--rate-weight] "
     "[--ladder] [--qualities] [--also ...] [--worst-case] [--loss kl] [--subsampling 4:2:0] "
-    "[--short-side keep] [--mode hard] [--method measured] [--labels] [--size] [--resize] "
-    "[--crops] [--follow-links] [--limit] [--rounds 1] [--batch-size 32] [--seed 0] "
-    "[--checkpoint] [--page]",
+    "[--short-side keep] [--center none] [--mode hard] [--method measured] [--labels] "
+    "[--size] [--resize] [--crops] [--follow-links] [--limit] [--rounds 1] [--batch-size 32] "
+    "[--seed 0] [--checkpoint] [--page]",
     "adapt": "NETWORK IMAGES --out [--preset] [--quality] [--train norm] [--learn-tables] "
     "[--loss kl] [--labels] [--size] [--resize] [--crops] [--follow-links] [--limit] [--epochs 4] "
     "[--learning-rate 0.001] [--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] "
     "[--seed 0] [--checkpoint] [--page]",
-    "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] "
+    "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] [--center] "
     "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] "
     "[--name-collision error] [--background 255,255,255] [--truncated refuse] [--follow-links] "
@@ -109,9 +111,9 @@ COMMANDS = {
     "[--max-failures] [--keep-smaller] [--dry-run] [--json] [--metrics] "
     "[--engine local]",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
-    "[--mode hard] [--reader ...] [--against] [--learn-from] [--recode] [--ssim] [--labels] "
-    "[--size] [--resize] [--crops] [--follow-links] [--limit] [--batch-size 32] [--seed 0] "
-    "[--json] [--csv] [--plot]",
+    "[--mode hard] [--reader ...] [--against] [--learn-from] [--center] [--recode] [--ssim] "
+    "[--labels] [--size] [--resize] [--crops] [--follow-links] [--limit] [--batch-size 32] "
+    "[--seed 0] [--json] [--csv] [--plot]",
     "plot": "POINTS --out",
     "attack": "RUN... [--baseline ...] [--eps 1,2,3,4] [--attacks fgsm,pgd,bpda] [--steps 20] "
     "[--restarts 1] [--checks] [--limit] [--batch-size 64] [--seed 0] [--json] [--plot]",

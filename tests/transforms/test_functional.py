@@ -67,6 +67,8 @@ def test_presets_and_subsampling():
     assert torch.equal(jpeg(COLOUR, Preset.from_quality(40, "4:4:4")), exact)
     with pytest.raises(ValueError, match=r"quality.short_side must be None .* got 288"):
         jpeg(COLOUR, Preset(np.full((8, 8), 9), np.full((8, 8), 9), short_side=288))
+    with pytest.raises(ValueError, match=r"quality.center must be None .* got 0.5"):
+        jpeg(COLOUR, Preset(np.full((8, 8), 9), np.full((8, 8), 9), center=0.5))
     with pytest.raises(ValueError, match="101"):
         jpeg(COLOUR, 101)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from softjpeg.app.readers import Readers, Reading, reading
-from softjpeg.codec.adaptive_quality import AdaptiveQuality, at_quality, with_short_side
+from softjpeg.codec.adaptive_quality import AdaptiveQuality, at_quality, storing
 from softjpeg.codec.file_sizes import equal_size_quality
 from softjpeg.codec.image import decode, encode
 from softjpeg.common.image_set import from_image
@@ -56,7 +56,7 @@ def tables_of(ladders: Mapping[str, Ladder], wish: Wish) -> Tables:
     if wish.preset not in ladders:
         raise ValueError(f"preset must be one of {', '.join(ladders)}, got {wish.preset!r}")
     tables = at_quality(ladders[wish.preset], wish.quality)
-    return tables if wish.side is None else with_short_side(tables, wish.side)
+    return tables if wish.side is None else storing(tables, short_side=wish.side)
 
 
 def preset_of(tables: Tables, image: Image.Image) -> Preset:
@@ -180,7 +180,8 @@ def command(name: str, wish: Wish) -> str:
 
 
 def _default(quality: int, like: Preset) -> Preset:
-    return replace(Preset.from_quality(quality, like.subsampling), short_side=like.short_side)
+    default = Preset.from_quality(quality, like.subsampling)
+    return replace(default, short_side=like.short_side, center=like.center)
 
 
 def _target(given: int | None, scores: Tensor) -> int:

@@ -70,7 +70,10 @@ class Rivals:
 
 
 def rivals(
-    chosen: Sequence[Competitor], context: Context, samplings: Sequence[SubsamplingOrGray]
+    chosen: Sequence[Competitor],
+    context: Context,
+    samplings: Sequence[SubsamplingOrGray],
+    center: float | None = None,
 ) -> Rivals:
     """Every competitor's encoders at every subsampling.
 
@@ -79,7 +82,10 @@ def rivals(
         context: what they are given; its `subsampling` is replaced.
         samplings: of the JPEG ones, "4:4:4", "4:2:2" or "4:2:0", whoever cannot write one fails;
             "gray" is left out.
+        center: also of images whose centre alone is whole, as `Preset.center` has it.
     """
+    from softjpeg.evaluation.encoders import centered
+
     run, coloured = Rivals(), [sampling for sampling in samplings if sampling != "gray"]
     if context.images is not None and chosen:
         context = replace(context, targets_bpp=_targets(context.images, context.qualities))
@@ -96,6 +102,9 @@ def rivals(
                 run.note(curve, error)
                 continue
             run.curves[curve] = {f"{label}{suffix}": each for label, each in encoders.items()}
+            if center is not None:
+                there = centered(run.curves[curve], center)
+                run.curves[f"{curve}, center"] = {f"{k}, center": e for k, e in there.items()}
     return run
 
 

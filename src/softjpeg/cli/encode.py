@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from softjpeg.cli.app import (
     numbers,
 )
 from softjpeg.cli.encode_options import (
+    Center,
     DrySample,
     EngineOption,
     JSONRows,
@@ -28,6 +30,7 @@ from softjpeg.cli.encode_options import (
     Metrics,
     Retry,
     Seconds,
+    ShortSide,
     Sources,
     Verify,
     check_for_folders,
@@ -65,13 +68,8 @@ def encode(
             help="4:2:0, 4:2:2, 4:4:4 or gray; default: the preset's; several: 4:2:0,gray."
         ),
     ] = None,
-    short_side: Annotated[
-        str | None,
-        typer.Option(
-            help="Most pixels of a stored image's shorter side, or keep; default: the preset's; "
-            "with --network several, as keep,320,256."
-        ),
-    ] = None,
+    short_side: ShortSide = None,
+    center: Center = None,
     mode: EncoderMode = Mode.hard,
     header: Annotated[str, typer.Option(help="jfif (libjpeg's), or compact, which is smaller.")] = (
         "jfif"
@@ -168,6 +166,7 @@ def encode(
             qualities=numbers("--quality", quality or _LADDER),
             samplings=samplings,
             short_sides=[] if short_side is None else list(map(stored_side, short_side.split(","))),
+            center=center,
             effort=effort,
             batch_size=batch_size,
             mode=mode.value,
@@ -175,7 +174,7 @@ def encode(
             **driver,
         )
     else:
-        from softjpeg.cli.presets import at_short_side, load_tables
+        from softjpeg.cli.presets import load_tables, stored_as
         from softjpeg.corpus.dry_run import dry_run as run_dry
         from softjpeg.corpus.folders import FILE_LIMITS, encode_files
         from softjpeg.corpus.limits import Limits
@@ -183,7 +182,7 @@ def encode(
         from softjpeg.corpus.shard_search import holds_shards
         from softjpeg.corpus.shards import encode_shards
 
-        tables = at_short_side(load_tables(preset or [], quality, samplings), short_side)
+        tables = stored_as(load_tables(preset or [], quality, samplings), short_side, center)
         options |= {"gray": True} if samplings == ["gray"] else {}
         if shards := holds_shards(images):
             check_for_shards(images, manifest or name_collision != "error" or bool(reader))
@@ -219,10 +218,12 @@ def _encode_for_networks(
     qualities: Sequence[int],
     samplings: Sequence[SubsamplingOrGray],
     short_sides: Sequence[int | None],
+    center: str | None,
     effort: str,
     **options: Any,
 ) -> EncodeSummary:
     """For each image the smallest file found that keeps the networks' answers."""
+    from softjpeg.cli.presets import stored_center
     from softjpeg.codec.closed_loop.candidates import at_short_sides, named_presets
     from softjpeg.codec.closed_loop.search import parse_effort
     from softjpeg.corpus.in_the_loop import encode_presets_in_the_loop
@@ -231,8 +232,10 @@ def _encode_for_networks(
     if passes and "progressive" in options:
         raise ValueError("--effort repair writes sequential files: leave --progressive out")
     presets = at_short_sides(named_presets(specs, sorted(qualities)), short_sides)
-    if passes and any(preset.short_side for preset in presets.values()):
-        raise ValueError("--effort repair keeps the images' own size: give --short-side keep")
+    if center is not None:
+        presets = {n: replace(p, center=stored_center(center)) for n, p in presets.items()}
+    if passes and any(preset.short_side or preset.center for preset in presets.values()):
+        raise ValueError("--effort repair stores images whole: --short-side keep, --center none")
     return encode_presets_in_the_loop(
         images,
         out,

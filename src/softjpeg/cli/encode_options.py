@@ -15,6 +15,20 @@ Sources = Annotated[
     str,
     typer.Argument(help="A folder, an image, or a text file listing images; of shards also a URL."),
 ]
+ShortSide = Annotated[
+    str | None,
+    typer.Option(
+        help="Most pixels of a stored image's shorter side, or keep; default: the preset's; with "
+        "--network several, as keep,320,256."
+    ),
+]
+Center = Annotated[
+    str | None,
+    typer.Option(
+        help="Share of the shorter side, in the middle, that is stored whole, as 0.9, for readers "
+        "that crop the centre: outside it blocks' means alone. none for all; default: the preset's."
+    ),
+]
 Manifests = Annotated[
     bool,
     typer.Option(

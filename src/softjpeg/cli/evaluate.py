@@ -83,6 +83,10 @@ def evaluate(
     learn_from: Annotated[
         Path | None, typer.Option(help="Images for competitors that learn; never those to judge.")
     ] = None,
+    center: Annotated[
+        str | None,
+        typer.Option(help="Beside each preset and competitor the same storing this centre whole."),
+    ] = None,
     recode: Annotated[
         Recode | None, typer.Option(help="Smaller headers or scans, for every JPEG alike.")
     ] = None,
@@ -119,7 +123,7 @@ def evaluate(
         _evaluate_layer(network, limit, batch_size, seed, json)
         return
     from softjpeg.cli.competitors import choose, rivals
-    from softjpeg.cli.presets import load_curves
+    from softjpeg.cli.presets import load_curves, stored_center, with_centers
     from softjpeg.evaluation.competitors import Context
     from softjpeg.evaluation.encoders import QUALITIES
     from softjpeg.evaluation.gain import gains
@@ -133,7 +137,8 @@ def evaluate(
     competitors = choose(against)
     qualities = QUALITIES if quality is None else numbers("--quality", quality)
     samplings = [parse_subsampling(text) for text in dict.fromkeys(subsampling.split(","))]
-    presets = load_curves(preset or [], qualities)
+    share = None if center is None else stored_center(center)
+    presets = with_centers(load_curves(preset or [], qualities), share)
     net, loaded, module = load_reader(
         name,
         images,
@@ -152,7 +157,7 @@ def evaluate(
         # Their tables are learned on crops, wherever they are judged.
         learning = images_for(net, learn_from, labels, size, resize, follow_links=follow_links)
         context = replace(context, images=learning.pixels, labels=learning.labels)
-    others = rivals(competitors, context, samplings)
+    others = rivals(competitors, context, samplings, share)
     points = evaluate(
         {net.name: module, **readers} if readers else module,
         loaded.pixels,
@@ -173,6 +178,7 @@ def evaluate(
     _show(points, against_default)
     others.show_failures()
     facts = provenance(net, images, loaded, seed)
+    facts["center"] = share
     facts["recode"] = "none" if recode is None else recode.value
     if json is not None:
         save_json(points, json, facts, against_default, seed=seed)

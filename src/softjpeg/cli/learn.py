@@ -23,14 +23,9 @@ from softjpeg.cli.app import (
     commands,
     numbers,
 )
-from softjpeg.cli.load import (
-    load_reader,
-    network_on_device,
-    provenance,
-    reader_of,
-)
+from softjpeg.cli.load import load_reader, network_on_device, provenance, reader_of
 from softjpeg.cli.outputs import check_outputs, check_page, resumable
-from softjpeg.cli.presets import stored_side
+from softjpeg.cli.presets import stored_center, stored_side
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,6 +102,13 @@ def learn(
             "measures at each rate. What is not stored, people cannot see either."
         ),
     ] = "keep",
+    center: Annotated[
+        str,
+        typer.Option(
+            help="Of the stored image's shorter side, the share in its middle stored whole, "
+            "outside it blocks' means alone: none, a share, or auto: what the networks read."
+        ),
+    ] = "none",
     mode: Annotated[
         LearnMode, typer.Option(help="Of the encoder; rdo also learns a distortion model.")
     ] = LearnMode.hard,
@@ -157,6 +159,7 @@ def learn(
         "worst_case": worst_case,
         "subsampling": subsampling.value,
         "short_side": stored_side(short_side, automatic=True),
+        "center": stored_center(center, automatic=True),
         "mode": mode.value,
         "method": method.value,
         "rounds": rounds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,22 @@ def load_curves(
     return curves
 
 
+def with_centers(
+    curves: Mapping[str, Preset | Mapping[str, Preset | AdaptiveQuality]], center: float | None
+) -> dict[str, Preset | Mapping[str, Preset | AdaptiveQuality]]:
+    """Curves of `load_curves`, and beside each the same storing its centre alone whole."""
+    from softjpeg.codec.adaptive_quality import storing
+    from softjpeg.presets.preset import Preset
+
+    both = dict(curves)
+    for name, curve in curves.items() if center is not None else ():
+        presets = {name: curve} if isinstance(curve, Preset) else curve
+        both[f"{name}, center"] = {
+            f"{label}, center": storing(tables, center=center) for label, tables in presets.items()
+        }
+    return both
+
+
 def load_tables(
     specs: Sequence[str], quality: str | None, samplings: Sequence[SubsamplingOrGray]
 ) -> Preset | AdaptiveQuality:
@@ -84,11 +100,15 @@ def load_tables(
     return replace(tables, subsampling=sampling)
 
 
-def at_short_side(tables: Preset | AdaptiveQuality, text: str | None) -> Preset | AdaptiveQuality:
-    """The same with images stored at what --short-side says; None leaves what the preset says."""
-    from softjpeg.codec.adaptive_quality import with_short_side
+def stored_as(
+    tables: Preset | AdaptiveQuality, short_side: str | None = None, center: str | None = None
+) -> Preset | AdaptiveQuality:
+    """The same storing what --short-side and --center say; None leaves what the preset says."""
+    from softjpeg.codec.adaptive_quality import storing
 
-    return tables if text is None else with_short_side(tables, stored_side(text))
+    stored = {} if short_side is None else {"short_side": stored_side(short_side)}
+    stored |= {} if center is None else {"center": stored_center(center)}
+    return storing(tables, **stored) if stored else tables
 
 
 def stored_side(text: str, automatic: bool = False) -> Any:
@@ -97,7 +117,7 @@ def stored_side(text: str, automatic: bool = False) -> Any:
     Raises:
         ValueError: neither keep, auto nor a whole number from 1 to 65535.
     """
-    from softjpeg.presets.preset import check_short_side
+    from softjpeg.presets.stored import check_short_side
 
     if text == "keep" or (text == "auto" and automatic):
         return None if text == "keep" else text
@@ -106,6 +126,23 @@ def stored_side(text: str, automatic: bool = False) -> Any:
     except ValueError:
         words = "keep, auto or pixels" if automatic else "keep or pixels"
         raise ValueError(f"--short-side must be {words} from 1 to 65535, got {text!r}") from None
+
+
+def stored_center(text: str, automatic: bool = False) -> Any:
+    """What --center says, as `Preset.center` has it; "auto" as it is, where allowed.
+
+    Raises:
+        ValueError: neither none, auto nor a share above 0 and at most 1.
+    """
+    from softjpeg.presets.stored import check_center
+
+    if text == "none" or (text == "auto" and automatic):
+        return None if text == "none" else text
+    try:
+        return check_center(float(text))
+    except ValueError:
+        words = "none, auto or a share" if automatic else "none or a share"
+        raise ValueError(f"--center must be {words} above 0, at most 1, got {text!r}") from None
 
 
 def _one_quality(text: str) -> int:

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from softjpeg.codec.pillow_images import to_pillow_image
-from softjpeg.codec.stored_size import shrunk, stored_size
+from softjpeg.codec.stored_size import stored_picture, stored_size
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.entropy.scan_bits import scan_bits
 from softjpeg.jpeg.subsampling import Subsampling
@@ -125,13 +125,19 @@ def at_quality(ladder: Ladder, quality: float) -> Preset | AdaptiveQuality:
     return preset if ladder.size_exponent == 1 else AdaptiveQuality(ladder, quality)
 
 
-def with_short_side(
-    tables: Preset | AdaptiveQuality, short_side: int | None
-) -> Preset | AdaptiveQuality:
-    """The same with images stored at most this large on their shorter side; None for their own."""
+def storing(tables: Preset | AdaptiveQuality, **stored: Any) -> Preset | AdaptiveQuality:
+    """The same tables, storing another part of the image.
+
+    Args:
+        tables: for all images, or for each.
+        stored: `short_side` or `center`, as `Preset` has them.
+
+    >>> storing(Preset.from_quality(50), center=0.9).center
+    0.9
+    """
     if isinstance(tables, Preset):
-        return replace(tables, short_side=short_side)
-    rungs = tuple(replace(rung, short_side=short_side) for rung in tables.ladder.rungs)
+        return replace(tables, **stored)
+    rungs = tuple(replace(rung, **stored) for rung in tables.ladder.rungs)
     return replace(tables, ladder=replace(tables.ladder, rungs=rungs))
 
 
@@ -141,7 +147,7 @@ class _ScanBits:
     def __init__(self, ladder: Ladder, image: Image.Image, position: float) -> None:
         self.ladder, self.pixels = ladder, image.height * image.width
         self.image_size = (image.height, image.width)
-        pixels = np.array(shrunk(image, ladder.at_position(position).short_side))
+        pixels = np.array(stored_picture(image, ladder.at_position(position)))
         if len(pixels) >= _STRIPS * _STRIP:
             pixels = pixels[np.arange(len(pixels)) // _STRIP % _EVERY == 0]
         self.size = (pixels.shape[0], pixels.shape[1])

@@ -16,7 +16,7 @@ from softjpeg.codec.metadata import display_metadata
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.codec.probabilistic import sample_indices
 from softjpeg.codec.rdo import rdo_indices
-from softjpeg.codec.stored_size import shrunk
+from softjpeg.codec.stored_size import stored_picture
 from softjpeg.common.image_planes import planes_of
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.markers import insert_after_header, read_bytes
@@ -56,8 +56,8 @@ def encode(
     Args:
         image: Pillow image (converted to RGB unless gray), tensor (3 or 1, H, W) or array
             (H, W, 3) or (H, W); uint8 0..255, or float in [0, 1].
-        preset: tables, subsampling, stored size and, for "probabilistic", hardness; or a function
-            that gives them for the Pillow image: `AdaptiveQuality` is one.
+        preset: tables, subsampling, what is stored and, for "probabilistic", hardness; or a
+            function that gives them for the Pillow image: `AdaptiveQuality` is one.
         mode: "hard" rounds every coefficient (libjpeg-turbo through Pillow); "probabilistic" draws
             it from the CPMF (J4D); "rdo" decides all of a block together, least distortion for the
             network + λ·bits (needs `preset.distortion`); a function decides as it likes, see
@@ -96,7 +96,7 @@ def encode(
         with _SHARED:
             segments = display_metadata(image, picture.mode)
     preset = _preset_for(picture, preset)
-    picture = shrunk(picture, preset.short_side)
+    picture = stored_picture(picture, preset)
     if mode == "hard" and header == "jfif" and not progressive:
         data = _pillow_file(picture, preset, optimize)
     else:

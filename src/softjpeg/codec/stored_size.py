@@ -9,8 +9,10 @@ from __future__ import annotations
 from PIL import Image
 from torch import Tensor
 
+from softjpeg.codec.center import means_outside
 from softjpeg.common.image_planes import picture_of, planes_of
 from softjpeg.common.image_sequence import Images
+from softjpeg.presets.preset import Preset
 
 
 def stored_size(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:
@@ -41,20 +43,33 @@ def shrunk(picture: Image.Image, short_side: int | None) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def shrunk_images(images: Images, short_side: int | None) -> Images:
-    """The same of images uint8; all of them are in memory then, unless `short_side` is None.
+def stored_picture(picture: Image.Image, preset: Preset) -> Image.Image:
+    """What a preset stores of a picture, RGB or gray: at its size, whole in its centre.
+
+    >>> stored_picture(Image.new("L", (500, 375)), Preset.from_quality(50)).size
+    (500, 375)
+    """
+    return means_outside(shrunk(picture, preset.short_side), preset.center)
+
+
+def stored_images(images: Images, short_side: int | None, center: float | None = None) -> Images:
+    """The same of images uint8; all of them are in memory then, unless nothing is to be done.
+
+    Args:
+        images: (3 or 1, H, W) each.
+        short_side, center: as `Preset` has them.
 
     >>> import torch
-    >>> [tuple(i.shape) for i in shrunk_images(torch.zeros(1, 3, 375, 500, dtype=torch.uint8), 256)]
+    >>> [tuple(i.shape) for i in stored_images(torch.zeros(1, 3, 375, 500, dtype=torch.uint8), 256)]
     [(3, 256, 341)]
     """
-    if short_side is None:
+    if short_side is None and center is None:
         return images
-    return [_shrunk_pixels(image, short_side) for image in images]
+    return [_stored_pixels(image, short_side, center) for image in images]
 
 
-def _shrunk_pixels(image: Tensor, short_side: int) -> Tensor:
+def _stored_pixels(image: Tensor, short_side: int | None, center: float | None) -> Tensor:
     size = (image.shape[-2], image.shape[-1])
-    if stored_size(size, short_side) == size:
+    if stored_size(size, short_side) == size and center is None:
         return image
-    return planes_of(shrunk(picture_of(image), short_side))
+    return planes_of(means_outside(shrunk(picture_of(image), short_side), center))

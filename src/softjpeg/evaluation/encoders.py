@@ -10,6 +10,7 @@ from torch import Tensor
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
 from softjpeg.codec.image import Mode, encode
+from softjpeg.codec.stored_size import stored_images
 from softjpeg.jpeg.subsampling import Subsampling, SubsamplingOrGray, parse_subsampling
 from softjpeg.presets.preset import Preset
 
@@ -63,6 +64,25 @@ def default_jpeg(qualities: Sequence[int], subsampling: SubsamplingOrGray) -> di
     gray = parse_subsampling(subsampling) == "gray"
     sampling: Subsampling = "4:4:4" if subsampling == "gray" else subsampling
     return {q: preset_encoder(Preset.from_quality(q, sampling), gray=gray) for q in qualities}
+
+
+def centered(encoders: Mapping[str, Encoder], center: float) -> dict[str, Encoder]:
+    """The same encoders of images whose centre alone is whole, as `Preset.center` has it.
+
+    Args:
+        encoders: by name, of any format.
+        center: share of the shorter side, above 0 and at most 1.
+
+    >>> import torch
+    >>> (encoder,) = centered({"sum": lambda image: bytes([image.sum() > 0])}, 0.9).values()
+    >>> encoder(torch.zeros(3, 40, 60, dtype=torch.uint8))
+    b'\\x00'
+    """
+
+    def of_center(encoder: Encoder) -> Encoder:
+        return lambda image: encoder(stored_images([image], None, center)[0])
+
+    return {name: of_center(encoder) for name, encoder in encoders.items()}
 
 
 def each_recoded(

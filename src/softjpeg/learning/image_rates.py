@@ -10,7 +10,7 @@ from torch import Tensor
 
 from softjpeg.codec.file_sizes import bits_per_pixel, equal_size_quality, file_bytes, rate_sample
 from softjpeg.codec.image import encode
-from softjpeg.codec.stored_size import shrunk_images
+from softjpeg.codec.stored_size import stored_images
 from softjpeg.common.image_sequence import Images, pixel_count, same_size_groups
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.subsampling import Subsampling
@@ -45,7 +45,7 @@ class ImageRates:
     Args:
         images: uint8, (N, 3, H, W) or several (3, H, W) of any sizes.
         subsampling: "4:4:4", "4:2:2" or "4:2:0".
-        short_side: of the stored images, as `Preset` has it.
+        short_side, center: of the stored images, as `Preset` has them.
 
     Attributes:
         pixels: of an image at its own size, mean over the images: rates are per pixel of those.
@@ -58,14 +58,18 @@ class ImageRates:
     """
 
     def __init__(
-        self, images: Images, subsampling: Subsampling, short_side: int | None = None
+        self,
+        images: Images,
+        subsampling: Subsampling,
+        short_side: int | None = None,
+        center: float | None = None,
     ) -> None:
         images = images.cpu() if isinstance(images, Tensor) else images
-        self.subsampling, self.short_side = subsampling, short_side
+        self.subsampling, self.short_side, self.center = subsampling, short_side, center
         self.pixels = pixel_count(images) / len(images)
         sample = rate_sample(images)
         self._sample_pixels = pixel_count(sample)
-        self.sample = shrunk_images(sample, short_side)
+        self.sample = stored_images(sample, short_side, center)
         self._bpp: dict[bytes, float] = {}
         self._images = images[:: -(-len(images) // _CURVE_IMAGES)]
 
@@ -77,7 +81,7 @@ class ImageRates:
         coefficients = (
             image_to_coefficients(group.float() / 255, self.subsampling, rounding=True)
             for batch in batches
-            for _, group in same_size_groups(shrunk_images(batch, self.short_side))
+            for _, group in same_size_groups(stored_images(batch, self.short_side, self.center))
         )
         return RateDistortion.measure_groups(coefficients, -(-_BLOCKS // len(batches)))
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -31,13 +31,20 @@ from softjpeg.common.image_sequence import Images
 from softjpeg.common.torch_modes import usual_modes
 from softjpeg.learning.backpropagation import Backpropagation, Method
 from softjpeg.learning.bytes_saved import with_bytes_saved
+from softjpeg.learning.center_choice import center_of
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.goal import Goal
 from softjpeg.learning.learned_presets import learned_presets
 from softjpeg.learning.losses import Loss
 from softjpeg.learning.objective import Objective
 from softjpeg.learning.rate_control import RateControl
-from softjpeg.learning.run_options import Mode, RunOptions, ShortSideOption, SubsamplingOption
+from softjpeg.learning.run_options import (
+    CenterOption,
+    Mode,
+    RunOptions,
+    ShortSideOption,
+    SubsamplingOption,
+)
 from softjpeg.learning.runner import run_passes
 from softjpeg.learning.schedule import schedule
 from softjpeg.learning.state import RateResult, State
@@ -56,6 +63,7 @@ def learn(
     worst_case: bool = False,
     subsampling: SubsamplingOption = "4:2:0",
     short_side: ShortSideOption = None,
+    center: CenterOption = None,
     rate_weight: float | None = None,
     target_bpp: float | None = None,
     target_bytes: float | None = None,
@@ -88,6 +96,8 @@ def learn(
         subsampling: "4:4:4", "4:2:2", "4:2:0", or "auto" for what measures best.
         short_side: of the stored images, as `Preset` has it; "auto" for what measures best at a
             target rate. Rates stay those of the images' own pixels.
+        center: what is stored whole, as `Preset` has it, and the preset then; "auto" for the
+            least square that the networks read anything of, None where they read more.
         rate_weight: λ > 0, in loss per bit per pixel.
         target_bpp: bits per pixel of whole files to reach on `images`, coefficients rounded.
         target_bytes: or bytes of a file, mean over `images`.
@@ -122,7 +132,7 @@ def learn(
     '4:2:0'
     """
     goal = Goal(rate_weight, target_bpp, target_bytes, max_drop)
-    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side, method)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side, center, method)
     if max_drop is not None and mode != "hard":
         raise ValueError(f"max_drop is kept with mode hard only, got mode {mode!r}")
     if max_drop is not None and loss is not None:
@@ -135,6 +145,7 @@ def learn(
     facts = {**asdict(goal), "rounds": rounds, **options.descent_facts()}
     first = "4:2:0" if subsampling == "auto" else subsampling
     objective = Objective(networks, first, seed, worst_case)
+    objective = replace(objective, center=center_of(objective, options))
     (side,) = short_sides(objective, [rate or 0.0], options).values()
     objective = objective.stored_at(side)
     state: State | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from softjpeg.common.image_sequence import Images
 from softjpeg.common.torch_modes import usual_modes
 from softjpeg.learning.backpropagation import Backpropagation, Method
 from softjpeg.learning.bytes_saved import with_bytes_saved
+from softjpeg.learning.center_choice import center_of
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.goal import check_positive, only_one
 from softjpeg.learning.image_rates import ImageRates, default_tables
@@ -21,7 +22,13 @@ from softjpeg.learning.losses import Loss
 from softjpeg.learning.measured_ladder import measured_ladder
 from softjpeg.learning.objective import Objective
 from softjpeg.learning.rate_control import RateControl
-from softjpeg.learning.run_options import Mode, RunOptions, ShortSideOption, SubsamplingOption
+from softjpeg.learning.run_options import (
+    CenterOption,
+    Mode,
+    RunOptions,
+    ShortSideOption,
+    SubsamplingOption,
+)
 from softjpeg.learning.runner import run_passes
 from softjpeg.learning.schedule import schedule
 from softjpeg.learning.size_exponent import exponent_on
@@ -44,6 +51,7 @@ def learn_ladder(
     worst_case: bool = False,
     subsampling: SubsamplingOption = "4:2:0",
     short_side: ShortSideOption = None,
+    center: CenterOption = None,
     mode: Mode = "hard",
     method: Method | Backpropagation = "measured",
     rounds: int = 1,
@@ -73,6 +81,8 @@ def learn_ladder(
         subsampling: "4:4:4", "4:2:2", "4:2:0", or "auto" for what measures best at the middle rate.
         short_side: of the stored images, as `Preset` has it, whose presets then have it; "auto" for
             what measures best at each rate. Rates stay those of the images' own pixels.
+        center: what is stored whole, as `Preset` has it, whose presets then have it; "auto" for the
+            least square that the networks read anything of, None where they read more.
         mode: of the encoder to learn for, "hard" or "rdo".
         method: "measured", "backprop", "hybrid" or a `Backpropagation`, as for `learn`.
         rounds: of the four passes, at the highest rate.
@@ -98,7 +108,7 @@ def learn_ladder(
     2
     """
     rates = _Rates(targets_bpp, qualities)
-    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side, method)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side, center, method)
     networks = FrozenNetworks(models, images, labels, loss, batch_size)
     return _learned(networks, rates, options, subsampling, worst_case, provenance)
 
@@ -115,6 +125,7 @@ def learned_ladder(
     worst_case: bool = False,
     subsampling: SubsamplingOption = "4:2:0",
     short_side: ShortSideOption = None,
+    center: CenterOption = None,
     mode: Mode = "hard",
     method: Method | Backpropagation = "measured",
     rounds: int = 1,
@@ -145,7 +156,7 @@ def learned_ladder(
     '4:2:0'
     """
     rates = _Rates(targets_bpp, qualities)
-    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side, method)
+    options = RunOptions(mode, rounds, seed, checkpoint, progress, say, short_side, center, method)
     networks = FrozenNetworks(models, images, labels, loss, batch_size)
     presets = _learned(networks, rates, options, subsampling, worst_case, provenance)
     objective = Objective(networks, presets[0].subsampling, seed)
@@ -196,14 +207,14 @@ def _learned(
     objective = Objective(networks, first, options.seed, worst_case)
     rates = at.on(objective.rates)
     given = None if options.short_side == "auto" else options.short_side
-    objective = objective.stored_at(given)
+    objective = replace(objective, short_side=given, center=center_of(objective, options))
     facts: dict[str, Any] = {"rounds": options.rounds, **options.descent_facts()}
     if subsampling == "auto":
         middle = schedule(options.rounds, [sorted(rates)[len(rates) // 2]])
         choice = choose_subsampling(objective, middle, options)
         objective, options = choice.objective, choice.options
         facts["subsamplings"] = choice.measured
-        rates = at.on(objective.stored_at(None).rates)
+        rates = at.on(objective.stored_whole().rates)
     sides = short_sides(objective, rates, options)
     learned: dict[float, Preset] = {}
     for side in dict.fromkeys(sides.values()):

@@ -134,6 +134,7 @@ def _preset(
         provenance={**provenance, "learned": figures},
         distortion=None if trial is None else trial.distortion,
         short_side=objective.short_side,
+        center=objective.center,
     )
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from softjpeg.codec.stored_size import shrunk_images
+from softjpeg.codec.stored_size import stored_images
 from softjpeg.common.image_sequence import Images, in_place, same_size_groups
 from softjpeg.functional.recompression import recompressed
 from softjpeg.functional.transform import image_to_coefficients
@@ -35,6 +35,7 @@ class Objective:
         seed: of everything random.
         worst_case: of several networks, the one that gains least counts, not their average.
         short_side: of the stored images, as `Preset` has it; None for the images' own size.
+        center: what of them is stored whole, as `Preset` has it.
     """
 
     networks: FrozenNetworks
@@ -42,6 +43,7 @@ class Objective:
     seed: int = 0
     worst_case: bool = False
     short_side: int | None = None
+    center: float | None = None
 
     @property
     def images(self) -> Images:
@@ -60,12 +62,17 @@ class Objective:
 
     @cached_property
     def rates(self) -> ImageRates:
-        """What files of the images cost, in this subsampling and stored size."""
-        return ImageRates(self.images, self.subsampling, self.short_side)
+        """What files of the images cost, in this subsampling, as they are stored."""
+        return ImageRates(self.images, self.subsampling, self.short_side, self.center)
 
     def stored_at(self, short_side: int | None) -> Objective:
         """The same at another stored size; itself, with the rates it knows, where it has that."""
         return self if short_side == self.short_side else replace(self, short_side=short_side)
+
+    def stored_whole(self) -> Objective:
+        """The same with all of the images' own pixels stored."""
+        whole = self.short_side is None and self.center is None
+        return self if whole else replace(self, short_side=None, center=None)
 
     def draws(self, number: int) -> torch.Generator:
         """A generator on the CPU, of the seed's and a number's own."""
@@ -217,7 +224,7 @@ class Objective:
 
     def stored(self, part: slice) -> Images:
         """A batch as it is encoded."""
-        return shrunk_images(self.images[part], self.short_side)
+        return stored_images(self.images[part], self.short_side, self.center)
 
     def _outputs_on_files(self, part: slice, shown: Images) -> Iterator[Tensor]:
         groups = [

@@ -121,6 +121,7 @@ def _measured(
         subsampling=objective.subsampling,
         distortion=model,
         short_side=objective.short_side,
+        center=objective.center,
     )
     mode: Mode = "rdo" if model.rate_weight or model.correlation.any() else "hard"
     losses: list[list[float]] = []

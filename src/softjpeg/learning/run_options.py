@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from softjpeg.learning.backpropagation import Backpropagation, Method, descent_of
-from softjpeg.presets.preset import check_short_side
+from softjpeg.presets.stored import check_center, check_short_side
 
 Mode = Literal["hard", "rdo"]
 """Of the encoder to learn for: coefficients rounded, or decided by rate and distortion."""
@@ -18,6 +18,9 @@ SubsamplingOption = Literal["4:4:4", "4:2:2", "4:2:0", "auto"]
 
 ShortSideOption = int | Literal["auto"] | None
 """Of the stored images, as `Preset.short_side`; "auto" for what measures best at each rate."""
+
+CenterOption = float | Literal["auto"] | None
+"""What is stored whole, as `Preset.center`; "auto" for what the networks are seen to read."""
 
 _MAX_SEED = (1 << 31) - 1
 
@@ -40,6 +43,7 @@ class RunOptions:
         progress: show a progress bar on a terminal.
         log: takes sentences of what is measured on the way.
         short_side: of the images to learn for, as they are stored.
+        center: what is stored whole of the images to learn for.
         method: how to learn; `descent` has the settings that a name stands for.
 
     Raises:
@@ -56,6 +60,7 @@ class RunOptions:
     progress: bool = False
     log: Callable[[str], None] | None = None
     short_side: ShortSideOption = None
+    center: CenterOption = None
     method: Method | Backpropagation = "measured"
 
     def __post_init__(self) -> None:
@@ -66,6 +71,8 @@ class RunOptions:
         check_seed(self.seed)
         if self.short_side != "auto":
             check_short_side(self.short_side)
+        if self.center != "auto":
+            check_center(self.center)
         descent_of(self.method)
 
     @property

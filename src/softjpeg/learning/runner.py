@@ -80,7 +80,8 @@ def _run_fingerprint(passes: Sequence[Pass], objective: Objective, control: Rate
         networks.batch_size,
         networks.loss_kind,
         getattr(custom, "__qualname__", repr(type(custom))),
-        (objective.subsampling, objective.seed, objective.worst_case, objective.short_side),
+        (objective.subsampling, objective.seed, objective.worst_case),
+        (objective.short_side, objective.center),
         control.rate_weight,
         list(passes),
     )

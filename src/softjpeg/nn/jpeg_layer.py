@@ -65,7 +65,7 @@ class JPEGLayer(TableQuantizer, OnHub):
             settings: as for the class; they stand before what the preset says.
 
         Raises:
-            ValueError: a preset that shrinks images, which a layer does not.
+            ValueError: a preset that shrinks images or stores a part, which a layer does not.
 
         >>> layer = JPEGLayer.from_preset(Preset.from_quality(50), rounding=True)
         >>> layer.subsampling, layer.luma[0, 0, :3].tolist()
@@ -76,6 +76,8 @@ class JPEGLayer(TableQuantizer, OnHub):
                 f"preset.short_side must be None for a layer, got {preset.short_side}: shrink the "
                 "images before it"
             )
+        if preset.center is not None:
+            raise ValueError(f"preset.center must be None for a layer, got {preset.center}")
         layer = cls(preset.luma, preset.chroma, **{"subsampling": preset.subsampling, **settings})
         if not {"hardness", "alpha"} & settings.keys():
             with torch.no_grad():

@@ -20,11 +20,12 @@ from softjpeg.jpeg.subsampling import Subsampling, luma_factors
 from softjpeg.jpeg.table_formats import EXPORTS, to_pillow
 from softjpeg.jpeg.tables import Table, quality_tables, validate_table
 from softjpeg.presets.distortion_model import DistortionModel
+from softjpeg.presets.stored import check_center, check_short_side
 
 FORMAT = "softjpeg-preset"
 VERSION = 1
 _FIELDS = {"format", "version", "luma", "chroma", "hardness", "subsampling", "provenance"}
-_OPTIONAL = {"distortion", "short_side"}
+_OPTIONAL = {"distortion", "short_side", "center"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,9 @@ class Preset:
             learned.
         short_side: most pixels of the stored image's shorter side: a larger one is shrunk (Lanczos)
             before it is encoded, a smaller one never enlarged. None: the image's own size.
+        center: side, as a share of the stored image's shorter side, above 0 and at most 1, of the
+            square about the middle that is stored whole; of blocks outside it the means alone, for
+            readers that crop the centre. None: everything.
 
     Raises:
         ValueError: a value out of its range, named with its path.
@@ -56,6 +60,7 @@ class Preset:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     distortion: DistortionModel | None = None
     short_side: int | None = None
+    center: float | None = None
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -64,6 +69,7 @@ class Preset:
         set_field(self, "hardness", _hardness(self.hardness))
         luma_factors(self.subsampling)
         set_field(self, "short_side", check_short_side(self.short_side))
+        set_field(self, "center", check_center(self.center))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Preset) and self._as_dict() == other._as_dict()
@@ -96,8 +102,9 @@ class Preset:
         parts = [f'  "{key}": {json.dumps(body[key])}' for key in ("format", "version")]
         parts += [f'  "{name}": {text}' for name, text in rows.items()]
         parts += [f'  "subsampling": {json.dumps(self.subsampling)}']
-        if self.short_side is not None:
-            parts += [f'  "short_side": {self.short_side}']
+        for name in ("short_side", "center"):
+            if name in body:
+                parts += [f'  "{name}": {json.dumps(body[name])}']
         if self.distortion is not None:
             parts += ['  "distortion": ' + _fields(body["distortion"])]
         provenance = json.dumps(body["provenance"], indent=2, sort_keys=True, allow_nan=False)
@@ -170,26 +177,10 @@ class Preset:
         }
         if self.distortion is not None:
             body["distortion"] = self.distortion.as_dict()
-        if self.short_side is not None:
-            body["short_side"] = self.short_side
+        for name in ("short_side", "center"):
+            if (value := getattr(self, name)) is not None:
+                body[name] = value
         return body
-
-
-def check_short_side(value: Any) -> int | None:
-    """The shorter side of stored images, as `Preset` has it.
-
-    Raises:
-        ValueError: neither None nor a whole number from 1 to 65535.
-
-    >>> check_short_side(np.int64(256))
-    256
-    """
-    if value is None:
-        return None
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or not 1 <= value <= 65535:
-        raise ValueError(f"short_side must be a whole number from 1 to 65535, got {brief(value)}")
-    return int(value)
 
 
 def _hardness(value: Any) -> npt.NDArray[np.float64]:

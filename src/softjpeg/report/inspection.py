@@ -91,6 +91,10 @@ def _describe_preset(name: str, preset: Preset) -> RenderableType:
     facts = {"subsampling": preset.subsampling, "quality": f"libjpeg {quality} ({near})"}
     if preset.short_side is not None:
         facts["stored at"] = f"a shorter side of {preset.short_side} pixels at most"
+    if preset.center is not None:
+        facts["stored whole"] = (
+            f"the middle {preset.center:g} of the shorter side; else means alone"
+        )
     parts: list[RenderableType] = [
         "",
         _side_by_side({"luma table": preset.luma, "chroma table": preset.chroma}),

@@ -179,12 +179,14 @@ def jpeg_pillow(image: Image.Image, preset: Choice) -> Image.Image:
 
 
 def check_keeps_size(preset: Preset, name: str = "preset") -> None:
-    """Refuse a preset that shrinks images, whose boxes and masks would then lie elsewhere."""
+    """Refuse a preset that shrinks images, whose boxes would lie elsewhere, or stores a part."""
     if preset.short_side is not None:
         raise ValueError(
             f"{name}.short_side must be None for a transform, got {preset.short_side}: shrink the "
             "images before it (torchvision.transforms.v2.Resize)"
         )
+    if preset.center is not None:
+        raise ValueError(f"{name}.center must be None for a transform, got {preset.center}")
 
 
 def _flat(images: Tensor, presets: Sequence[Any]) -> tuple[Tensor, list[Any]]:
