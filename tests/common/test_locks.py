@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from softjpeg.common.files import remove_orphans, write_atomically
+from softjpeg.common import files, locks
+from softjpeg.common.files import atomic_file, remove_orphans, write_atomically
 from softjpeg.common.locks import sole_writer
 
 
@@ -55,6 +57,51 @@ def test_of_many_threads_one_is_inside(tmp_path):
     assert max(most) == 1
     assert len(most) + len(refused) == 400
     assert os.listdir(tmp_path) == []
+
+
+def is_open(path):
+    for handle in range(256):
+        try:
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """What Windows lacks: `fcntl`, and names of open files that can be removed or changed."""
+
+    def unless_open(function):
+        def call(path, *rest, **options):
+            if is_open(path):
+                raise PermissionError(13, "used by another process", str(path))
+            return function(path, *rest, **options)
+
+        return call
+
+    for module in (locks, files):
+        monkeypatch.setattr(module, "fcntl", None)
+    for owner, name in ((Path, "unlink"), (Path, "replace"), (os, "unlink")):
+        monkeypatch.setattr(owner, name, unless_open(getattr(owner, name)))
+
+
+@pytest.mark.usefixtures("windows")
+def test_on_windows_files_are_whole_or_not_there_and_no_lock_is_left(tmp_path):
+    path = tmp_path / "x"
+    with sole_writer(tmp_path):
+        for data in (b"abc", b"abcd"):
+            write_atomically(path, data)
+        with pytest.raises(KeyError), atomic_file(path) as file:
+            file.write(b"half")
+            raise KeyError
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"abcd", ["x"])
+    orphan = tmp_path / ".softjpeg-abc.tmp"
+    orphan.touch()
+    # Nobody knows whether its process lives.
+    remove_orphans(tmp_path)
+    assert orphan.exists()
 
 
 # Files while they are written

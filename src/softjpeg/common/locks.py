@@ -56,10 +56,13 @@ def sole_writer(path: str | os.PathLike[str]) -> Iterator[None]:
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
+        if fcntl is None:
+            os.close(handle)  # Windows removes no open file.
         # Before it is let go: whoever waits for this very file sees that it is gone.
         with contextlib.suppress(OSError):
             lock.unlink()
-        os.close(handle)
+        if fcntl is not None:
+            os.close(handle)
 
 
 def try_lock(handle: int) -> bool:
