@@ -63,6 +63,18 @@ def test_places_lie_linearly_between_the_centres_of_the_grid():
     assert np.allclose(found, wanted)
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (4, 1), (7, 7), (16, 9)])
+def test_places_are_those_of_numpys_interpolation(shape):
+    """Along both axes in turn, flat beyond the outermost centres."""
+    grid = np.random.default_rng(3).uniform(0.5, 2, (4, 5))
+    wanted = grid
+    for axis, count in enumerate(shape):
+        cells = grid.shape[axis]
+        knots, at = (np.arange(cells) + 0.5) / cells, (np.arange(count) + 0.5) / count
+        wanted = np.apply_along_axis(lambda line: np.interp(at, knots, line), axis, wanted)
+    assert np.allclose(model(position=grid).block_weights(np.zeros((*shape, 8, 8))), wanted)
+
+
 def test_masking_is_linear_in_the_logarithm_of_the_contrast():
     luma = np.zeros((1, 5, 8, 8))
     luma[..., 0, 0] = 1000.0  # The DC is no contrast.
