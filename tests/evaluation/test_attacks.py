@@ -472,6 +472,11 @@ def test_robustness_counts_what_the_attacks_leave_right():
     assert points[2].top1 == pytest.approx(top1(model, x, labels))
     assert points[0].top1 == pytest.approx(0.95)
     assert points[0].count == 20
+    (without, *attacked) = robustness({"one": model}, pictures, labels)
+    assert astuple(without)[:4] == ("one", 0, "none", 0.0)
+    assert [(p.attack, p.eps) for p in attacked] == [
+        (attack, strength) for attack in ("fgsm", "pgd") for strength in (1.0, 2.0, 3.0, 4.0)
+    ]
 
 
 def test_transfer_reads_what_another_network_was_attacked_with():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 from torch import nn
 
 from helpers import references
@@ -450,6 +450,13 @@ class TestSortedRandom:
             for s in (0, 0, 1)
         )
         assert first == again != other
+
+    @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+    def test_files_are_subsampled_as_asked(self, subsampling):
+        kept = sorted_random(context(subsampling=subsampling), candidates=3)
+        for encoder in kept.values():
+            image = Image.open(io.BytesIO(encoder(photos(1)[0])))
+            assert JpegImagePlugin.get_sampling(image) == {"4:4:4": 0, "4:2:0": 2}[subsampling]
 
 
 class TestKornia:

@@ -184,6 +184,26 @@ def test_bad_networks_and_labels():
 
     with pytest.raises(ValueError, match="the gradient is not finite on compressed images 0 to 0"):
         learn(Steep(), x, target_bpp=9.0)
+
+    class Corner(torch.autograd.Function):
+        """One green pixel's gradient is infinite; in its block, all that follows have one sign."""
+
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            gradient = gradient.clone()
+            gradient[:, 1, 0, 0] = float("inf")
+            return gradient
+
+    class SteepCorner(nn.Module):
+        def forward(self, x):
+            return Corner.apply(x).mean((2, 3))
+
+    with pytest.raises(ValueError, match="the gradient is not finite on compressed images 0 to 0"):
+        learn(SteepCorner(), x, target_bpp=9.0, subsampling="4:4:4")
     labels = torch.full((8,), 9)
     with pytest.raises(ValueError, match="labels must be below 8 classes, got 9"):
         learn(HighFrequencyReader(), x, labels=labels, target_bpp=9.0)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mutation.breaks import Break, c_breaks, python_breaks
 from mutation.running import FAILED, LATE, PASSED, outcome, preload, touched
+from mutation.touched import Ordered, Touched
 
 ROOT = Path(__file__).parents[2]
 ROOMS = sorted(path.parent.name for path in (ROOT / "src" / "softjpeg").glob("*/__init__.py"))
@@ -48,9 +49,7 @@ def main() -> None:
                 sys.exit(f"the tests of {room} do not pass before anything is broken")
             found = []
             for path, change in sample(copy, room, options):
-                tests = calls.files(path, change.line(path.read_text()))
-                limit = 60 + 3 * sum(calls.seconds[file] for file in tests)
-                found.append(try_break(copy, path, change, tests, limit))
+                found.append(try_break(copy, path, change, calls))
             late = f", {found.count(LATE)} of them by the clock" if LATE in found else ""
             killed = len(found) - found.count(PASSED)
             print(f"{room}: {killed} of {len(found)} killed{late}", flush=True)
@@ -82,12 +81,15 @@ def sample(copy: Path, room: str, options: argparse.Namespace) -> Iterator[tuple
         yield line[0], draw.choice(of_lines[line])
 
 
-def try_break(copy: Path, path: Path, change: Break, tests: list[str], limit: float) -> str:
+def try_break(copy: Path, path: Path, change: Break, calls: Touched) -> str:
     """What the tests make of it; shows the lines that they did not notice or that took too long."""
     source = path.read_text()
+    first, files = calls.plan(path, change.line(source))
     path.write_text(change.applied(source))
     try:
-        found = outcome(copy, tests, limit) if built(copy, path) else FAILED
+        limit = 60 + 3 * calls.lasted(files)
+        ordered = Ordered(first)
+        found = outcome(copy, files, limit, ordered) if built(copy, path) else FAILED
     finally:
         path.write_text(source)
         built(copy, path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mutation.touched import Touched
+from mutation.touched import Ordered, Touched
 
 PASSED, FAILED, LATE = "survived", "killed", "too late"
 _HEAVY = (
@@ -32,16 +32,16 @@ def preload() -> None:
     gc.freeze()
 
 
-def outcome(copy: Path, tests: list[str], limit: float, note: Path | None = None) -> str:
+def outcome(copy: Path, tests: list[str], limit: float, plugin: Touched | Ordered) -> str:
     """Whether some tests pass, and in how many seconds at most.
 
     Args:
         copy: the tree.
         tests: files and folders.
         limit: in seconds.
-        note: a room's folder, what tests call of which is written to `copy / "calls"`.
+        plugin: puts tests in order, or notes what they run, which is written to `copy / "notes"`.
     """
-    process = _fork.Process(target=_run, args=(copy, tests, note))
+    process = _fork.Process(target=_run, args=(copy, tests, plugin))
     process.start()
     process.join(limit)
     late = process.is_alive()
@@ -53,28 +53,28 @@ def outcome(copy: Path, tests: list[str], limit: float, note: Path | None = None
 
 
 def touched(copy: Path, tests: list[str], room: Path, limit: float) -> Touched | None:
-    """What tests call of a room; None if they do not pass."""
-    if outcome(copy, tests, limit, room) != PASSED:
+    """What tests run of a room; None if they do not pass."""
+    if outcome(copy, tests, limit, Touched(room)) != PASSED:
         return None
-    return pickle.loads((copy / "calls").read_bytes())
+    return pickle.loads((copy / "notes").read_bytes())
 
 
-def _run(copy: Path, tests: list[str], note: Path | None) -> None:
+def _run(copy: Path, tests: list[str], plugin: Touched | Ordered) -> None:
     os.setsid()
     os.chdir(copy)
     os.environ["PYTHONPATH"] = str(copy / "src")
     sys.path.insert(0, str(copy / "src"))
-    # No file of bytecode: a break of the same length and second would go unseen.
-    os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "1", True
+    if isinstance(plugin, Ordered):
+        # The bytecode of unbroken files is kept; of broken ones, a break of the same length and
+        # second would go unseen.
+        os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "1", True
     with (copy / "log").open("w") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
-    plugin = None if note is None else Touched(note)
     # A package that brings a plugin was imported before pytest looked.
     early = "ignore::pytest.PytestAssertRewriteWarning"
     options = ["-x", "-n", "0", "-p", "no:cacheprovider", "-W", early, *tests]
-    code = pytest.main(options, plugins=[plugin] if plugin else [])
-    if plugin:
-        sys.settrace(None)
-        (copy / "calls").write_bytes(pickle.dumps(plugin))
+    code = pytest.main(options, plugins=[plugin])
+    if isinstance(plugin, Touched):
+        (copy / "notes").write_bytes(pickle.dumps(plugin))
     os._exit(code)

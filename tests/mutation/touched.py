@@ -1,94 +1,120 @@
-"""Which files of tests call which functions of a room: only these can notice what breaks there."""
+"""Which tests run which lines of a room: these can notice what breaks there."""
 
 from __future__ import annotations
 
 import ast
 import sys
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import coverage
 import pytest
 
-ANY = ""
-"""Stands for every file of tests: what is called while modules are imported."""
 _PROCESSES = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec"}
 
 
 class Touched:
-    """A plugin of pytest that notes the functions that each file of tests calls.
+    """A plugin of pytest that notes the lines that each test runs.
 
     Args:
-        room: the folder whose functions count.
+        room: the folder whose lines count.
     """
 
     def __init__(self, room: Path) -> None:
-        self.calls: dict[tuple[str, int], set[str]] = defaultdict(set)
+        self.tests: dict[tuple[str, int], set[str]] = defaultdict(set)
         self.with_processes: set[str] = set()
         self.seconds: dict[str, float] = defaultdict(float)
-        self._room, self._file = str(room), ANY
+        self._room, self._test = room, ""
 
     def pytest_sessionstart(self) -> None:
         """Begin, before any module is imported."""
         sys.addaudithook(self._audit)
-        threading.settrace(self._call)
-        sys.settrace(self._call)
+        self._coverage = coverage.Coverage(
+            data_file=None, config_file=False, include=[f"{self._room}/*"], messages=False
+        )
+        self._coverage.start()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[Any]:
-        """One test: what is called now is called by its file."""
-        self._file, began = str(item.path), time.monotonic()
+        """One test: the lines that run now are run by it."""
+        self._test, began = item.nodeid, time.monotonic()
+        self._coverage.switch_context(item.nodeid)
         result = yield
-        self.seconds[self._file] += time.monotonic() - began
-        self._file = ANY
+        self._coverage.switch_context("")
+        self.seconds[item.nodeid] += time.monotonic() - began
+        self._test = ""
         return result
 
-    def files(self, path: Path, line: int) -> list[str]:
-        """Files of tests that may notice a break of a line, likely ones first.
+    def pytest_sessionfinish(self) -> None:
+        """All lines with their tests."""
+        self._coverage.stop()
+        data = self._coverage.get_data()
+        for path in data.measured_files():
+            for line, tests in data.contexts_by_lineno(path).items():
+                self.tests[path, line] |= set(tests) - {""}
 
-        Those that call its function, then those that start processes, of which nothing is known;
-        all where it is no part of a function, or of one that is called while modules are imported.
+    def plan(self, path: Path, line: int) -> tuple[list[str], list[str]]:
+        """What to try a break of a line on.
+
+        Returns:
+            The tests that run its statement, quick ones first; and the files whose tests may notice
+            it in all: those that run its function, and those that start processes, of which nothing
+            is known; every file where it is no part of a function.
         """
-        near = {
-            file
-            for (source, _), files in self.calls.items()
-            if source == str(path)
-            for file in files
-        }
-        able = self.calls.get((str(path), _function_at(path, line)), {ANY}) | self.with_processes
-        if ANY in able:
-            able = set(self.seconds)
-        return sorted(
-            able,
-            key=lambda file: (
-                Path(file).stem != f"test_{path.stem}",
-                file not in near,
-                self.seconds[file],
-            ),
-        )
+        statement, function = _around(path, line)
+        likely = {test for each in statement for test in self.tests.get((str(path), each), ())}
+        able = {test for each in function for test in self.tests.get((str(path), each), ())}
+        files = {_file(test) for test in able | self.with_processes}
+        if not function:
+            files = {_file(test) for test in self.seconds}
+        order = sorted(likely, key=self.seconds.__getitem__)
+        own = {file: Path(file).stem != f"test_{path.stem}" for file in files}
+        return order, sorted(files, key=lambda file: (own[file], file))
 
-    def _call(self, frame: Any, event: str, argument: Any) -> None:
-        code = frame.f_code
-        if code.co_filename.startswith(self._room):
-            self.calls[code.co_filename, code.co_firstlineno].add(self._file)
+    def lasted(self, files: list[str]) -> float:
+        """Seconds of some files, unbroken."""
+        return sum(each for test, each in self.seconds.items() if _file(test) in files)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_coverage"}
 
     def _audit(self, event: str, arguments: Any) -> None:
-        if event in _PROCESSES and self._file != ANY:
-            self.with_processes.add(self._file)
+        if event in _PROCESSES and self._test:
+            self.with_processes.add(self._test)
 
 
-def _function_at(path: Path, line: int) -> int:
-    """The first line of the innermost function whose body holds a line; 0 outside of all."""
-    if path.suffix != ".py":
-        return 0
-    return max(
-        (
-            min(part.lineno for part in (node, *node.decorator_list))
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.FunctionDef) and node.body[0].lineno <= line <= node.end_lineno
-        ),
-        default=0,
-    )
+class Ordered:
+    """A plugin of pytest that runs some tests before all others.
+
+    Args:
+        first: their names.
+    """
+
+    def __init__(self, first: list[str]) -> None:
+        self._places = {name: place for place, name in enumerate(first)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Sort; the rest stays as it is."""
+        items.sort(key=lambda item: self._places.get(item.nodeid, len(self._places)))
+
+
+def _file(test: str) -> str:
+    return test.split("::")[0]
+
+
+def _around(path: Path, line: int) -> tuple[range, range]:
+    """Lines of the innermost statement, without its block, and of the function around a line."""
+    statement = function = range(0)
+    if path.suffix == ".py":
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.stmt) and node.lineno <= line <= node.end_lineno:
+                body = getattr(node, "body", None)
+                if isinstance(node, ast.FunctionDef) and body[0].lineno <= line:
+                    function = range(body[0].lineno, node.end_lineno + 1)
+                elif not body or line < body[0].lineno:
+                    end = body[0].lineno if body else node.end_lineno + 1
+                    statement = range(node.lineno, end)
+    return statement, function

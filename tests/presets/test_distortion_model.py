@@ -1,6 +1,7 @@
 """The distortion model against matrices written out and inverted, block weights by hand."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -61,6 +62,22 @@ def test_places_lie_linearly_between_the_centres_of_the_grid():
     wanted = [[(1 - a) * (1 + 2 * b) + a * (5 + 4 * b) for b in right] for a in down]
     found = model(position=grid).block_weights(np.zeros((4, 6, 8, 8)))
     assert np.allclose(found, wanted)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (4, 1), (7, 7), (16, 9)])
+def test_places_are_those_of_numpys_interpolation(shape):
+    """Along both axes in turn, flat beyond the outermost centres."""
+
+    def interpolated(at, knots, line):
+        return np.interp(at, knots, line)
+
+    grid = np.random.default_rng(3).uniform(0.5, 2, (4, 5))
+    wanted = grid
+    for axis, count in enumerate(shape):
+        cells = grid.shape[axis]
+        knots, at = (np.arange(cells) + 0.5) / cells, (np.arange(count) + 0.5) / count
+        wanted = np.apply_along_axis(partial(interpolated, at, knots), axis, wanted)
+    assert np.allclose(model(position=grid).block_weights(np.zeros((*shape, 8, 8))), wanted)
 
 
 def test_masking_is_linear_in_the_logarithm_of_the_contrast():

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
 from helpers.commands import call
-from helpers.tiny_training import tiny_recipe, write_images, write_recipe
+from helpers.tiny_training import tiny_recipe, train_variant, write_images, write_recipe
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.nn.jpeg_layer import JPEGLayer
 from softjpeg.training.log import read_log
@@ -70,3 +70,22 @@ def test_training_says_where_it_starts_and_may_start_from_published_files(tmp_pa
     # No baseline was needed.
     assert not (tmp_path / "runs" / "baseline").exists()
     assert json.dumps(first["start"])
+
+
+def test_training_starts_from_the_run_that_is_named(tmp_path):
+    """As from the baseline of its own experiment, if that is the one named; no other's is run."""
+    write_images(tmp_path)
+    start = {"jpeg__init": "sensitivity", "train__max_steps": 1}
+    train_variant(tiny_recipe(tmp_path, "plain", **start), tmp_path / "a", "baseline")
+    train_variant(tiny_recipe(tmp_path, "plain", **start), tmp_path / "a", "baseline", seed=1)
+    train_variant(tiny_recipe(tmp_path, "plain", **start), tmp_path / "a")
+
+    def tables(folder):
+        log = read_log(folder / "jpeg-dl" / "seed-0" / "log.jsonl")
+        return next(r["initial_tables"] for r in log if r["event"] == "start")
+
+    for seed, out in enumerate("bc"):
+        named = {**start, "jpeg__init_from": str(tmp_path / "a" / "baseline" / f"seed-{seed}")}
+        train_variant(tiny_recipe(tmp_path, "plain", **named), tmp_path / out)
+        assert not (tmp_path / out / "baseline").exists()
+    assert tables(tmp_path / "b") == tables(tmp_path / "a") != tables(tmp_path / "c")
