@@ -1,11 +1,13 @@
 """Shards of images: throughput beside a plain Pillow loop, and many tiny images.
 
     python benchmarks/corpus.py speed [--images 200] [--side 500] [--rounds 3]
+    python benchmarks/corpus.py cpu [--images 60] [--side 500] [--rounds 3]
     python benchmarks/corpus.py many [--images 10000] [--shard 1000]
 
 `speed`: images a second of two processes that decode, encode and write a tar file, beside as many
 processes of a loop that does the same with Pillow alone; the two take turns, and a ratio is the
-median over rounds. `many`: an encode of tiny images of which 1 % are none: seconds to the first
+median over rounds. `cpu`: CPU time of an image in one process, of both, which other work on the
+machine changes less. `many`: an encode of tiny images of which 1 % are none: seconds to the first
 shard, peak memory of all its processes, seconds of the same command once more, and how many images
 are encoded when the broken ones are retried. Prints JSON.
 """
@@ -34,7 +36,7 @@ from PIL import Image
 from softjpeg import Preset
 from softjpeg.codec.adaptive_quality import load_for_images
 from softjpeg.corpus.processes import Engine, processes
-from softjpeg.corpus.samples import Encoder
+from softjpeg.corpus.samples import Encoder, encode_one
 from softjpeg.corpus.tar_shards import encode_tar
 from softjpeg.report.environment import environment
 
@@ -128,6 +130,38 @@ def speed(images: int, side: int, rounds: int) -> dict[str, object]:
     return found
 
 
+def cpu(images: int, side: int, rounds: int) -> dict[str, object]:
+    """CPU milliseconds an image takes in this process, by softjpeg and by Pillow alone."""
+
+    def milliseconds(call: Callable[[tuple[str, bytes]], object]) -> float:
+        start = time.process_time()
+        for file in files:
+            call(file)
+        return 1000 * (time.process_time() - start) / len(files)
+
+    found: dict[str, object] = {}
+    presets = {"hard": Preset.from_quality(40), "universal": load_for_images("universal", 40)}
+    for kind in ("jpeg", "png"):
+        files = [(f"{i}.{kind}", picture(i, side, kind)) for i in range(images)]
+        for name, preset in presets.items():
+            encoder = Encoder(preset)
+            pairs = [
+                (milliseconds(pillow_file), milliseconds(lambda f: encode_one(*f, encoder)))  # noqa: B023
+                for _ in range(rounds + 1)
+            ][1:]
+            plain, ours = (
+                round(statistics.median(column), 2) for column in zip(*pairs, strict=True)
+            )
+            ratios = [round(a / b, 3) for a, b in pairs]
+            found[f"{kind} {name}"] = {
+                "plain_ms": plain,
+                "ms": ours,
+                "of_pillow": statistics.median(ratios),
+                "of_pillow_rounds": ratios,
+            }
+    return found
+
+
 def memory_of(parent: int) -> int:
     """Bytes of a process and of its children, resident; what they share counts once."""
     try:
@@ -180,13 +214,15 @@ def many(images: int, shard: int) -> dict[str, object]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("subject", choices=["speed", "many"])
+    parser.add_argument("subject", choices=["speed", "cpu", "many"])
     parser.add_argument("--images", type=int)
     for option, default in (("side", 500), ("rounds", 3), ("shard", 1000)):
         parser.add_argument(f"--{option}", type=int, default=default)
     given = parser.parse_args()
     if given.subject == "speed":
         found = speed(given.images or 200, given.side, given.rounds)
+    elif given.subject == "cpu":
+        found = cpu(given.images or 60, given.side, given.rounds)
     else:
         found = many(given.images or 10_000, given.shard)
     load = round(os.getloadavg()[0], 1)

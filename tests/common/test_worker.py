@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 BEGIN = """
 import multiprocessing, os, sys, time
 from softjpeg.common.worker import start_worker
@@ -22,3 +24,15 @@ def test_a_worker_ends_with_the_process_that_started_it():
         parent.kill()
         assert parent.communicate(timeout=120) == (b"", None)
     assert parent.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("order", ["import torch; one_thread()", "one_thread(); import torch"])
+def test_torch_has_one_thread_whenever_it_is_loaded(order):
+    program = (
+        f"from softjpeg.common.worker import one_thread; {order}; print(torch.get_num_threads())"
+    )
+    given = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=given, capture_output=True, check=True
+    )
+    assert done.stdout.split() == [b"1"]

@@ -89,6 +89,7 @@ def test_bytes_are_those_of_numpy_and_read_back():
         assert data == tokens.numpy_bytes(made, [table for pair in tables for table in pair])
         raw = [table_bytes(table) for pair in tables for table in pair]
         compiled = kernel.read_scan(data, kernel.layout_of(*layout, interval), raw)
+        assert kernel.is_whole(data, kernel.layout_of(*layout, interval), raw)
         defined = decoding.numpy_decode(data, layout, tables, interval)
         for plane, *backs in zip(planes, compiled, defined, strict=True):
             for back in backs:
@@ -319,11 +320,44 @@ def test_the_kernel_alone_refuses_what_is_broken():
     assert kernel.read_scan(b"", where, raw) is None
     assert kernel.read_scan(data + b"\xff\xd0", where, raw) is None
     assert kernel.read_scan(data + b"\xff", where, raw) is None
+    assert kernel.is_whole(data, where, raw)
+    assert not kernel.is_whole(data[:-1], where, raw)
+    assert not kernel.is_whole(b"", where, raw)
+    assert not kernel.is_whole(data, where, raw[:1])
     assert kernel.read_scan(data, where, raw[:1]) is None
     assert kernel.read_scan(data, where, [raw[0][:-1], raw[1]]) is None
     assert kernel.read_scan(data, where, [b"\xff" * 300, raw[1]]) is None
     with pytest.raises(ValueError, match="must be Huffman tables"):
         kernel.pack_tokens(made.tokens, made.starts, [raw[0][:5], b""])
+
+
+@pytest.mark.parametrize("kind", ["photo", "dense", "ends"])
+@pytest.mark.parametrize("restart_interval", [0, 3])
+def test_a_scan_is_whole_where_numpy_decodes_it(kind, restart_interval):
+    """Each of 300 damaged scans: the two agree on it, and many are still whole."""
+    rng = np.random.default_rng(restart_interval)
+    layout = scan_layout((40, 56), [(2, 1), (1, 1), (1, 1)])
+    planes = [dense(rng, shape, kind) for shape in layout.shapes]
+    made = tokens.scan_tokens(planes, layout, restart_interval)
+    tables = tables_of(made.counts, True)
+    data = tokens.write_tokens(made, tables)
+    raw = [table_bytes(table) for pair in tables for table in pair]
+    where, whole = kernel.layout_of(*layout, restart_interval), 0
+    # Neither marker nor stuffing comes or goes: of these files are cut up before.
+    plain = [i for i in range(1, len(data)) if 255 not in data[i - 1 : i + 1]]
+    for _ in range(300):
+        damaged = bytearray(data)
+        damaged[rng.choice(plain)] = rng.integers(255)
+        cut = bytes(damaged[: len(data) - rng.integers(3)]).rstrip(b"\xff")
+        try:
+            decoding.numpy_decode(cut, layout, tables, restart_interval)
+            decoded = True
+        except ValueError:
+            decoded = False
+        assert kernel.is_whole(cut, where, raw) == decoded
+        assert (kernel.read_scan(cut, where, raw) is not None) == decoded
+        whole += decoded
+    assert 0 < whole < 300
 
 
 @pytest.mark.parametrize(("run", "taken"), [(14, True), (15, False)])
@@ -336,6 +370,7 @@ def test_a_run_that_just_leaves_its_block(run, taken):
     where = kernel.layout_of(((1, 1),), ((1, 1),), (1, 1), 0)
     planes = kernel.read_scan(data, where, [table_bytes(dc), table_bytes(ac)])
     assert (planes is not None) == taken
+    assert kernel.is_whole(data, where, [table_bytes(dc), table_bytes(ac)]) == taken
     if taken:
         assert np.flatnonzero(planes[0]).tolist() == [63]
 
@@ -349,6 +384,7 @@ def test_sixteen_bits_that_are_no_code():
     for ones in (2, 3, 4, 8):
         assert kernel.read_scan(b"\x3f" + b"\xff\x00" * ones, where, [dc, ac]) is None
         assert kernel.read_scan(b"\xff\x00" * ones, where, [dc, ac]) is None
+        assert not kernel.is_whole(b"\x3f" + b"\xff\x00" * ones, where, [dc, ac])
 
 
 @pytest.mark.parametrize("optimize", [False, True])

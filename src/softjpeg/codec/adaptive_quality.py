@@ -14,12 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.codec.stored_size import stored_picture, stored_size
-from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.entropy.scan_bits import scan_bits
 from softjpeg.jpeg.subsampling import Subsampling
 from softjpeg.presets.ladder import Ladder
@@ -145,6 +143,10 @@ class _ScanBits:
     """What one image's scan costs along a ladder, from its coefficients, transformed once."""
 
     def __init__(self, ladder: Ladder, image: Image.Image, position: float) -> None:
+        import torch
+
+        from softjpeg.functional.transform import image_to_coefficients
+
         self.ladder, self.pixels = ladder, image.height * image.width
         self.image_size = (image.height, image.width)
         pixels = np.array(stored_picture(image, ladder.at_position(position)))
@@ -159,6 +161,8 @@ class _ScanBits:
 
         Where another size is stored there, as many more bits as pixels.
         """
+        import torch
+
         preset = self.ladder.at_position(position)
         tables = (preset.luma, preset.chroma, preset.chroma)
         indices = [

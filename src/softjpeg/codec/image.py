@@ -6,25 +6,24 @@ import io
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from softjpeg.codec.metadata import display_metadata
 from softjpeg.codec.pillow_images import to_pillow_image
-from softjpeg.codec.probabilistic import sample_indices
-from softjpeg.codec.rdo import rdo_indices
 from softjpeg.codec.stored_size import stored_picture
 from softjpeg.common.image_planes import planes_of
-from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.markers import insert_after_header, read_bytes
 from softjpeg.jpeg.progressive import smaller_as_progressive
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.table_formats import to_pillow
 from softjpeg.jpeg.writer import HEADERS, Header, write_coefficients
 from softjpeg.presets.preset import Preset
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Mode = Literal["hard", "probabilistic", "rdo"]
 """How coefficients become indices, see `encode`."""
@@ -35,7 +34,7 @@ _PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 _SHARED = threading.Lock()
 """Around what changes a Pillow image that several threads may hold: loading pixels and EXIF."""
 
-Quantize = Callable[[Sequence[Tensor], Preset], Sequence[Any]]
+Quantize = Callable[[Sequence["Tensor"], Preset], Sequence[Any]]
 """Decides every coefficient: float (rows, columns, 8, 8) per component to integer indices."""
 
 
@@ -198,6 +197,11 @@ def _indices(
     if mode == "hard":
         # libjpeg's integer DCT rounds some ties its own way: take its own decisions.
         return read_coefficients(_pillow_file(picture, preset, optimize=False)).components
+    # Of PyTorch, which takes seconds and memory to load: what is "hard" does without.
+    from softjpeg.codec.probabilistic import sample_indices
+    from softjpeg.codec.rdo import rdo_indices
+    from softjpeg.functional.transform import image_to_coefficients
+
     pixels = planes_of(picture)
     coefficients = image_to_coefficients(pixels, preset.subsampling, rounding=True)
     if callable(mode):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from softjpeg.common.image_files import MAX_SIDE
 from softjpeg.common.image_planes import picture_of
 from softjpeg.common.image_samples import to_8_bits
 from softjpeg.common.transparency import has_transparency, on_background
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def to_pillow_image(
@@ -23,6 +25,7 @@ def to_pillow_image(
     Raises:
         ValueError: an image of another shape, type or range, empty, or too large for libjpeg.
 
+    >>> import torch
     >>> to_pillow_image(torch.ones(1, 2, 2)).getpixel((0, 0))
     255
     >>> to_pillow_image(Image.new("RGB", (2, 2), "red"), gray=True).getpixel((0, 0))
@@ -48,7 +51,8 @@ def _convert(image: Image.Image) -> Image.Image:
 
 
 def _from_pixels(pixels: Tensor | np.ndarray[Any, Any]) -> Image.Image:
-    if isinstance(pixels, Tensor):
+    # Nobody has a tensor where PyTorch, which takes seconds and memory, is not loaded.
+    if (torch := sys.modules.get("torch")) and isinstance(pixels, torch.Tensor):
         return picture_of(torch.from_numpy(_to_uint8(_planes(pixels))))
     if not isinstance(pixels, np.ndarray):
         kind = type(pixels).__name__
@@ -61,6 +65,8 @@ def _from_pixels(pixels: Tensor | np.ndarray[Any, Any]) -> Image.Image:
 
 
 def _planes(pixels: Tensor) -> np.ndarray[Any, Any]:
+    import torch
+
     if pixels.is_meta or pixels.layout != torch.strided:
         where = f"{pixels.device}, {pixels.layout}"
         raise ValueError(f"image must hold its pixels, got a tensor on {where}")

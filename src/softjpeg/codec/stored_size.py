@@ -6,13 +6,18 @@ enlarged, and their shape stays, to a pixel.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PIL import Image
-from torch import Tensor
 
 from softjpeg.codec.center import means_outside
 from softjpeg.common.image_planes import picture_of, planes_of
-from softjpeg.common.image_sequence import Images
-from softjpeg.presets.preset import Preset
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from softjpeg.common.image_sequence import Images
+    from softjpeg.presets.preset import Preset
 
 
 def stored_size(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:

@@ -8,15 +8,17 @@ import stat
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from PIL import Image, ImageFile
-from torch import Tensor
 
 from softjpeg.common.image_planes import planes_of
 from softjpeg.common.image_samples import to_8_bits, upright
 from softjpeg.common.image_warning import ImageWarning
 from softjpeg.common.transparency import WHITE, Color, has_transparency, on_background
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_SIDE = 65500
 """In pixels: what libjpeg reads and writes; T.81 would allow 65535."""
@@ -138,7 +140,7 @@ def _remarks(file: Image.Image) -> tuple[str, ...]:
 _CACHE_BYTES = 1 << 29
 
 
-class ImageFiles(Sequence[Tensor]):
+class ImageFiles(Sequence["Tensor"]):
     """Image files as uint8 (3, H, W), decoded when they are asked for.
 
     Args:

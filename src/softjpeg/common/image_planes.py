@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def planes_of(picture: Image.Image) -> Tensor:
@@ -14,6 +17,8 @@ def planes_of(picture: Image.Image) -> Tensor:
     >>> planes_of(Image.new("RGB", (2, 1), (1, 2, 3))).tolist()
     [[[1, 1]], [[2, 2]], [[3, 3]]]
     """
+    import torch
+
     # Pillow takes the pixels apart many times faster than a transposed copy.
     return torch.from_numpy(np.stack([np.asarray(band) for band in picture.split()]))
 
@@ -21,6 +26,7 @@ def planes_of(picture: Image.Image) -> Tensor:
 def picture_of(planes: Tensor) -> Image.Image:
     """The inverse of `planes_of`.
 
+    >>> import torch
     >>> picture_of(torch.tensor([[[1, 1]], [[2, 2]], [[3, 3]]]).byte()).getpixel((1, 0))
     (1, 2, 3)
     """

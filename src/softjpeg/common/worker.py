@@ -5,10 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from multiprocessing.process import BaseProcess
-
-import torch
 
 
 def start_worker() -> None:
@@ -17,9 +16,16 @@ def start_worker() -> None:
     However that process ends, this one ends at once: nobody would want what it is doing.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
+    one_thread()
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def one_thread() -> None:
+    """Let PyTorch use no other core, whether it is loaded by now, or will be."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
 
 
 def _end_after(parent: BaseProcess) -> None:

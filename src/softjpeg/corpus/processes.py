@@ -34,7 +34,8 @@ def processes(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -> 
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     pebble = import_extra("pebble", "corpus")
-    pool = pebble.ProcessPool(jobs, initializer=_start, initargs=(encoder,), context=_context())
+    context = _context(encoder)
+    pool = pebble.ProcessPool(jobs, initializer=_start, initargs=(encoder,), context=context)
     seconds = encoder.limits.seconds
 
     def submit(entry: Entry) -> Future[Row]:
@@ -50,13 +51,13 @@ def processes(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -> 
         pool.join()
 
 
-def _context() -> BaseContext:
-    """How processes begin: one imports PyTorch, and others are forked from it and share that."""
+def _context(encoder: Encoder) -> BaseContext:
+    """How processes begin: one imports what they need, and the others are forked from it."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     # Not forked from this process: with threads in it that may hang.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, *["softjpeg.codec.rdo"] * encoder.needs_torch])
     return context
 
 

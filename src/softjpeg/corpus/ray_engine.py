@@ -8,9 +8,8 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import contextmanager
 
-import torch
-
 from softjpeg.common.extras import import_extra
+from softjpeg.common.worker import one_thread
 from softjpeg.corpus.engine import QUEUED_BYTES, Engine, Entry, in_order
 from softjpeg.corpus.samples import Encoder, Row, encode_batch, failed_row
 
@@ -74,5 +73,5 @@ def ray_workers(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -
 
 
 def _encode_one(key: str, data: bytes, encoder: Encoder) -> Row:
-    torch.set_num_threads(1)
+    one_thread()
     return encode_batch([(key, data)], encoder)[0]

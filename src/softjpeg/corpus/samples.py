@@ -45,6 +45,11 @@ class Encoder:
     keep_smaller: bool = False
 
     @property
+    def needs_torch(self) -> bool:
+        """Whether PyTorch is loaded for it."""
+        return self.mode != "hard" or not isinstance(self.preset, Preset)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """All that decides a file's bytes besides the image, in JSON's types."""
         limits = {"pixels": self.limits.pixels, "bytes": self.limits.bytes}

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 
 from softjpeg.common.image_files import ImageFileError, ImageSource, NamedBytes, read_upright
 from softjpeg.common.transparency import WHITE, Color
-from softjpeg.jpeg.decoder import read_frame
+from softjpeg.jpeg.decoder import check_frame
 from softjpeg.jpeg.markers import segments
 
 NameCollision = Literal["error", "suffix"]
@@ -98,7 +98,7 @@ def _jpeg_data(source: ImageSource) -> bytes:
 def jpeg_fault(data: bytes, image: Image.Image, background: Color = WHITE) -> str:
     """What makes libjpeg warn and go on with gray or garbage; empty where nothing does.
 
-    A sequential scan is decoded again, to the bit. Of a progressive one it is only known whether
+    A sequential scan is read again, to the bit. Of a progressive one it is only known whether
     its last scan ends too early: more data before its end would then change the picture.
 
     Args:
@@ -112,7 +112,7 @@ def jpeg_fault(data: bytes, image: Image.Image, background: Color = WHITE) -> st
         pieces = segments(data)
         kinds = {piece.name for piece in pieces}
         if kinds & _SEQUENTIAL:
-            read_frame(pieces)
+            check_frame(pieces)
     except ValueError as error:
         return str(error)
     if kinds & _PROGRESSIVE:

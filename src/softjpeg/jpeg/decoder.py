@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from softjpeg.jpeg.definitions import (
     read_quantization_tables,
     require,
 )
-from softjpeg.jpeg.entropy.decoding import decode_scan
+from softjpeg.jpeg.entropy.decoding import check_scan, decode_scan
 from softjpeg.jpeg.entropy.huffman import HuffmanTable
 from softjpeg.jpeg.entropy.layout import ScanLayout, scan_layout
 from softjpeg.jpeg.entropy.limits import Coefficients
@@ -43,6 +43,7 @@ class Definitions:
     huffman: dict[tuple[bool, int], HuffmanTable] = field(default_factory=STANDARD_HUFFMAN.copy)
     planes: dict[int, Coefficients] = field(default_factory=dict)
     tables: dict[int, Table] = field(default_factory=dict)
+    """Of the components that a scan has sent."""
 
 
 def read_frame(pieces: Sequence[Segment]) -> Frame:
@@ -52,19 +53,32 @@ def read_frame(pieces: Sequence[Segment]) -> Frame:
         ValueError: a file of another kind (progressive, arithmetic, 12-bit), cut off or corrupt.
     """
     state = Definitions()
+    for scan, data in _scans(pieces, state):
+        planes = decode_scan(data, scan.layout, scan.tables, state.restart_interval)
+        state.planes.update(zip(scan.members, planes, strict=True))
+    assert state.frame is not None
+    return frame_of(state.frame, state)
+
+
+def check_frame(pieces: Sequence[Segment]) -> None:
+    """Raise what `read_frame` raises, in a third of its time."""
+    state = Definitions()
+    for scan, data in _scans(pieces, state):
+        check_scan(data, scan.layout, scan.tables, state.restart_interval)
+
+
+def _scans(pieces: Sequence[Segment], state: Definitions) -> Iterator[tuple[Scan, bytes]]:
+    """Each scan and its data, once the segments before it are taken up."""
     scan_header = b""
     for piece in pieces:
         define(piece, state)
         if piece.name == "SOS":
             scan_header = piece.payload
         elif piece.name == "scan":
-            scan = scan_of(scan_header, state)
-            planes = decode_scan(piece.payload, scan.layout, scan.tables, state.restart_interval)
-            state.planes.update(zip(scan.members, planes, strict=True))
-    header = state.frame
-    if header is None or len(state.planes) < len(header.identifiers):
-        raise ValueError(f"data is cut off: it holds {len(state.planes)} component(s) of the image")
-    return frame_of(header, state)
+            yield scan_of(scan_header, state), piece.payload
+    sent, header = len(state.tables), state.frame
+    if header is None or sent < len(header.identifiers):
+        raise ValueError(f"data is cut off: it holds {sent} component(s) of the image")
 
 
 def define(piece: Segment, state: Definitions) -> None:
@@ -102,7 +116,7 @@ def scan_of(header: bytes, state: Definitions) -> Scan:
         require(identifier in frame.identifiers, f"SOS names an unknown component {identifier}")
         member = frame.identifiers.index(identifier)
         require(
-            member not in members and member not in state.planes,
+            member not in state.tables,
             f"component {identifier} is sent twice",
         )
         dc, ac, quantization = selector >> 4, selector & 15, frame.table_of[member]

@@ -74,6 +74,24 @@ def decode_scan(
     return numpy_decode(data, layout, tables, restart_interval)
 
 
+def check_scan(
+    data: bytes,
+    layout: ScanLayout,
+    tables: Sequence[tuple[HuffmanTable, HuffmanTable]],
+    restart_interval: int = 0,
+) -> None:
+    """Raise what `decode_scan` raises, without coefficients where there is a kernel.
+
+    Args:
+        data, layout, tables, restart_interval: as for `decode_scan`.
+    """
+    if is_available("_coder"):
+        raw = [table_bytes(table) for pair in tables for table in pair]
+        if kernel.is_whole(data, kernel.layout_of(*layout, restart_interval), raw):
+            return
+    decode_scan(data, layout, tables, restart_interval)
+
+
 def numpy_decode(
     data: bytes,
     layout: ScanLayout,

@@ -1,104 +1,11 @@
-/* The bytes of a sequential scan to blocks (T.81 F.2). Whatever is wrong ends in -1. */
-#include "scan.h"
+/* The bytes of a sequential scan to blocks (T.81 F.2), or only to whether they are whole. Whatever is
+   wrong ends in -1. */
+#include "scan_symbol.h"
 
-#define FAST 10 /* Bits that a table of 4 KiB looks up at once. */
-#define AT_ONCE 4 /* Symbols of as many bits that fit between two refills, of 56 at least. */
+#define RUN 11 /* Bits that a table of 4 KiB takes all whole symbols from. */
+#define AT_ONCE 4 /* Look-ups of as many bits that fit between two refills, of 56 at least. */
 #define LEFT_OVER 64 /* Bits after the last MCU that libjpeg would have read ahead. */
 #define MAX_BLOCK_BYTES 256 /* No symbol with its extra bits takes more than 31 bits. */
-
-/* What follows from the next FAST bits. */
-typedef struct {
-    int16_t value; /* That the symbol announces, where it is among these bits; else 0. */
-    uint8_t symbol;
-    uint8_t length; /* Of the code, and of the value that is there; 0: a longer code. */
-} Entry;
-
-typedef struct {
-    Entry fast[1 << FAST];
-    int32_t limit[LENGTHS + 1]; /* Codes of this length are below it, as 16 bits; 0: of none. */
-    int32_t offset[LENGTHS + 1]; /* From a code of this length to its symbol's place. */
-    const uint8_t *symbols;
-} Decoder;
-
-/* T.81 F.2.2.1: a clear first bit marks a negative value. */
-INLINE int extend(int bits, int size) {
-    return bits < 1 << size >> 1 ? bits - (1 << size) + 1 : bits;
-}
-
-static int64_t fill_decoder(const uint8_t *table, int64_t room, Decoder *decoder) {
-    int64_t end = table_end(table, room);
-    if (end < 0) return -1;
-    memset(decoder, 0, sizeof *decoder);
-    decoder->symbols = table + LENGTHS;
-    int code = 0, place = 0;
-    for (int length = 1; length <= LENGTHS; length++, code <<= 1) {
-        decoder->offset[length] = place - code;
-        for (int i = 0; i < table[length - 1]; i++, code++, place++) {
-            int free = FAST - length, symbol = decoder->symbols[place], size = symbol & 15;
-            for (int rest = 0; free >= 0 && rest < 1 << free; rest++) {
-                Entry *entry = &decoder->fast[code << free | rest];
-                *entry = (Entry){0, (uint8_t)symbol, (uint8_t)length};
-                if (size && size <= free) {
-                    entry->value = (int16_t)extend(rest >> (free - size), size);
-                    entry->length += size;
-                }
-            }
-        }
-        decoder->limit[length] = code << (LENGTHS - length);
-    }
-    return end;
-}
-
-/* Bits from `word`'s high end down; `next` is what it is refilled from. */
-typedef struct {
-    const uint8_t *next;
-    uint64_t word;
-    int bits;
-} Reader;
-
-INLINE void refill(Reader *in) {
-    uint64_t more;
-    memcpy(&more, in->next, 8);
-    in->word |= big_endian(more) >> in->bits;
-    in->next += (63 - in->bits) >> 3;
-    in->bits |= 56;
-}
-
-INLINE void skip(Reader *in, int bits) {
-    in->word <<= bits;
-    in->bits -= bits;
-}
-
-INLINE int take(Reader *in, int bits) {
-    int value = (int)(in->word >> 32 >> (32 - bits));
-    skip(in, bits);
-    return value;
-}
-
-/* A symbol and its value; `*value` is 0 where it has none. Returns -1 where no code matches. */
-INLINE int read_symbol(Reader *in, const Decoder *decoder, int *value) {
-    refill(in);
-    Entry entry = decoder->fast[in->word >> (64 - FAST)];
-    *value = entry.value;
-    if (entry.value) {
-        skip(in, entry.length);
-        return entry.symbol;
-    }
-    int symbol = entry.symbol;
-    if (entry.length) {
-        skip(in, entry.length);
-    } else {
-        int next = (int)(in->word >> 48), length = FAST + 1;
-        while (length <= LENGTHS && next >= decoder->limit[length]) length++;
-        if (length > LENGTHS) return -1;
-        symbol = decoder->symbols[decoder->offset[length] + (next >> (LENGTHS - length))];
-        skip(in, length);
-    }
-    int size = symbol & 15;
-    if (size) *value = extend(take(in, size), size);
-    else if (symbol != EOB && symbol != ZRL) return -1;
-    return symbol;
-}
 
 /* A block with its DC difference, raster order. */
 INLINE int read_block(Reader *in, const Decoder *dc, const Decoder *ac, int16_t *block,
@@ -127,16 +34,74 @@ INLINE int read_block(Reader *in, const Decoder *dc, const Decoder *ac, int16_t 
     return 0;
 }
 
+/* The AC symbols, their values too, that are whole within the next RUN bits. */
+typedef struct {
+    uint8_t bits;
+    uint8_t steps; /* Along the zigzag; ENDS: to the end of the block; NONE: no symbol is whole. */
+} Run;
+
+#define ENDS 128
+#define NONE 127
+
+static void fill_runs(const Decoder *ac, Run runs[1 << RUN]) {
+    for (int word = 0; word < 1 << RUN; word++) {
+        int bits = 0, steps = 0;
+        while (steps < ENDS) {
+            /* Past these bits are zeros: a code that fits within them does not depend on those. */
+            Entry entry = ac->fast[(word << bits & ((1 << RUN) - 1)) >> (RUN - FAST)];
+            int size = entry.symbol & 15, all = entry.length + (entry.value ? 0 : size);
+            int known = size || entry.symbol == EOB || entry.symbol == ZRL;
+            int taken = entry.symbol == EOB ? ENDS : (entry.symbol >> 4) + 1;
+            if (!entry.length || !known || bits + all > RUN || steps + taken % ENDS > 63) break;
+            bits += all, steps += taken;
+        }
+        runs[word] = (Run){(uint8_t)bits, (uint8_t)(bits ? steps : NONE)};
+    }
+}
+
+/* Whether there is a block, with its DC difference. */
+INLINE int check_block(Reader *in, const Decoder *dc, const Decoder *ac, const Run *runs,
+                       int *difference) {
+    if (read_symbol(in, dc, difference) < 0) return -1;
+    for (int place = 0, value; place < 63;) {
+        refill(in);
+        for (int most = AT_ONCE; most && place < 63; most--) {
+            Run run = runs[in->word >> (64 - RUN)];
+            int next = place + run.steps;
+            /* A symbol after the block's last coefficient is the next block's. */
+            if (next > 63 && (run.steps < ENDS || next - ENDS > 62)) {
+                int symbol = read_symbol(in, ac, &value);
+                if (symbol == EOB) return 0;
+                place += (symbol >> 4) + 1;
+                if (symbol < 0 || place > 63) return -1;
+                break;
+            }
+            skip(in, run.bits);
+            place = next;
+        }
+    }
+    return 0;
+}
+
 /* `stream`: without stuffing and markers, padded with MAX_BLOCK_BYTES zeros for each block of an
    MCU and one more; ends: of each restart interval in it; tables: DHT bytes of each component's DC
-   and AC table. Fills every block of the planes (rows, columns, 64). */
+   and AC table. Fills every block of the planes (rows, columns, 64); NULL: only looks for faults. */
 CLONES int scan_read(const Layout *layout, const uint8_t *stream, const int64_t *ends,
                      const uint8_t *tables, int64_t tables_size, int16_t *const *planes) {
     Decoder decoders[2 * MAX_COMPONENTS];
+    const uint8_t *starts[2 * MAX_COMPONENTS];
+    Run made[MAX_COMPONENTS][1 << RUN];
+    const Run *runs[MAX_COMPONENTS];
     for (int table = 0; table < 2 * layout->components; table++) {
         int64_t size = fill_decoder(tables, tables_size, &decoders[table]);
         if (size < 0) return -1;
+        starts[table] = tables;
         tables += size, tables_size -= size;
+        if (planes || table % 2 == 0) continue;
+        int same = 1; /* Cb and Cr mostly have one table. */
+        while (same < table && memcmp(starts[same], starts[table], (size_t)size)) same += 2;
+        runs[table / 2] = made[same / 2];
+        if (same == table) fill_runs(&decoders[table], made[table / 2]);
     }
     int64_t mcus = (int64_t)layout->mcu_rows * layout->mcu_columns, start = 0;
     int64_t interval = layout->restart_interval ? layout->restart_interval : mcus;
@@ -155,8 +120,10 @@ CLONES int scan_read(const Layout *layout, const uint8_t *stream, const int64_t 
             for (const Slot *slot = slots; slot < slots + count; slot++) {
                 int c = slot->component, difference;
                 int64_t place = slot->first + (int64_t)mcu * slot->step;
-                int16_t *block = mcu < slot->real ? planes[c] + place : dummy;
-                if (read_block(&in, &decoders[2 * c], &decoders[2 * c + 1], block, &difference))
+                const Decoder *dc = &decoders[2 * c], *ac = dc + 1;
+                int16_t *block = planes && mcu < slot->real ? planes[c] + place : dummy;
+                if (planes ? read_block(&in, dc, ac, block, &difference)
+                           : check_block(&in, dc, ac, runs[c], &difference))
                     return -1;
                 predicted[c] += difference;
                 if (predicted[c] > INT16_MAX || predicted[c] < -INT16_MAX) return -1;

@@ -133,11 +133,33 @@ def read_scan(
         layout: of the scan.
         tables: per component its DC and then its AC table as a DHT segment holds them.
     """
+    # Before a header is trusted with memory.
+    if _too_short(data, layout):
+        return None
+    planes = tuple(np.empty((*shape, _BLOCK), dtype=np.int16) for shape in layout.shapes)
+    return planes if _scan_read(data, layout, tables, _addresses(planes, layout)) else None
+
+
+def is_whole(data: bytes, layout: Layout, tables: Sequence[bytes]) -> bool:
+    """Whether `read_scan` reads it: the same, in a third of the time.
+
+    Args:
+        data: the entropy-coded data, with its restart markers.
+        layout: of the scan.
+        tables: per component its DC and then its AC table as a DHT segment holds them.
+    """
+    return not _too_short(data, layout) and _scan_read(data, layout, tables, None)
+
+
+def _too_short(data: bytes, layout: Layout) -> bool:
     if not isinstance(data, bytes):
         raise ValueError(f"data must be bytes, got {type(data).__name__}")
-    # A block takes two bits at least: check this before trusting a header with memory.
-    if layout.blocks > len(data) * 4:
-        return None
+    # A block takes two bits at least.
+    return layout.blocks > len(data) * 4
+
+
+def _scan_read(data: bytes, layout: Layout, tables: Sequence[bytes], addresses: Any) -> bool:
+    """Whether nothing is wrong; fills the planes, where there are any."""
     padding = _MAX_BLOCK_BYTES * (layout.blocks // layout.mcus + 1)
     stream = np.empty(len(data) + padding, dtype=np.uint8)
     ends = np.empty(layout.intervals, dtype=np.int64)
@@ -145,19 +167,13 @@ def read_scan(
         data, len(data), stream.ctypes.data, ends.ctypes.data, layout.intervals
     )
     if size < 0:
-        return None
+        return False
     stream[size : size + padding] = 0
-    planes = tuple(np.empty((*shape, _BLOCK), dtype=np.int16) for shape in layout.shapes)
     joined = b"".join(tables)
     failed = _coder().scan_read(
-        layout.fields,
-        stream.ctypes.data,
-        ends.ctypes.data,
-        joined,
-        len(joined),
-        _addresses(planes, layout),
+        layout.fields, stream.ctypes.data, ends.ctypes.data, joined, len(joined), addresses
     )
-    return None if failed else planes
+    return not failed
 
 
 def optimal_tables(counts: Counts) -> list[tuple[bytes, int]] | None:
