@@ -3,14 +3,19 @@
 Run it as ``python docs/figures.py``; each picture is drawn for light and for dark pages.
 """
 
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 import torch
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from PIL import Image
+from skimage import data
 
+from softjpeg import Preset, encode
 from softjpeg.functional import quantize
 
 DOCS = Path(__file__).parent
@@ -50,6 +55,18 @@ def soft_quantizer(axes: Axes) -> None:
 FIGURES = {"accuracy": accuracy, "soft_quantizer": soft_quantizer}
 
 
+def center(folder: Path) -> None:
+    """Write center.jpg: a photo of scikit-image at quality 30, whole and with `Preset.center`."""
+    photo, preset = Image.fromarray(data.chelsea()), Preset.from_quality(30)
+    sheet = Image.new("RGB", (2 * photo.width + 10, photo.height), "white")
+    for i, share in enumerate((None, 0.9)):
+        file = encode(photo, replace(preset, center=share))
+        print(f"center {share}: {len(file)} bytes")
+        with Image.open(io.BytesIO(file)) as shown:
+            sheet.paste(shown, (i * (photo.width + 10), 0))
+    sheet.save(folder / "center.jpg", quality=90)
+
+
 def draw(name: str, folder: Path) -> None:
     """Write NAME-light.svg and NAME-dark.svg into a folder."""
     for theme, style in STYLES.items():
@@ -69,3 +86,4 @@ if __name__ == "__main__":
     (DOCS / "pictures").mkdir(exist_ok=True)
     for name in FIGURES:
         draw(name, DOCS / "pictures")
+    center(DOCS / "pictures")
