@@ -81,6 +81,7 @@ def test_what_is_said_of_photos_at_their_own_size():
         gain("squeezenet1.1", -0.05, -0.21, 0.07),
         gain("another", 0.04, 0.01, 0.08),
         gain("efficientnet-lite0", -0.4, -0.51, -0.3, "universal-288"),
+        gain("efficientnet-lite0", -0.5, -0.61, -0.4, "universal-288, center"),
     ]
     said = [s.partition(": the universal preset needs ") for s in own_size_sentences(measured, 25)]
     assert said[0][0].startswith("25 photos at their own size, read by efficientnet-lite0, which")
@@ -90,5 +91,6 @@ def test_what_is_said_of_photos_at_their_own_size():
         "4 % more bytes (1 to 8)",
     ]
     assert said[0][2].endswith(
-        "; with photos stored at a shorter side of 288, 40 % fewer bytes (30 to 51)."
+        "; with photos stored at a shorter side of 288, 40 % fewer bytes (30 to 51)"
+        "; and their centre alone whole, 50 % fewer bytes (40 to 61)."
     )

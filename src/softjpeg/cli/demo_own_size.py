@@ -1,24 +1,29 @@
-"""The demo's first part: the ladder that comes along, on photos at their own size."""
+"""The demo's first part: the ladders that come along, on photos at their own size."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softjpeg.evaluation.gain import Gain
+    from softjpeg.presets.preset import Preset
 
 READERS = {
     "efficientnet-lite0": "which it was learned for",
     "efficientnet-lite2": "for which nothing was learned",
     "squeezenet1.1": "which it was learned for too",
 }
-LADDERS = {
-    "universal": "the universal preset needs {} than default JPEG at equal KL",
-    "universal-288": "with photos stored at a shorter side of 288, {}",
+CURVES: dict[str, tuple[str, float | None, str]] = {
+    "universal": ("universal", None, "the universal preset needs {} than default JPEG at equal KL"),
+    "universal-288": ("universal-288", None, "with photos stored at a shorter side of 288, {}"),
+    "universal-288, center": ("universal-288", 0.9, "and their centre alone whole, {}"),
 }
-_QUALITIES = (5, 8, 12, 20, 35, 60)
+"""Ladders, what is stored whole as `Preset.center` has it, and what is said of them."""
+
+_QUALITIES = (5, 10, 20, 35, 60)
 
 
 def own_size_gains(paths: Sequence[Path], output: Path, facts: Mapping[str, str]) -> list[Gain]:
@@ -30,7 +35,7 @@ def own_size_gains(paths: Sequence[Path], output: Path, facts: Mapping[str, str]
         facts: to keep beside the points.
 
     Returns:
-        The gain of each of `LADDERS` for each network, in whole files at equal KL.
+        The gain of each of `CURVES` for each network, in whole files at equal KL.
     """
     import torch
 
@@ -41,15 +46,16 @@ def own_size_gains(paths: Sequence[Path], output: Path, facts: Mapping[str, str]
     from softjpeg.models.network import load_network
     from softjpeg.presets.ladder import Ladder
 
-    ladders = {name: Ladder.load(name) for name in LADDERS}
+    def presets(curve: str) -> dict[str, Preset]:
+        name, center, _ = CURVES[curve]
+        ladder = Ladder.load(name)
+        return {f"{curve} q {q}": replace(ladder.at(q), center=center) for q in _QUALITIES}
+
     layout: Any = {"memory_format": torch.channels_last}
     points = evaluate(
         {name: load_network(name).reader.to(**layout) for name in READERS},
         ImageFiles(paths),
-        {
-            name: {f"{name} q {q}": ladder.at(q) for q in _QUALITIES}
-            for name, ladder in ladders.items()
-        },
+        {curve: presets(curve) for curve in CURVES},
         qualities=_QUALITIES,
         progress=True,
     )
@@ -68,7 +74,7 @@ def own_size_sentences(measured: Sequence[Gain], photos: int) -> list[str]:
     sentences = []
     for reader in dict.fromkeys(gain.reader for gain in measured):
         of_reader = {gain.curve: gain for gain in measured if gain.reader == reader}
-        needs = "; ".join(LADDERS[name].format(_bytes(gain)) for name, gain in of_reader.items())
+        needs = "; ".join(CURVES[name][-1].format(_bytes(gain)) for name, gain in of_reader.items())
         sentences.append(
             f"{photos} photos at their own size, read by {reader}, "
             f"{READERS.get(reader, 'another network')}: {needs}."
