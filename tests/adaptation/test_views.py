@@ -107,3 +107,12 @@ def test_a_photo_smaller_than_the_crop():
         training_view(
             noise(1, 24)[0], None, Preprocessing(20, crop=(24, 24)), np.random.default_rng(0)
         )
+
+
+def test_parts_beside_the_centre_are_read_of_photos_stored_whole():
+    photo, reads = smooth_images(1, 64, 128, seed=2, grain=0.2)[0], Preprocessing(64, crop=(48, 48))
+    whole = Preset.from_quality(80)
+    pairs = [views(photo, p, reads, 12) for p in (whole, replace(whole, center=0.5))]
+    for (_, shown), (_, of_centre) in zip(*pairs, strict=True):
+        assert torch.equal(shown, of_centre)
+    assert (written(photo, whole) != written(photo, replace(whole, center=0.5))).any()

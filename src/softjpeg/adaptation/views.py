@@ -41,8 +41,8 @@ def training_view(
     """A random part of an image, mirrored or not, and the same part of its file.
 
     Photos are written as they are, and the part is one of what the network's preprocessing makes of
-    them. Where there is none the file is the network's input: the part, moved by up to an eighth,
-    is written.
+    them: all of the photo is stored whole, as parts beside the centre are read too. Where there is
+    none the file is the network's input: the part, moved by up to an eighth, is written.
 
     Args:
         image: uint8 (3, H, W).
@@ -64,7 +64,7 @@ def training_view(
         image = image.flip(-1) if flip else image
         shown = image if preset is None else written(image, preset)
         return image / 255, shown / 255
-    shown = image if preset is None else written(image, preset)
+    shown = image if preset is None else written(image, replace(preset, center=None))
     resized = replace(preprocessing, crop=None)
     original, shown = (resized(each[None] / 255)[0] for each in (image, shown))
     # Of a file that shows fewer pixels, rounding may leave a row or column less or more.
