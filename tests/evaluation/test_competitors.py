@@ -13,7 +13,9 @@ from torch import nn
 
 from helpers import references
 from helpers.images import smooth_images
+from softjpeg.codec.center import means_outside
 from softjpeg.codec.image import encode
+from softjpeg.common.image_planes import picture_of
 from softjpeg.evaluation.competitors import COMPETITORS, Competitor, Context
 from softjpeg.evaluation.competitors.deepn_jpeg import deepn_steps
 from softjpeg.evaluation.competitors.j4d import j4d
@@ -550,3 +552,22 @@ def test_rates_out_of_reach_give_the_nearest():
 def test_what_is_missing_is_said(competitor, given, sentence):
     with pytest.raises(ValueError, match=sentence):
         competitor.curve(context(**given))
+
+
+def test_what_is_stored_is_prepared_at_the_stored_size():
+    image = smooth_images(1, 320, 420, seed=4, grain=0.1)[0]
+    for name, short_side in (("default", None), ("default-288", 288)):
+        context = Context(qualities=[40], center=0.6)
+        (encoder,) = COMPETITORS[name].curve(context).values()
+        own = Preset.from_quality(40)
+        preset = Preset(own.luma, own.chroma, short_side=short_side, center=0.6)
+        assert encoder(image) == encode(image, preset)
+    (webp,) = COMPETITORS["webp"].curve(Context(qualities=[40], center=0.6)).values()
+    (whole,) = COMPETITORS["webp"].curve(Context(qualities=[40])).values()
+    flat = np.asarray(means_outside(picture_of(image), 0.6), float)
+    errors = []
+    for data in (webp(image), whole(image)):
+        with Image.open(io.BytesIO(data)) as shown:
+            assert shown.format == "WEBP"
+            errors.append(np.abs(np.asarray(shown.convert("RGB"), float) - flat).mean())
+    assert errors[0] < 0.5 * errors[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 import typer
@@ -70,41 +71,34 @@ class Rivals:
 
 
 def rivals(
-    chosen: Sequence[Competitor],
-    context: Context,
-    samplings: Sequence[SubsamplingOrGray],
-    center: float | None = None,
+    chosen: Sequence[Competitor], context: Context, samplings: Sequence[SubsamplingOrGray]
 ) -> Rivals:
     """Every competitor's encoders at every subsampling.
 
     Args:
         chosen: of `choose`.
-        context: what they are given; its `subsampling` is replaced.
+        context: what they are given; its `subsampling` is replaced. Beside what stores only its
+            `center` whole there is the same without.
         samplings: of the JPEG ones, "4:4:4", "4:2:2" or "4:2:0", whoever cannot write one fails;
             "gray" is left out.
-        center: also of images whose centre alone is whole, as `Preset.center` has it.
     """
-    from softjpeg.evaluation.encoders import centered
-
     run, coloured = Rivals(), [sampling for sampling in samplings if sampling != "gray"]
     if context.images is not None and chosen:
         context = replace(context, targets_bpp=_targets(context.images, context.qualities))
     for competitor in chosen:
         # Other formats sample chroma as they please.
         written = coloured if competitor.jpeg else coloured[:1]
-        for sampling in written:
+        for sampling, center in product(written, dict.fromkeys([None, context.center])):
             suffix = f" {sampling}" if len(written) > 1 else ""
+            suffix += "" if center is None else ", center"
             curve = f"{competitor.name}{suffix}"
             try:
-                encoders = competitor.curve(replace(context, subsampling=sampling))
+                encoders = competitor.curve(replace(context, subsampling=sampling, center=center))
             # Whatever somebody else's method raises, the others go on.
             except Exception as error:
                 run.note(curve, error)
                 continue
             run.curves[curve] = {f"{label}{suffix}": each for label, each in encoders.items()}
-            if center is not None:
-                there = centered(run.curves[curve], center)
-                run.curves[f"{curve}, center"] = {f"{k}, center": e for k, e in there.items()}
     return run
 
 

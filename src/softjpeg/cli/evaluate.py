@@ -152,12 +152,12 @@ def evaluate(
     )
     net, module = replace(net, name=network), with_adapter(module, network)
     readers = {other: _reader(other, loaded) for other in reader or []}
-    context = Context(qualities=qualities, model=net.module, seed=seed, progress=True)
+    context = Context(qualities=qualities, model=net.module, center=share, seed=seed, progress=True)
     if competitors and learn_from is not None:
         # Their tables are learned on crops, wherever they are judged.
         learning = images_for(net, learn_from, labels, size, resize, follow_links=follow_links)
         context = replace(context, images=learning.pixels, labels=learning.labels)
-    others = rivals(competitors, context, samplings, share)
+    others = rivals(competitors, context, samplings)
     points = evaluate(
         {net.name: module, **readers} if readers else module,
         loaded.pixels,

@@ -51,6 +51,7 @@ def shrunk(picture: Image.Image, short_side: int | None) -> Image.Image:
 def stored_picture(picture: Image.Image, preset: Preset) -> Image.Image:
     """What a preset stores of a picture, RGB or gray: at its size, whole in its centre.
 
+    >>> from softjpeg.presets.preset import Preset
     >>> stored_picture(Image.new("L", (500, 375)), Preset.from_quality(50)).size
     (500, 375)
     """

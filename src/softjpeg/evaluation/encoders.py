@@ -66,23 +66,25 @@ def default_jpeg(qualities: Sequence[int], subsampling: SubsamplingOrGray) -> di
     return {q: preset_encoder(Preset.from_quality(q, sampling), gray=gray) for q in qualities}
 
 
-def centered(encoders: Mapping[str, Encoder], center: float) -> dict[str, Encoder]:
-    """The same encoders of images whose centre alone is whole, as `Preset.center` has it.
+def each_of_stored(
+    encoders: Mapping[str, Encoder], short_side: int | None, center: float | None
+) -> dict[str, Encoder]:
+    """The same encoders of what a preset would store of each image.
 
     Args:
         encoders: by name, of any format.
-        center: share of the shorter side, above 0 and at most 1.
+        short_side, center: as `Preset` has them.
 
     >>> import torch
-    >>> (encoder,) = centered({"sum": lambda image: bytes([image.sum() > 0])}, 0.9).values()
+    >>> (encoder,) = each_of_stored({"a": lambda i: bytes(i.shape)}, 20, None).values()
     >>> encoder(torch.zeros(3, 40, 60, dtype=torch.uint8))
-    b'\\x00'
+    b'\\x03\\x14\\x1e'
     """
 
-    def of_center(encoder: Encoder) -> Encoder:
-        return lambda image: encoder(stored_images([image], None, center)[0])
+    def of_stored(encoder: Encoder) -> Encoder:
+        return lambda image: encoder(stored_images([image], short_side, center)[0])
 
-    return {name: of_center(encoder) for name, encoder in encoders.items()}
+    return {name: of_stored(encoder) for name, encoder in encoders.items()}
 
 
 def each_recoded(

@@ -47,7 +47,7 @@ COMPETITORS: dict[str, Competitor] = {
             "libjpeg's tables on the photo shrunk to a shorter side of 288",
             "T.81 Annex K, libjpeg-turbo through Pillow; Pillow's Lanczos filter",
             "default:default",
-            {"short_side": 288},
+            short_side=288,
         ),
         *(
             Competitor(

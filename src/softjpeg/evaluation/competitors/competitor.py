@@ -30,6 +30,7 @@ class Context:
         images: (N, 3, H, W) uint8 to learn from; never those to report on.
         labels: (N,) class indices, for those that can use them; None for the network's own answers.
         model: from (B, 3, H, W) RGB in [0, 1] to logits, in eval mode.
+        center: of the images, what is stored whole, as `Preset` has it.
         seed: of everything random.
         progress: show progress bars on a terminal.
     """
@@ -40,6 +41,7 @@ class Context:
     images: Tensor | None = None
     labels: Tensor | None = None
     model: nn.Module | None = None
+    center: float | None = None
     seed: int = 0
     progress: bool = False
 
@@ -58,6 +60,7 @@ class Competitor:
         needs: "images", "model" and names of modules that must be installed.
         subsamplings: that it can write.
         jpeg: False for another format, whose subsampling is its own affair.
+        short_side: of the images it is given, as `Preset` has it.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Competitor:
     needs: tuple[str, ...] = ()
     subsamplings: tuple[Subsampling, ...] = tuple(SUBSAMPLINGS)
     jpeg: bool = True
+    short_side: int | None = None
 
     def missing(self, context: Context) -> str | None:
         """Why it cannot run in this context, in one sentence; None where it can.
@@ -92,9 +96,13 @@ class Competitor:
         Raises:
             ValueError: it cannot run in this context.
         """
+        from softjpeg.evaluation.encoders import each_of_stored
+
         if reason := self.missing(context):
             raise ValueError(reason)
         module, function = self.function.split(":")
         curve = getattr(importlib.import_module(f"{__package__}.{module}"), function)
         encoders: dict[str, Encoder] = curve(context, **self.arguments)
+        if self.short_side is not None or context.center is not None:
+            encoders = each_of_stored(encoders, self.short_side, context.center)
         return {f"{self.name} {setting}": encoder for setting, encoder in encoders.items()}
