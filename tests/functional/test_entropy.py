@@ -11,10 +11,33 @@ from helpers.ops import Case, OperatorTests, uniform
 from helpers.shared_data import imagenet_photos
 from softjpeg import Preset, encode
 from softjpeg.functional.rate.entropy import entropy_bits, frequency_entropy, predict_dc, scan_bits
+from softjpeg.functional.rate.rate_model import scan_bits_by
 from softjpeg.functional.transform import image_to_coefficients
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.jpeg.reader import read_coefficients
 from softjpeg.jpeg.tables import quality_tables
+
+
+@pytest.mark.parametrize("levels", [None, 1, 3])
+@pytest.mark.parametrize("window", [None, 3])
+def test_the_index_set_is_passed_on(levels, window):
+    """One soft AC in four blocks, its probabilities summed in NumPy over the indices allowed."""
+    values, step, alpha = np.array([0.2, 0.9, 3.1, 5.3]), 2.0, 0.15
+    z, alphas = torch.zeros(1, 2, 2, 8, 8), torch.full((8, 8), 1e6)
+    z[..., 2, 3] = torch.from_numpy(step * values).view(1, 2, 2)
+    alphas[2, 3] = alpha
+    bound = levels or 40
+    index = np.arange(-bound, bound + 1)
+    p = np.exp(-alpha * step**2 * (values[:, None] - index) ** 2)
+    if window:
+        p *= abs(index - np.clip(np.round(values), -bound, bound)[:, None]) <= window // 2
+    p = (p / p.sum(-1, keepdims=True)).mean(0)
+    wanted = -4 * (p[p > 0] * np.log2(p[p > 0])).sum()
+    tables = [torch.full((8, 8), step)]
+    bits = scan_bits_by(
+        "entropy", [z], tables, [alphas], size=(16, 16), levels=levels, window=window
+    )
+    assert bits.item() == pytest.approx(wanted, rel=1e-4)
 
 
 def test_hard_entropy_is_that_of_the_histogram():

@@ -52,9 +52,9 @@ def outcome(copy: Path, tests: list[str], limit: float, plugin: Touched | Ordere
     return LATE if late else FAILED if process.exitcode else PASSED
 
 
-def touched(copy: Path, tests: list[str], room: Path, limit: float) -> Touched | None:
-    """What tests run of a room; None if they do not pass."""
-    if outcome(copy, tests, limit, Touched(room)) != PASSED:
+def touched(copy: Path, tests: list[str], package: Path, limit: float) -> Touched | None:
+    """What tests run of a package; None if they do not pass."""
+    if outcome(copy, tests, limit, Touched(package)) != PASSED:
         return None
     return pickle.loads((copy / "notes").read_bytes())
 
@@ -63,7 +63,8 @@ def _run(copy: Path, tests: list[str], plugin: Touched | Ordered) -> None:
     os.setsid()
     os.chdir(copy)
     os.environ["PYTHONPATH"] = str(copy / "src")
-    sys.path.insert(0, str(copy / "src"))
+    # The root, as `python -m pytest` has it: processes that are spawned look for `tests` there.
+    sys.path[:0] = [str(copy / "src"), str(copy)]
     if isinstance(plugin, Ordered):
         # The bytecode of unbroken files is kept; of broken ones, a break of the same length and
         # second would go unseen.

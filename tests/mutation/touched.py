@@ -1,4 +1,4 @@
-"""Which tests run which lines of a room: these can notice what breaks there."""
+"""Which tests run which lines: these can notice what breaks there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,31 @@ class Touched:
     """A plugin of pytest that notes the lines that each test runs.
 
     Args:
-        room: the folder whose lines count.
+        package: the folder whose lines count.
     """
 
-    def __init__(self, room: Path) -> None:
+    def __init__(self, package: Path | None = None) -> None:
         self.tests: dict[tuple[str, int], set[str]] = defaultdict(set)
         self.with_processes: set[str] = set()
         self.seconds: dict[str, float] = defaultdict(float)
-        self._room, self._test = room, ""
+        self._package, self._test = package, ""
+
+    @classmethod
+    def of_all(cls, parts: Iterable[Touched]) -> Touched:
+        """What several rooms' tests run."""
+        whole = cls()
+        for part in parts:
+            for line, tests in part.tests.items():
+                whole.tests[line] |= tests
+            whole.with_processes |= part.with_processes
+            whole.seconds.update(part.seconds)
+        return whole
 
     def pytest_sessionstart(self) -> None:
         """Begin, before any module is imported."""
         sys.addaudithook(self._audit)
         self._coverage = coverage.Coverage(
-            data_file=None, config_file=False, include=[f"{self._room}/*"], messages=False
+            data_file=None, config_file=False, include=[f"{self._package}/*"], messages=False
         )
         self._coverage.start()
 
