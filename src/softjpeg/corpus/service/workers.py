@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import contextmanager
@@ -16,6 +17,10 @@ from softjpeg.corpus.service.worker import encode_body
 
 _LEAST = 1 << 14
 """Bytes that the smallest request counts for."""
+
+
+_NICE = 5
+"""How much the processes that encode give way, in steps of `nice`."""
 
 
 class Held:
@@ -66,6 +71,13 @@ class Take:
         self.held.bytes += size
 
 
+def _start() -> None:
+    """As any worker, but second to the process that answers: a full queue must not delay that."""
+    start_worker()
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+
+
 class Workers:
     """Processes that encode, an image each at a time.
 
@@ -77,7 +89,7 @@ class Workers:
         self.settings = settings
         self._pool = ProcessPool(
             settings.workers,
-            initializer=start_worker,
+            initializer=_start,
             # A fork of a process with threads may hang.
             context=multiprocessing.get_context("spawn"),
         )
