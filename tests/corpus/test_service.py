@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import tarfile
 
 import pytest
@@ -248,12 +247,3 @@ def test_before_and_after_it_runs_images_are_refused():
 def test_settings_are_checked(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Settings(**{"presets": PRESETS, **wrong})
-
-
-@pytest.mark.skipif(not hasattr(os, "nice"), reason="processes have no nice value here")
-def test_processes_that_encode_give_way_to_the_one_that_answers():
-    workers = Workers(Settings({"default": "default"}))
-    try:
-        assert workers._pool.schedule(os.nice, (0,)).result() == min(os.nice(0) + 5, 19)
-    finally:
-        workers.stop()
