@@ -90,6 +90,12 @@ def test_photos_of_any_size_and_presets_that_shrink():
     assert "luma, learned" in text
 
 
+def test_default_tables_that_were_kept_stand_beside_themselves():
+    text = page(presets={"kept": Preset.from_quality(20)})
+    # Between other qualities, what default JPEG does would be a guess, and a gain or a loss.
+    assert "default q 20" in Page(text).text
+
+
 def test_names_of_presets():
     rungs = [
         replace(p, provenance={"learned": {"bpp": 0.25 * i}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from softjpeg.codec.image import encode
 from softjpeg.common.image_sequence import Images
 from softjpeg.evaluation.changed_answers import ChangedAnswers, changed_answers
 from softjpeg.evaluation.rate_accuracy import evaluate
+from softjpeg.jpeg.tables import quality_tables
 from softjpeg.learning.halves import fitting_batch_size, halves
 from softjpeg.models.class_names import class_name
 from softjpeg.models.inference import outputs_of
@@ -64,7 +65,7 @@ def learn_page(
         images,
         presets,
         labels=None if labels is None else labels[part],
-        qualities=_QUALITIES,
+        qualities=sorted({*_QUALITIES, *_kept(presets.values())}),
         subsampling=first.subsampling,
         mode="rdo" if rdo else "hard",
         batch_size=batch_size,
@@ -88,6 +89,12 @@ def learn_page(
             names=names,
         )
     )
+
+
+def _kept(presets: Iterable[Preset]) -> set[int]:
+    """Qualities whose default tables were kept: interpolated, they would differ from themselves."""
+    tables = [(preset.luma.tolist(), preset.chroma.tolist()) for preset in presets]
+    return {q for q in range(1, 101) if tuple(t.tolist() for t in quality_tables(q)) in tables}
 
 
 def _pictures(
