@@ -6,7 +6,8 @@ FOLDER holds imagenet_sample_1000.zip with its labels.csv. EfficientNet-Lite0 ad
 labels, on photos of class index mod 5 < 4 at their own size (an ADAPTER that exists is read), and
 is judged on those of mod 5 == 4: default 4:2:0 files, decoded by Pillow, read through the network's
 own resize and crop, the strength from each file's tables; with `--preset NAME` also a ladder's
-files. `--crops` judges 224x224 crops instead.
+files, with `--center 0.9` those that store their centre alone whole, too. `--crops` judges 224x224
+crops instead.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from softjpeg.adaptation.adapted_network import AdaptedNetwork
 from softjpeg.adaptation.adapter import Adapter
 from softjpeg.adaptation.judging import figures_table
 from softjpeg.cli.app import show
-from softjpeg.cli.presets import load_curves
+from softjpeg.cli.presets import load_curves, with_centers
 from softjpeg.common.image_files import ImageFiles
 from softjpeg.common.image_sequence import Images
 from softjpeg.common.image_set import from_image
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="to judge on, 0 for all 200")
     parser.add_argument("--qualities", type=int, nargs="+", default=QUALITIES)
     parser.add_argument("--preset", action="append", default=[], help="a ladder to judge, too")
+    parser.add_argument("--center", type=float, help="also their centre alone, as encode's")
     parser.add_argument("--crops", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -100,7 +102,7 @@ def main() -> None:
         images = torch.stack([from_image(crop) for crop in crops])
     reader = network.module if options.crops else network.reader
     readers = {"frozen": reader, "adapted": AdaptedNetwork(reader, adapter)}
-    ladders = load_curves(options.preset, options.qualities)
+    ladders = with_centers(load_curves(options.preset, options.qualities), options.center)
     points = evaluate(
         readers, images, ladders, labels=labels, qualities=options.qualities, progress=True
     )

@@ -24,12 +24,13 @@ CURVES = {
     "default 4:2:0": "default JPEG",
     "mozjpeg": "mozjpeg",
     "universal-288": "softjpeg --preset universal-288",
+    "universal-288, center": "softjpeg --preset universal-288 --center 0.9",
 }
 
 
 def accuracy(axes: Axes) -> None:
     """Top-1 of EfficientNet-Lite0 over the bits per pixel of real files."""
-    points = json.loads((DOCS / "results/own_size.points.json").read_text())["points"]
+    points = json.loads((DOCS / "results/centre.points.json").read_text())["points"]
     for curve, label in CURVES.items():
         chosen = [
             (point["bpp"], 100 * point["top1"])
