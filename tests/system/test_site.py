@@ -82,15 +82,23 @@ def test_the_first_picture_is_of_the_published_points(figures):
     figures.accuracy(axes)
     drawn = {line.get_label(): line.get_xydata() for line in axes.get_lines()}
     pyplot.close(figure)
-    points = json.loads((ROOT / "docs/results/own_size.points.json").read_text())["points"]
-    (point,) = [
-        p
-        for p in points
-        if p["name"] == "universal-288 q 5" and p["reader"] == "efficientnet-lite0"
-    ]
-    first = drawn["softjpeg --preset universal-288"][0]
-    assert list(first) == pytest.approx([point["bpp"], 100 * point["top1"]])
-    assert len(drawn) == 3
+    points = json.loads((ROOT / "docs/results/centre.points.json").read_text())["points"]
+    for name, label in (
+        ("universal-288 q 5", "softjpeg --preset universal-288"),
+        ("universal-288 q 5, center", "softjpeg --preset universal-288 --center 0.9"),
+    ):
+        (point,) = [p for p in points if p["name"] == name and p["reader"] == "efficientnet-lite0"]
+        assert list(drawn[label][0]) == pytest.approx([point["bpp"], 100 * point["top1"]])
+    assert len(drawn) == 4
+
+
+def test_the_centres_picture_is_of_files_as_large_as_its_page_says(figures, tmp_path, capsys):
+    figures.center(tmp_path)
+    assert (tmp_path / "center.jpg").stat().st_size > 10_000
+    page = (ROOT / "docs/encoding.md").read_text()
+    sizes = [int(line.split()[-2]) for line in capsys.readouterr().out.splitlines()]
+    assert len(sizes) == 2
+    assert all(f"{size:,} bytes" in page for size in sizes)
 
 
 def test_pictures_are_drawn_for_both_themes(figures, tmp_path):
