@@ -23,7 +23,7 @@ CURVES: dict[str, tuple[str, float | None, str]] = {
 }
 """Ladders, what is stored whole as `Preset.center` has it, and what is said of them."""
 
-_QUALITIES = (5, 10, 20, 35, 60)
+_QUALITIES = (5, 12, 25, 60)
 
 
 def own_size_gains(paths: Sequence[Path], output: Path, facts: Mapping[str, str]) -> list[Gain]:
