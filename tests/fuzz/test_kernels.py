@@ -136,6 +136,7 @@ ENTRIES = {
     scan.make_tokens: (lambda rng: scan_case(rng)[1::-1], {}),
     scan.pack_tokens: (tokens_case, {}),
     scan.read_scan: (read_case, {}),
+    scan.is_whole: (read_case, {}),
     scan.optimal_tables: (lambda rng: [rng.integers(0, 2 ** rng.integers(1, 50), (3, 256))], {}),
     trellis.decide_blocks: (trellis_case, {}),
     sampling.sample_indices: (draw_case, {"reach": 3, "seed": 4}),
