@@ -109,3 +109,24 @@ def test_a_network_that_reads_all_says_so():
 def test_under_no_grad_too():
     with torch.no_grad():
         assert seen(Crop(48, 48), (64, 96)) == 0.75
+
+
+class WithoutGradient(nn.Module):
+    def forward(self, x):
+        return (10 * nn.functional.adaptive_avg_pool2d(x, 2).flatten(1)).detach()
+
+
+def test_a_network_without_a_gradient_is_refused_in_a_sentence():
+    with pytest.raises(ValueError, match="the network's output has no gradient"):
+        seen(WithoutGradient(), (32, 48))
+
+
+def test_rates_that_are_known_are_kept_where_nothing_else_is_stored():
+    images = smooth_images(4, 32, 48)
+    objective = Objective(FrozenNetworks(Crop(16, 16), images, batch_size=2), "4:2:0")
+    assert objective.storing(short_side=None, center=None) is objective
+    part = objective.storing(center=0.5)
+    assert (part.short_side, part.center) == (None, 0.5)
+    assert part.storing(center=0.5) is part
+    smaller = part.storing(short_side=16)
+    assert (smaller.short_side, smaller.center) == (16, 0.5)

@@ -107,7 +107,7 @@ def sizes_chosen(monkeypatch, losses, targets=(1.0,)):
     monkeypatch.setattr(stored_size_choice, "_losses", of_size)
     # Of most images the shorter side is 96: 80, 64, 48 and 32 are tried.
     images = [torch.zeros(3, *size) for size in ((96, 300), (60, 60), (500, 200))]
-    objective = SimpleNamespace(images=images, stored_at=lambda side: side)
+    objective = SimpleNamespace(images=images, storing=lambda short_side: short_side)
     options = RunOptions(short_side="auto", log=said.append)
     return stored_size_choice.short_sides(objective, targets, options), asked, said
 

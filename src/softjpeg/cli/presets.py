@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,13 +119,10 @@ def stored_side(text: str, automatic: bool = False) -> Any:
     """
     from softjpeg.presets.stored import check_short_side
 
-    if text == "keep" or (text == "auto" and automatic):
-        return None if text == "keep" else text
-    try:
-        return check_short_side(int(text))
-    except ValueError:
-        words = "keep, auto or pixels" if automatic else "keep or pixels"
-        raise ValueError(f"--short-side must be {words} from 1 to 65535, got {text!r}") from None
+    what = "pixels from 1 to 65535"
+    return _stored(
+        "--short-side", "keep", text, automatic, lambda t: check_short_side(int(t)), what
+    )
 
 
 def stored_center(text: str, automatic: bool = False) -> Any:
@@ -136,13 +133,21 @@ def stored_center(text: str, automatic: bool = False) -> Any:
     """
     from softjpeg.presets.stored import check_center
 
-    if text == "none" or (text == "auto" and automatic):
-        return None if text == "none" else text
+    what = "a share above 0, at most 1"
+    return _stored("--center", "none", text, automatic, lambda t: check_center(float(t)), what)
+
+
+def _stored(
+    option: str, all_of_it: str, text: str, automatic: bool, read: Callable[[str], Any], what: str
+) -> Any:
+    """None for the word that means all of it, "auto" where that is allowed, else what is read."""
+    if text == all_of_it or (text == "auto" and automatic):
+        return None if text == all_of_it else text
     try:
-        return check_center(float(text))
+        return read(text)
     except ValueError:
-        words = "none, auto or a share" if automatic else "none or a share"
-        raise ValueError(f"--center must be {words} above 0, at most 1, got {text!r}") from None
+        words = f"{all_of_it}, auto or {what}" if automatic else f"{all_of_it} or {what}"
+        raise ValueError(f"{option} must be {words}, got {text!r}") from None
 
 
 def _one_quality(text: str) -> int:

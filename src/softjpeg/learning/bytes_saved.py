@@ -42,7 +42,7 @@ def with_bytes_saved(
         images. Losses beyond what default JPEG was measured at, from .8 to 2 times the presets'
         rates, count as the nearest there.
     """
-    default = objective.stored_whole().rates
+    default = objective.storing(short_side=None, center=None).rates
     rates = [preset.provenance["learned"]["bpp"] for preset in presets]
     low, high = min(rates) * _RANGE[0], max(rates) * _RANGE[1]
     steps = int(np.ceil(np.log(high / low) / np.log(_RATIO)))

@@ -53,10 +53,11 @@ def seen_center(objective: Objective) -> float | None:
     for i in range(0, len(images), -(-len(images) // _IMAGES)):
         image = images[i].to(objective.networks.device).float() / 255
         height, width = image.shape[-2:]
-        for k, model in enumerate(objective.networks.models):
+        for k in range(len(objective.networks)):
+            network = objective.networks.checked(k, slice(i, i + 1))
             pixels = image[None].clone().requires_grad_()
             with torch.enable_grad():
-                output = model(pixels)
+                output = network(pixels)
                 signs = torch.randn(output.shape, generator=objective.draws(k))
                 (gradient,) = torch.autograd.grad((output * signs.to(output)).sum(), pixels)
             rows, columns = (gradient[0] != 0).any(0).nonzero(as_tuple=True)

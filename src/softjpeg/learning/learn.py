@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor, nn
@@ -145,9 +145,9 @@ def learn(
     facts = {**asdict(goal), "rounds": rounds, **options.descent_facts()}
     first = "4:2:0" if subsampling == "auto" else subsampling
     objective = Objective(networks, first, seed, worst_case)
-    objective = replace(objective, center=center_of(objective, options))
+    objective = objective.storing(center=center_of(objective, options))
     (side,) = short_sides(objective, [rate or 0.0], options).values()
-    objective = objective.stored_at(side)
+    objective = objective.storing(short_side=side)
     state: State | None = None
     if subsampling == "auto":
         choice = choose_subsampling(objective, passes, options, rate_weight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -207,19 +207,19 @@ def _learned(
     objective = Objective(networks, first, options.seed, worst_case)
     rates = at.on(objective.rates)
     given = None if options.short_side == "auto" else options.short_side
-    objective = replace(objective, short_side=given, center=center_of(objective, options))
+    objective = objective.storing(short_side=given, center=center_of(objective, options))
     facts: dict[str, Any] = {"rounds": options.rounds, **options.descent_facts()}
     if subsampling == "auto":
         middle = schedule(options.rounds, [sorted(rates)[len(rates) // 2]])
         choice = choose_subsampling(objective, middle, options)
         objective, options = choice.objective, choice.options
         facts["subsamplings"] = choice.measured
-        rates = at.on(objective.stored_whole().rates)
+        rates = at.on(objective.storing(short_side=None, center=None).rates)
     sides = short_sides(objective, rates, options)
     learned: dict[float, Preset] = {}
     for side in dict.fromkeys(sides.values()):
         falling = [rate for rate in sides if sides[rate] == side]
-        there = objective.stored_at(side)
+        there = objective.storing(short_side=side)
         own = options if side is None else options.with_checkpoint(f"short-side-{side}")
         presets = _at_one_size(there, falling, own, facts, provenance)
         learned |= zip(falling, presets, strict=True)

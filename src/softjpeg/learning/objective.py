@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,14 +66,14 @@ class Objective:
         """What files of the images cost, in this subsampling, as they are stored."""
         return ImageRates(self.images, self.subsampling, self.short_side, self.center)
 
-    def stored_at(self, short_side: int | None) -> Objective:
-        """The same at another stored size; itself, with the rates it knows, where it has that."""
-        return self if short_side == self.short_side else replace(self, short_side=short_side)
+    def storing(self, **stored: Any) -> Objective:
+        """The same, storing another part of the images; itself, with the rates it knows, if not.
 
-    def stored_whole(self) -> Objective:
-        """The same with all of the images' own pixels stored."""
-        whole = self.short_side is None and self.center is None
-        return self if whole else replace(self, short_side=None, center=None)
+        Args:
+            stored: `short_side` or `center`.
+        """
+        known = {name: getattr(self, name) for name in stored}
+        return self if stored == known else replace(self, **stored)
 
     def draws(self, number: int) -> torch.Generator:
         """A generator on the CPU, of the seed's and a number's own."""

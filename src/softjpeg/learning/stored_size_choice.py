@@ -53,7 +53,7 @@ def short_sides(
         return dict.fromkeys(falling, options.short_side)
     chosen: dict[float, int | None] = {}
     sides = _sides(objective)
-    stored = {side: objective.stored_at(side) for side in sides}
+    stored = {side: objective.storing(short_side=side) for side in sides}
     for target in track(falling, "stored size", enabled=options.progress):
         own = _losses(objective, target)
         best: int | None = None
