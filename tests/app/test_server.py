@@ -20,9 +20,10 @@ from starlette.testclient import TestClient
 
 from softjpeg.app.answers import MARK
 from softjpeg.app.held import Bounds
-from softjpeg.app.looking import QUALITIES
+from softjpeg.app.looking import QUALITIES, default_file
 from softjpeg.app.readers import Readers
 from softjpeg.app.server import make_app
+from softjpeg.codec.image import encode
 from softjpeg.corpus.limits import Limits
 from softjpeg.models.network import Network
 from softjpeg.presets.ladder import Ladder
@@ -115,6 +116,15 @@ def asked(image):
     pixels = np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR))
     batch = torch.tensor(pixels).permute(2, 0, 1)[None].float() / 255
     return tiny("").module(batch)[0].detach()
+
+
+def test_default_jpeg_is_stored_as_the_preset_is():
+    image = smooth_image(160, 240, 3, cells=30)
+    own = Preset.from_quality(40)
+    stored = {"short_side": 128, "center": 0.5}
+    file = default_file(image, Preset(own.luma, own.chroma, **stored))
+    # Tables at quality 40 need the bytes of quality 40.
+    assert file == encode(image, Preset(own.luma, own.chroma, **stored), metadata=False)
 
 
 def test_readings_are_the_networks(client):

@@ -1,6 +1,7 @@
 """Bytes that default JPEG needs for the same loss: against Pillow's files, read one by one."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from helpers.images import photos
+from helpers.images import photos, smooth_images
 from helpers.networks import HighFrequencyReader
-from softjpeg import Preset
+from softjpeg import Preset, encode
+from softjpeg.jpeg.tables import quality_tables
+from softjpeg.learning import bytes_saved
 from softjpeg.learning.bytes_saved import saved_at_equal_loss, with_bytes_saved
 from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.learning.learn import learn
@@ -79,3 +82,29 @@ def test_a_curve_that_rises_is_held_and_what_lies_beyond_it_is_its_end():
     assert saved[1] == pytest.approx(1 - 300 / 400)
     assert saved[2] == pytest.approx(1 - 50 / 100)
     assert saved[3] == pytest.approx(1 - 150 / 200)
+
+
+def test_default_jpeg_is_measured_at_rates_of_its_own_whole_files(monkeypatch):
+    images = smooth_images(16, 64, 96, grain=0.2)
+    networks = FrozenNetworks(nn.Sequential(nn.AvgPool2d(16), nn.Flatten()), images, batch_size=4)
+    objective, written = Objective(networks, "4:2:0", center=0.3), []
+
+    def noted(image, preset):
+        written.append((preset.center, tuple(preset.luma.ravel().tolist())))
+        return encode(image, preset)
+
+    monkeypatch.setattr(bytes_saved, "encode", noted)
+    preset = Preset(*quality_tables(40), center=0.3)
+    bpp = 8 * sum(len(encode(i, preset)) for i in images) / images[:, 0].numel()
+    with_bytes_saved(objective, [replace(with_bpp(preset, bpp), center=0.3)])
+    whole = {luma for center, luma in written if center is None}
+    size_of = {
+        tuple(quality_tables(q)[0].ravel().tolist()): 8
+        * sum(len(encode(i, Preset.from_quality(q))) for i in images)
+        / images[:, 0].numel()
+        for q in range(1, 101)
+    }
+    # From .8 to 2 times the preset's rate, by the coarsest tables that reach each.
+    assert whole
+    assert min(size_of[luma] for luma in whole) == pytest.approx(0.8 * bpp, rel=0.1)
+    assert max(size_of[luma] for luma in whole) == pytest.approx(2 * bpp, rel=0.1)

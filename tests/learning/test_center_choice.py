@@ -1,14 +1,17 @@
 """What networks are seen to read: crops by hand, and presets that store no more than that."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from helpers.images import smooth_images
-from softjpeg import Preset, encode
+from softjpeg import Preset, decode, encode
 from softjpeg.codec.center import center_box
 from softjpeg.learning.center_choice import seen_center
 from softjpeg.learning.frozen_networks import FrozenNetworks
+from softjpeg.learning.image_rates import default_tables
 from softjpeg.learning.learn import learn
 from softjpeg.learning.learn_ladder import learn_ladder, learned_ladder
 from softjpeg.learning.objective import Objective
@@ -130,3 +133,20 @@ def test_rates_that_are_known_are_kept_where_nothing_else_is_stored():
     assert part.storing(center=0.5) is part
     smaller = part.storing(short_side=16)
     assert (smaller.short_side, smaller.center) == (16, 0.5)
+
+
+def test_losses_are_those_of_files_without_their_margins():
+    images = smooth_images(4, 64, 96, grain=0.15)
+    objective = Objective(FrozenNetworks(Crop(64, 96), images, batch_size=4), "4:4:4", center=0.4)
+    tables = default_tables(60)
+    own = Preset.from_quality(60, "4:4:4")
+    shown = {
+        center: [decode(encode(i, replace(own, center=center))) for i in images]
+        for center in (0.4, None)
+    }
+    part = slice(0, 4)
+    ((found,),) = objective.losses(part, [tables])
+    ((whole,),) = objective.storing(center=None).losses(part, [tables])
+    for loss, center in ((found, 0.4), (whole, None)):
+        assert loss == pytest.approx(objective.file_losses(part, shown[center])[0], rel=0.05)
+    assert not 0.8 < found / whole < 1.25
