@@ -104,3 +104,12 @@ def test_names_of_presets():
     assert list(shown_presets(rungs, "mine")) == ["mine 0.25 bpp", "mine 0.5 bpp"]
     with pytest.raises(ValueError, match="presets must hold at least one, got none"):
         page(presets={})
+
+
+def test_what_is_stored_is_among_the_facts():
+    assert "stored" not in page().partition("How it was made")[2]
+    part = replace(PRESETS["fine"], center=0.9)
+    text = Page(page(presets={"fine": part})).text
+    assert "the middle 0.9 of the shorter side; else means alone" in text
+    text = Page(page(presets={"coarse": PRESETS["coarse"], "fine": part})).text
+    assert "coarse: all; fine: the middle 0.9 of the shorter side; else means alone" in text

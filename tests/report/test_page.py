@@ -84,7 +84,8 @@ def adapting():
 
 
 def learning():
-    names = [f"a-folder-with-a-long-name/photo-{i:04}.png" for i in range(24)]
+    # Nothing in them to break a line at.
+    names = [f"folder_of_a_name_{'x' * 40}_{i:04}.png" for i in range(24)]
     presets = {f"mine {q / 100} bpp": Preset.from_quality(q) for q in (20, 37)}
     network, options = linear_reader(64, 8, 5), {"title": "Learned", "facts": FACTS}
     return learn_page(network, photos(24, 64), names, presets, **options)

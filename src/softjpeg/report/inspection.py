@@ -85,16 +85,27 @@ def _describe_jpeg(name: str, info: JPEGInfo) -> RenderableType:
     return Group(_title(name), _facts(facts), "", maps, "", _bytes(info))
 
 
-def _describe_preset(name: str, preset: Preset) -> RenderableType:
-    quality, is_exact = nearest_quality(preset.luma, preset.chroma)
-    near = "exactly" if is_exact else "nearest, not exact"
-    facts = {"subsampling": preset.subsampling, "quality": f"libjpeg {quality} ({near})"}
+def stored_facts(preset: Preset) -> dict[str, str]:
+    """What of an image a preset stores, where that is not all, in words.
+
+    >>> stored_facts(Preset.from_quality(50))
+    {}
+    """
+    facts = {}
     if preset.short_side is not None:
         facts["stored at"] = f"a shorter side of {preset.short_side} pixels at most"
     if preset.center is not None:
         facts["stored whole"] = (
             f"the middle {preset.center:g} of the shorter side; else means alone"
         )
+    return facts
+
+
+def _describe_preset(name: str, preset: Preset) -> RenderableType:
+    quality, is_exact = nearest_quality(preset.luma, preset.chroma)
+    near = "exactly" if is_exact else "nearest, not exact"
+    facts = {"subsampling": preset.subsampling, "quality": f"libjpeg {quality} ({near})"}
+    facts |= stored_facts(preset)
     parts: list[RenderableType] = [
         "",
         _side_by_side({"luma table": preset.luma, "chroma table": preset.chroma}),

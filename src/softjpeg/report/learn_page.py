@@ -18,6 +18,7 @@ from softjpeg.models.class_names import class_name
 from softjpeg.models.inference import outputs_of
 from softjpeg.presets.preset import Preset
 from softjpeg.report.html import Report, render
+from softjpeg.report.inspection import stored_facts
 from softjpeg.report.pictures import Picture, picture
 
 _IMAGES, _PICTURES = 128, 6
@@ -84,11 +85,23 @@ def learn_page(
             ],
             pictures=_pictures(model, images, names, presets, changes, rdo=rdo),
             pictures_note="Images whose answer changed come first.",
-            facts={name: str(value) for name, value in facts.items()},
+            facts={**{name: str(value) for name, value in facts.items()}, **_stored(presets)},
             changes=changes,
             names=names,
         )
     )
+
+
+def _stored(presets: Mapping[str, Preset]) -> dict[str, str]:
+    """What they store of an image, each preset named where they differ."""
+    of_each = {name: stored_facts(preset) for name, preset in presets.items()}
+    facts = {}
+    for fact in dict.fromkeys(fact for each in of_each.values() for fact in each):
+        said = {name: each.get(fact, "all") for name, each in of_each.items()}
+        same = len(set(said.values())) == 1
+        words = [words if same else f"{name}: {words}" for name, words in said.items()]
+        facts[fact] = "; ".join(dict.fromkeys(words))
+    return facts
 
 
 def _kept(presets: Iterable[Preset]) -> set[int]:
