@@ -87,3 +87,19 @@ def test_refused():
     network, images = reader()
     with pytest.raises(ValueError, match="turns must be at least 1, got 0"):
         softjpeg.co_adapt(network, images, turns=0)
+    with pytest.raises(ValueError, match="mode must be hard or rdo, got 'probabilistic'"):
+        softjpeg.co_adapt(network, images, mode="probabilistic")
+
+
+def test_tables_are_learned_for_the_mode_that_files_are_written_in():
+    network, images = reader()
+    rates = [15, 35]
+    start = softjpeg.learned_ladder(
+        network, images, qualities=rates, mode="rdo", batch_size=8, seed=3
+    )
+    found = softjpeg.co_adapt(
+        network, images, rates=rates, turns=1, preset=start, mode="rdo", **RUN
+    )
+    assert found.adapter.provenance["files"] == "a ladder, qualities 10 to 50, mode rdo"
+    ladder = found.ladder or start
+    assert all(rung.distortion is not None for rung in ladder.rungs)

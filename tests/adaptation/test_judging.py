@@ -1,3 +1,4 @@
+import dataclasses
 import io
 from itertools import combinations_with_replacement
 
@@ -76,6 +77,23 @@ def test_strengths_are_those_of_least_loss_on_the_judging_images():
     assert max(chosen) == 1
     assert found.provenance["judged_on"] == 8
     assert found.provenance["gain"][0] > 2 * found.provenance["gain"][1]
+
+
+def test_files_are_judged_in_their_mode():
+    images = photos(32, 24)
+    network, adapter, task = made(images, 0.4)
+    one = Preset.from_quality(20)
+    drawn = dataclasses.replace(one, hardness=np.full((2, 8, 8), 0.5))
+    task = dataclasses.replace(task, files=StoredFiles(drawn, mode="probabilistic"))
+    _, (figure,) = judged(adapter, task, 1.0)
+    files = [encode(images[i], drawn, "probabilistic", seed=i) for i in task.judging]
+    assert figure.bpp == pytest.approx(8 * sum(map(len, files)) / (8 * 24**2), abs=1e-4)
+    shown = torch.stack([decode(data) for data in files]) / 255
+    with torch.no_grad():
+        loss = kl(network(shown), network(images[task.judging] / 255)).mean()
+    assert figure.frozen == pytest.approx(float(loss), rel=1e-3)
+    hard = [encode(images[i], one) for i in task.judging]
+    assert sum(map(len, files)) != sum(map(len, hard))
 
 
 def test_every_quality_counts_alike_whatever_its_loss(monkeypatch):

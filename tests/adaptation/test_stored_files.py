@@ -29,6 +29,16 @@ def test_a_preset_and_a_ladder():
     assert all(preset == ladder.at(quality) for quality, preset in measured)
 
 
+def test_a_mode_is_said_and_checked():
+    one = Preset.from_quality(33)
+    assert StoredFiles(one, mode="probabilistic").name == "one preset, mode probabilistic"
+    assert StoredFiles(one, mode="hard").name == "one preset"
+    with pytest.raises(ValueError, match=r"mode must be one of hard, p.*, got 'soft'"):
+        StoredFiles(one, mode="soft")
+    with pytest.raises(ValueError, match="mode 'rdo' needs a preset: default JPEG"):
+        StoredFiles(mode="rdo")
+
+
 def test_measured_steps_are_evenly_apart_and_rise():
     for qualities in ((6, 90), (5, 95), (1, 100), (50, 50)):
         steps = [np.log2(p.luma).mean() for _, p in StoredFiles(qualities=qualities).measured()]

@@ -8,6 +8,7 @@ from PIL import Image
 
 from helpers.images import noise, smooth_images
 from softjpeg.adaptation.views import training_view, written
+from softjpeg.codec.image import decode, encode
 from softjpeg.models.preprocessing import Preprocessing
 from softjpeg.presets.preset import Preset
 
@@ -20,6 +21,12 @@ def by_pillow(image, quality):
         return torch.from_numpy(np.array(shown)).permute(2, 0, 1)
 
 
+def drawing(quality, hardness):
+    """Default tables with one hardness for all coefficients."""
+    preset = Preset.from_quality(quality)
+    return replace(preset, hardness=np.full((2, 8, 8), hardness))
+
+
 def views(image, preset, preprocessing, count=12):
     return [
         training_view(image, preset, preprocessing, np.random.default_rng(seed))
@@ -30,6 +37,24 @@ def views(image, preset, preprocessing, count=12):
 def test_written_files_are_pillows():
     image = smooth_images(1, 37, 50, grain=0.1)[0]
     assert torch.equal(written(image, Preset.from_quality(30)), by_pillow(image, 30))
+
+
+@pytest.mark.parametrize("reads", [None, Preprocessing(32, crop=(32, 32))])
+def test_drawn_files_are_those_of_a_seed_drawn_first(reads):
+    image, preset = smooth_images(1, 32, 32, grain=0.1)[0], drawing(12, hardness=0.5)
+    shown = set()
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        original, view = training_view(image, preset, reads, random, "probabilistic")
+        again = np.random.default_rng(seed)
+        flip = again.random() < 0.5
+        stored = (255 * original).round().byte() if reads is None else image
+        file = encode(stored, preset, "probabilistic", seed=int(again.integers(1 << 31)))
+        expected = decode(file) / 255
+        assert torch.equal(view, expected.flip(-1) if flip and reads is not None else expected)
+        assert not torch.equal(expected, decode(encode(stored, preset)) / 255)
+        shown.add(file)
+    assert len(shown) == 6
 
 
 def test_photos_are_written_at_their_own_size_and_both_views_are_of_one_part():

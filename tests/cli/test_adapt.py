@@ -2,7 +2,9 @@
 
 import json
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -75,6 +77,16 @@ def test_a_preset_and_crops(folder):
     assert (folder / "run.safetensors").exists()
 
 
+def test_the_mode_of_the_files(folder):
+    drawn = replace(Preset.from_quality(12), hardness=np.full((2, 8, 8), 4.0))
+    drawn.save("p.json")
+    out = ("adapt", "net.py:small", "photos", "--out", "a.safetensors", "--preset", "p.json")
+    result = call(*out, "--mode", "probabilistic", *FAST[2:])
+    assert result.exit_code == 0, result.output
+    adapter = softjpeg.Adapter.load("a.safetensors")
+    assert adapter.provenance["files"] == "one preset, mode probabilistic"
+
+
 def test_nothing_gained_nothing_written(folder):
     said = refusal(
         *("adapt", "net.py:small", "photos", "--out", "a.safetensors", "--quality", "10..50"),
@@ -115,6 +127,9 @@ def test_refusals(folder):
     Preset.from_quality(12).save("p.json")
     said = refusal(*out, "--learn-tables", "l.json", "--preset", "p.json")
     assert said.startswith("p.json is one preset: --learn-tables goes on from a ladder")
+    assert refusal(*out, "--mode", "rdo") == (
+        "--mode rdo needs a --preset: default JPEG is written in hard"
+    )
     said = refusal(*out, "--learn-tables", "ladder.txt")
     assert said == "--learn-tables must end in .json, got 'ladder.txt'"
     said = refusal(*out, "--quality", "10..50", "--preset", "p.json")

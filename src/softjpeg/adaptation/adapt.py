@@ -16,6 +16,7 @@ from softjpeg.adaptation.strength import StrengthCurve
 from softjpeg.adaptation.task import Task
 from softjpeg.adaptation.trained_weights import Train
 from softjpeg.adaptation.training import trained_weights
+from softjpeg.codec.image import Mode
 from softjpeg.common.image_sequence import Images
 from softjpeg.common.torch_modes import usual_modes
 from softjpeg.learning.losses import Loss
@@ -32,6 +33,7 @@ def adapt(
     *,
     preset: Preset | Ladder | None = None,
     qualities: tuple[int, int] = (6, 90),
+    mode: Mode = "hard",
     train: Train = "norm",
     loss: Loss | None = None,
     labels: Tensor | None = None,
@@ -57,6 +59,8 @@ def adapt(
         preset: that the files are written with; a ladder at random qualities; None for default
             JPEG, 4:2:0.
         qualities: (lowest, highest) 1..100 of the ladder or of default JPEG.
+        mode: that the files are written in, as `softjpeg.encode` takes it; "rdo" and
+            "probabilistic" need a preset made for them.
         train: "norm" (weights and biases of normalization layers), "statistics" (means and
             variances of batch normalization), "first" (norm and the first layer), "all", or "front"
             (a small network before the frozen one).
@@ -88,7 +92,7 @@ def adapt(
     """
     if not max_clean_drop >= 0:
         raise ValueError(f"max_clean_drop must be at least 0, got {max_clean_drop}")
-    files = StoredFiles(preset, qualities)
+    files = StoredFiles(preset, qualities, mode)
     task = Task(network, images, files, loss, labels, clean_weight, batch_size, seed)
     base, adapted = trained_weights(
         task,

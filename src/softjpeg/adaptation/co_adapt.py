@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from softjpeg.learning.bytes_saved import resampled, saved_at_equal_loss, with_i
 from softjpeg.learning.learn_ladder import learn_ladder
 from softjpeg.learning.losses import Loss
 from softjpeg.learning.measured_ladder import measured_ladder
+from softjpeg.learning.run_options import Mode
 from softjpeg.models.inference import outputs_of
 from softjpeg.presets.ladder import Ladder
 
@@ -59,6 +60,7 @@ def co_adapt(
     turns: int = 2,
     preset: Ladder | None = None,
     qualities: tuple[int, int] = (6, 90),
+    mode: Mode = "hard",
     loss: Loss | None = None,
     labels: Tensor | None = None,
     batch_size: int = 32,
@@ -81,6 +83,7 @@ def co_adapt(
         turns: at most.
         preset: the ladder to begin with; None for default JPEG, 4:2:0.
         qualities: (lowest, highest) 1..100 that are adapted to.
+        mode: that files are written in and tables are learned for; "rdo" begins with a `preset`.
         loss: from (outputs, targets) to the mean of a batch; None for KL divergence, or with labels
             for cross-entropy.
         labels: (N,), or None where the targets are the network's own answers on the originals.
@@ -105,12 +108,14 @@ def co_adapt(
     """
     if turns < 1:
         raise ValueError(f"turns must be at least 1, got {turns}")
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode must be {' or '.join(get_args(Mode))}, got {mode!r}")
 
     def adapted_to(ladder: Ladder | None, turn: int) -> Adapter:
         given: dict[str, Any] = {"loss": loss, "labels": labels, "batch_size": batch_size}
         given |= {"seed": seed, "progress": progress, "provenance": provenance}
         file = None if checkpoint is None else _of_turn(Path(checkpoint), turn)
-        given |= {"preset": ladder, "qualities": qualities, "checkpoint": file}
+        given |= {"preset": ladder, "qualities": qualities, "mode": mode, "checkpoint": file}
         return adapt(network, images, **given, **adapting)
 
     clean_weight = adapting.get("clean_weight", 0.1)
@@ -118,17 +123,18 @@ def co_adapt(
     ladder, adapter = preset, adapted_to(preset, 0)
     answers = outputs_of(task.reader, task.part(task.judging), task.batch_size)
     targets = task.targets(answers, task.judging).cpu()
-    measured = _measured(task, targets, adapter, StoredFiles(ladder, qualities), progress)
+    files = StoredFiles(ladder, qualities, mode)
+    measured = _measured(task, targets, adapter, files, progress)
     saved: list[tuple[float, float, float]] = []
     for turn in range(1, turns + 1):
-        files = StoredFiles(ladder, qualities)
         new_ladder = _tables_for(task, adapter, files, rates, progress, provenance)
         new_adapter = adapted_to(new_ladder, turn)
-        new = _measured(task, targets, new_adapter, StoredFiles(new_ladder, qualities), progress)
+        new_files = StoredFiles(new_ladder, qualities, mode)
+        new = _measured(task, targets, new_adapter, new_files, progress)
         saved.append(_saved(measured, new, seed))
         if not saved[-1][1] > 0:
             break
-        ladder, adapter, measured = new_ladder, new_adapter, new
+        ladder, adapter, files, measured = new_ladder, new_adapter, new_files, new
     return CoAdapted(adapter, ladder, tuple(saved))
 
 
@@ -156,6 +162,7 @@ def _tables_for(
             qualities=together,
             labels=labels,
             loss=task.loss,
+            mode="rdo" if files.mode == "rdo" else "hard",
             batch_size=task.batch_size,
             seed=task.seed,
             progress=progress,
@@ -173,7 +180,7 @@ def _measured(
     sizes, losses = [], []
     presets = [preset for _, preset in files.measured()][::-1]
     for preset in track(presets, "both ends", enabled=progress):
-        written = [encode(image, preset) for image in images]
+        written = [encode(image, preset, files.mode) for image in images]
         shown = [decoded(data) for data in written]
         outputs = adapted.outputs_of_files(shown, written, task.batch_size)
         sizes.append([len(data) for data in written])

@@ -216,7 +216,10 @@ def _image_losses(
     for start in range(0, len(task.judging), task.batch_size):
         places = task.judging[start : start + task.batch_size]
         images = list(task.part(places))
-        files = [encode(image, preset) for image in images]
+        files = [
+            encode(image, preset, task.files.mode, seed=place)
+            for place, image in zip(places, images, strict=True)
+        ]
         shown = [decoded(data) for data in files]
         size += sum(map(len, files))
         pixels += pixel_count(images)

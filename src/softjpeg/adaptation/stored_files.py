@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softjpeg.adaptation.strength import luma_step
+from softjpeg.codec.image import MODES, Mode
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.preset import Preset
 
@@ -21,9 +22,10 @@ class StoredFiles:
     Attributes:
         tables: a preset for all of them, a ladder, or None for default JPEG, 4:2:0.
         qualities: (lowest, highest) 1..100 of the ladder or of default JPEG, drawn evenly.
+        mode: that they are written in, as `softjpeg.encode` takes it.
 
     Raises:
-        ValueError: a quality out of its range.
+        ValueError: a quality out of its range, an unknown mode, or "rdo" without a preset.
 
     >>> StoredFiles().name
     'default JPEG, qualities 6 to 90'
@@ -33,19 +35,26 @@ class StoredFiles:
 
     tables: Preset | Ladder | None = None
     qualities: tuple[int, int] = (6, 90)
+    mode: Mode = "hard"
 
     def __post_init__(self) -> None:
         low, high = self.qualities
         if not 1 <= low <= high <= 100:
             raise ValueError(f"qualities must be (lowest, highest) in 1..100, got {(low, high)}")
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        if self.mode != "hard" and self.tables is None:
+            raise ValueError(f"mode {self.mode!r} needs a preset: default JPEG is written in hard")
 
     @property
     def name(self) -> str:
         """In words."""
         if isinstance(self.tables, Preset):
-            return "one preset"
-        kind = "default JPEG" if self.tables is None else "a ladder"
-        return f"{kind}, qualities {self.qualities[0]} to {self.qualities[1]}"
+            name = "one preset"
+        else:
+            kind = "default JPEG" if self.tables is None else "a ladder"
+            name = f"{kind}, qualities {self.qualities[0]} to {self.qualities[1]}"
+        return name if self.mode == "hard" else f"{name}, mode {self.mode}"
 
     def at(self, quality: int) -> Preset:
         """The preset of a quality; a single preset has but one."""

@@ -142,7 +142,7 @@ class Task:
             random = np.random.default_rng((self.seed, step, place))
             clean = random.random() < self.clean_weight
             preset = None if clean else self.files.drawn(random)
-            return training_view(images[place], preset, self.preprocessing, random)
+            return training_view(images[place], preset, self.preprocessing, random, self.files.mode)
 
         # One after the other: a sequence of files is read by one thread.
         images = {place: self.images[place] for place in places}

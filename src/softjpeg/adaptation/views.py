@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softjpeg.codec.image import decode, encode
+from softjpeg.codec.image import Mode, decode, encode
 from softjpeg.models.preprocessing import Preprocessing
 from softjpeg.presets.preset import Preset
 
@@ -22,14 +22,18 @@ def decoded(data: bytes) -> Tensor:
     return decode(data).expand(3, -1, -1)
 
 
-def written(image: Tensor, preset: Preset) -> Tensor:
+def written(image: Tensor, preset: Preset, mode: Mode = "hard", seed: int = 0) -> Tensor:
     """What a decoder shows of the image's file: uint8 (3, H, W).
+
+    Args:
+        image: uint8 (3, H, W).
+        preset, mode, seed: as `softjpeg.encode` takes them.
 
     >>> tuple(written(torch.zeros(3, 9, 8, dtype=torch.uint8), Preset.from_quality(50)).shape)
     (3, 9, 8)
     """
     # Huffman tables change no pixel.
-    return decoded(encode(image, preset, optimize=False))
+    return decoded(encode(image, preset, mode, seed, optimize=False))
 
 
 def training_view(
@@ -37,6 +41,7 @@ def training_view(
     preset: Preset | None,
     preprocessing: Preprocessing | None,
     random: np.random.Generator,
+    mode: Mode = "hard",
 ) -> tuple[Tensor, Tensor]:
     """A random part of an image, mirrored or not, and the same part of its file.
 
@@ -48,7 +53,8 @@ def training_view(
         image: uint8 (3, H, W).
         preset: of the file; None to read the image itself.
         preprocessing: of the network.
-        random: of the part.
+        random: of the part, and of a "probabilistic" file.
+        mode: that the file is written in.
 
     Returns:
         Both (3, height, width) in [0, 1].
@@ -59,12 +65,14 @@ def training_view(
     [(3, 16, 16), (3, 16, 16)]
     """
     flip = random.random() < 0.5
+    seed = int(random.integers(1 << 31)) if mode == "probabilistic" else 0
     if preprocessing is None:
         image = _moved(image, random)
         image = image.flip(-1) if flip else image
-        shown = image if preset is None else written(image, preset)
+        shown = image if preset is None else written(image, preset, mode, seed)
         return image / 255, shown / 255
-    shown = image if preset is None else written(image, replace(preset, center=None))
+    whole = None if preset is None else replace(preset, center=None)
+    shown = image if whole is None else written(image, whole, mode, seed)
     resized = replace(preprocessing, crop=None)
     original, shown = (resized(each[None] / 255)[0] for each in (image, shown))
     # Of a file that shows fewer pixels, rounding may leave a row or column less or more.

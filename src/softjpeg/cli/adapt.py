@@ -12,10 +12,12 @@ import typer
 from softjpeg.cli.app import (
     BatchSize,
     Crops,
+    EncoderMode,
     FollowLinks,
     Images,
     Labels,
     Limit,
+    Mode,
     NetworkName,
     Resize,
     Seed,
@@ -48,6 +50,7 @@ def adapt(
     quality: Annotated[
         str | None, typer.Option(help="LOWEST..HIGHEST of default JPEG or a ladder [6..90].")
     ] = None,
+    mode: EncoderMode = Mode.hard,
     train: Annotated[
         Trained,
         typer.Option(
@@ -112,6 +115,8 @@ def adapt(
         raise ValueError(f"{preset} is one preset, which has no --quality {quality} to choose")
     if isinstance(tables, Preset) and learn_tables is not None:
         raise ValueError(f"{preset} is one preset: --learn-tables goes on from a ladder")
+    if mode != Mode.hard and preset is None:
+        raise ValueError(f"--mode {mode.value} needs a --preset: default JPEG is written in hard")
     chosen_loss = load_loss(loss)
     net, loaded, reader = load_reader(
         network,
@@ -128,6 +133,7 @@ def adapt(
     options: dict[str, Any] = {
         "preset": tables,
         "qualities": qualities,
+        "mode": mode.value,
         "train": train.value,
         "loss": chosen_loss,
         "labels": loaded.labels,
