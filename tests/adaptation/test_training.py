@@ -11,6 +11,7 @@ from torch import nn
 from helpers.images import photos
 from helpers.networks import TextureReader
 from softjpeg.adaptation import training
+from softjpeg.adaptation.features import Features
 from softjpeg.adaptation.stored_files import StoredFiles
 from softjpeg.adaptation.task import Task
 from softjpeg.adaptation.training import batches, trained_weights
@@ -189,11 +190,45 @@ def test_numbers_out_of_range(changed, words):
         ({"clean_weight": 1.0}, "clean_weight must be from 0 to below 1, got 1.0"),
         ({"seed": -1}, "seed must be from 0"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"feature_weight": -1.0}, "feature_weight must be at least 0, got -1.0"),
+        ({"feature_weight": float("inf")}, "feature_weight must be at least 0, got inf"),
     ],
 )
 def test_tasks_that_are_none(changed, words):
     with pytest.raises(ValueError, match=words):
         task(**changed)
+
+
+def test_a_step_by_hand():
+    mine = task(feature_weight=5.0, clean_weight=0.0)
+    places, student = mine.training[:4], copy.deepcopy(mine.network)
+    with torch.no_grad():
+        student.norm.weight *= 1.5
+    with Features(mine.network) as wanted, Features(student) as found:
+        loss = training._step_loss(mine, student, 2, places, wanted, found)
+    originals, shown = (torch.stack(x) for x in zip(*mine.views(2, places), strict=True))
+
+    def read(network, x):
+        features = network.norm(network.details(x).abs()).mean((-2, -1))
+        return features, network.head(features).log_softmax(-1)
+
+    target, log_target = read(mine.network, originals)
+    features, log_output = read(student, shown)
+    kl = (log_target.exp() * (log_target - log_output)).sum(-1).mean()
+    distance = (features - target).square().sum() / target.square().sum()
+    assert distance > 0.01
+    assert loss.item() == pytest.approx((kl + 5 * distance).item(), rel=1e-4)
+
+
+def test_a_loss_of_ones_own_is_all_of_it():
+    def distance(outputs, targets):
+        return (outputs - targets).abs().mean()
+
+    same_weights = partial(trained_weights, train="norm", **RUN)
+    mine, without = (task(loss=distance, feature_weight=w) for w in (9.0, 0.0))
+    assert same(same_weights(mine), same_weights(without))
+    mine, without = (task(feature_weight=w) for w in (9.0, 0.0))
+    assert not same(same_weights(mine), same_weights(without))
 
 
 def test_losses_that_cannot_be_learned():

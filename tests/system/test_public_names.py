@@ -28,8 +28,9 @@ NAMES = {
     "Preset": "(luma, chroma, hardness=<factory>, subsampling='4:2:0', provenance=<factory>, "
     "distortion=None, short_side=None, center=None)",
     "adapt": "(network, images, *, preset=None, qualities=(6, 90), mode='hard', train='norm', "
-    "loss=None, labels=None, epochs=4, learning_rate=0.001, batch_size=32, clean_weight=0.1, "
-    "max_clean_drop=1.0, seed=0, checkpoint=None, progress=False, provenance=None)",
+    "loss=None, labels=None, feature_weight=3.0, epochs=4, learning_rate=0.001, "
+    "batch_size=32, clean_weight=0.1, max_clean_drop=1.0, seed=0, checkpoint=None, "
+    "progress=False, provenance=None)",
     "co_adapt": "(network, images, *, rates=(8, 15, 30, 60), turns=2, preset=None, "
     "qualities=(6, 90), mode='hard', loss=None, labels=None, batch_size=32, seed=0, "
     "checkpoint=None, progress=False, provenance=None, **adapting)",
@@ -100,9 +101,9 @@ COMMANDS = {
     "[--size] [--resize] [--crops] [--follow-links] [--limit] [--rounds 1] [--batch-size 32] "
     "[--seed 0] [--checkpoint] [--page]",
     "adapt": "NETWORK IMAGES --out [--preset] [--quality] [--mode hard] [--train norm] "
-    "[--learn-tables] [--loss kl] [--labels] [--size] [--resize] [--crops] [--follow-links] [--limit] [--epochs 4] "
-    "[--learning-rate 0.001] [--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] "
-    "[--seed 0] [--checkpoint] [--page]",
+    "[--learn-tables] [--loss kl] [--labels] [--feature-weight 3.0] [--size] [--resize] "
+    "[--crops] [--follow-links] [--limit] [--epochs 4] [--learning-rate 0.001] "
+    "[--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] [--seed 0] [--checkpoint] [--page]",
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] [--center] "
     "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] "

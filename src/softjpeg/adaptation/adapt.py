@@ -37,6 +37,7 @@ def adapt(
     train: Train = "norm",
     loss: Loss | None = None,
     labels: Tensor | None = None,
+    feature_weight: float = 3.0,
     epochs: int = 4,
     learning_rate: float = 1e-3,
     batch_size: int = 32,
@@ -67,6 +68,8 @@ def adapt(
         loss: from (outputs, targets) to the mean of a batch; None for KL divergence, or with labels
             for cross-entropy.
         labels: (N,), the targets; None where these are the network's own answers on the originals.
+        feature_weight: of what the last layer reads, compared with what it reads of the original
+            (`softjpeg.adaptation.features`), beside KL divergence or cross-entropy.
         epochs: passes over the training images.
         learning_rate: at the first step; it falls to 0.
         batch_size: images of a step.
@@ -93,7 +96,9 @@ def adapt(
     if not max_clean_drop >= 0:
         raise ValueError(f"max_clean_drop must be at least 0, got {max_clean_drop}")
     files = StoredFiles(preset, qualities, mode)
-    task = Task(network, images, files, loss, labels, clean_weight, batch_size, seed)
+    task = Task(
+        network, images, files, loss, labels, clean_weight, batch_size, seed, feature_weight
+    )
     base, adapted = trained_weights(
         task,
         train,
@@ -107,6 +112,7 @@ def adapt(
         "images": len(images),
         "trained_on": len(task.training),
         "loss": task.loss_name,
+        "feature_weight": feature_weight if task.scores_classes else 0,
         "epochs": 1 if train == "statistics" else epochs,
         "learning_rate": learning_rate,
         "batch_size": batch_size,

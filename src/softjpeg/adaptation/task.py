@@ -43,6 +43,7 @@ class Task:
         clean_weight: share of the training images that are read as they are.
         batch_size: images of a step.
         seed: of everything random.
+        feature_weight: of the features' distance beside the loss, where outputs are class scores.
 
     Raises:
         ValueError: a value out of its range, or a network that cannot read the images.
@@ -56,6 +57,7 @@ class Task:
     clean_weight: float
     batch_size: int
     seed: int
+    feature_weight: float = 0.0
 
     def __post_init__(self) -> None:
         check_inputs(self.images, self.labels, self.batch_size)
@@ -63,6 +65,8 @@ class Task:
             raise ValueError(f"images must be at least {_LEAST}, got {len(self.images)}")
         if not 0 <= self.clean_weight < 1:
             raise ValueError(f"clean_weight must be from 0 to below 1, got {self.clean_weight}")
+        if not 0 <= self.feature_weight < math.inf:
+            raise ValueError(f"feature_weight must be at least 0, got {self.feature_weight}")
         check_seed(self.seed)
         self.reader.eval()
         outputs = outputs_of(self.reader, self.images[: self.batch_size], self.batch_size)
@@ -155,7 +159,7 @@ class Task:
         files = [preset.to_json() for _, preset in self.files.measured()]
         settings = (self.loss_name, self.clean_weight, self.batch_size, self.seed)
         given = (of_images(self.images), self.labels, self.preprocessing, self.files.name)
-        return fingerprint(*given, files, settings, *weights)
+        return fingerprint(*given, files, settings, self.feature_weight, *weights)
 
 
 def _in_threads(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from softjpeg.adaptation.features import Features, feature_distance
 from softjpeg.adaptation.front import FRONT, Front, insert_front
 from softjpeg.adaptation.task import Task
 from softjpeg.adaptation.trained_weights import Train, batch_norms, trained_names
@@ -115,21 +116,30 @@ def _fit(
     done = 0
     if checkpoint is not None:
         done = _restore(Path(checkpoint), run, weights, averaged, optimizer)
-    for step in track(range(done, len(steps)), "adapting", enabled=progress):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * (1 + math.cos(math.pi * step / len(steps))) / 2
-        optimizer.zero_grad()
-        _step_loss(task, student, step, steps[step]).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        averaged.update_parameters(weights)
-        at_end = step + 1 == len(steps)
-        if checkpoint is not None and (at_end or (step + 1) % _SAVED_EVERY == 0):
-            _save(Path(checkpoint), run, step + 1, weights, averaged, optimizer)
-    found = [weight.detach().clone() for weight in averaged.module.parameters()]
-    return dict(zip(names, found, strict=True))
+    with Features(task.network) as wanted, Features(student) as found:
+        for step in track(range(done, len(steps)), "adapting", enabled=progress):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * (1 + math.cos(math.pi * step / len(steps))) / 2
+            optimizer.zero_grad()
+            loss = _step_loss(task, student, step, steps[step], wanted, found)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            averaged.update_parameters(weights)
+            at_end = step + 1 == len(steps)
+            if checkpoint is not None and (at_end or (step + 1) % _SAVED_EVERY == 0):
+                _save(Path(checkpoint), run, step + 1, weights, averaged, optimizer)
+    last = [weight.detach().clone() for weight in averaged.module.parameters()]
+    return dict(zip(names, last, strict=True))
 
 
-def _step_loss(task: Task, student: nn.Module, step: int, places: Sequence[int]) -> Tensor:
+def _step_loss(
+    task: Task,
+    student: nn.Module,
+    step: int,
+    places: Sequence[int],
+    wanted: Features,
+    found: Features,
+) -> Tensor:
     views, device = task.views(step, places), device_of(student)
     total = torch.zeros((), device=device)
     for group, shown in same_size_groups([shown for _, shown in views]):
@@ -140,6 +150,8 @@ def _step_loss(task: Task, student: nn.Module, step: int, places: Sequence[int])
         loss = task.batch_loss(student(shown.to(device)), targets)
         if not loss.requires_grad:
             raise ValueError("the loss has no gradient in the network's weights")
+        if task.scores_classes and wanted.read is not None and found.read is not None:
+            loss = loss + task.feature_weight * feature_distance(found.read, wanted.read)
         total = total + loss * len(group) / len(places)
     return total
 

@@ -69,6 +69,9 @@ def adapt(
         str, typer.Option(help="kl, cosine or mse of the outputs, or FILE.py:FUNCTION.")
     ] = "kl",
     labels: Labels = None,
+    feature_weight: Annotated[
+        float, typer.Option(help="Of what the last layer reads, beside kl or labels.")
+    ] = 3.0,
     size: Size = None,
     resize: Resize = None,
     crops: Crops = False,
@@ -137,6 +140,7 @@ def adapt(
         "train": train.value,
         "loss": chosen_loss,
         "labels": loaded.labels,
+        "feature_weight": feature_weight,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "batch_size": batch_size,
