@@ -103,7 +103,8 @@ COMMANDS = {
     "adapt": "NETWORK IMAGES --out [--preset] [--quality] [--mode hard] [--train norm] "
     "[--learn-tables] [--loss kl] [--labels] [--feature-weight 3.0] [--size] [--resize] "
     "[--crops] [--follow-links] [--limit] [--epochs 4] [--learning-rate 0.001] "
-    "[--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] [--seed 0] [--checkpoint] [--page]",
+    "[--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] [--seed 0] [--checkpoint] "
+    "[--page]",
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] [--center] "
     "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
     "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] "
