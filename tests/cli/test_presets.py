@@ -9,7 +9,11 @@ from PIL import Image
 from helpers.commands import call, refusal
 from helpers.images import as_tensor, smooth_image
 from softjpeg import Preset, encode
+from softjpeg.codec.adaptive_quality import storing
+from softjpeg.codec.byte_limit import ByteLimit
 from softjpeg.codec.file_sizes import file_bytes
+from softjpeg.jpeg.info import read_info
+from softjpeg.presets.loading import load
 
 NETWORK = """
 import torch
@@ -64,6 +68,59 @@ def test_encode_writes_what_the_library_writes(folder):
             with Image.open(f"photos/{i}.png") as image:
                 assert (folder / words / f"{i}.jpg").read_bytes() == encode(image, preset)
     assert sizes(folder / "48")["0"] == (60, 48)
+
+
+def test_every_file_under_so_many_bytes(folder):
+    words = ("encode", "photos", "--max-bytes", 1200, "--center", 0.7, "--manifest", "--preset")
+    ladder = storing(load("universal"), center=0.7)
+    limits = {
+        "default": ByteLimit(1200, storing(Preset.from_quality(50), center=0.7)),
+        "universal": ByteLimit(1200, ladder, 30),
+    }
+    for name, limit in limits.items():
+        more = () if name == "default" else ("--quality", 30)
+        result = call(*words, name, *more, "--out", name, "--jobs", 2)
+        assert result.exit_code == 0, result.output
+        rows = (folder / name / "manifest.jsonl").read_text().splitlines()[1:]
+        told = {row["key"]: (row["quality"], row["bytes"]) for row in map(json.loads, rows)}
+        for i in range(4):
+            with Image.open(f"photos/{i}.png") as image:
+                data, quality = limit.encoded(image)
+            assert (folder / name / f"{i}.jpg").read_bytes() == data
+            assert len(data) <= 1200
+            assert told[f"{i}.png"] == (quality, len(data))
+    coarse = ("--subsampling", "4:4:4", "--out", "coarse")
+    assert call(*words, "default", *coarse).exit_code == 0
+    assert read_info((folder / "coarse/0.jpg").read_bytes()).subsampling == "4:4:4"
+
+
+def test_files_that_no_quality_makes_small_enough(folder):
+    Image.effect_noise((600, 600), 80).save("photos/noise.png")
+    small = ("encode", "photos", "--preset", "default", "--max-bytes", 1200, "--out", "out")
+    result = call(*small, "--manifest")
+    assert result.exit_code == 3
+    assert "photos/noise.png: no quality has at most 1,200 bytes: quality 1 has" in result.stderr
+    assert not (folder / "out/noise.jpg").exists()
+    assert len(sizes(folder / "out")) == 4
+    rows = (folder / "out/manifest.jsonl").read_text().splitlines()
+    (failed,) = (row for row in map(json.loads, rows) if row.get("status") == "failed")
+    assert (failed["key"], failed["error"]) == ("noise.png", "limit")
+
+
+def test_limits_of_bytes_that_are_none(folder):
+    Preset.from_quality(30).save("p.json")
+    encode_to = ("encode", "photos", "--out", "out", "--max-bytes")
+    said = refusal(*encode_to, 900, "--preset", "p.json")
+    assert said == "p.json is one preset: --max-bytes chooses among a ladder's or default's"
+    said = refusal(*encode_to, 0, "--preset", "default")
+    assert said == "--max-bytes must be at least 1, got 0"
+    said = refusal(*encode_to, 99, "--preset", "default")
+    assert said.startswith("no quality has at most 99 bytes: quality 1 has")
+    said = refusal(*encode_to, 900, "--preset", "universal", "--subsampling", "4:4:4")
+    assert said == "universal is learned for 4:2:0, got --subsampling 4:4:4"
+    said = refusal(*encode_to, 900, "--network", "net.py:coarse")
+    assert said.startswith("--seconds, --max-bytes, --keep-smaller and --dry-run are for images")
+    assert not (folder / "out").exists()
 
 
 def test_a_preset_says_so_itself_and_the_option_goes_before_it(folder):

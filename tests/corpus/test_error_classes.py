@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from helpers.images import smooth_image
+from softjpeg.codec.byte_limit import TooLargeError
 from softjpeg.common.image_files import read_upright
 from softjpeg.corpus.error_classes import error_class
 from softjpeg.corpus.limits import Limits
@@ -52,6 +53,7 @@ def test_a_connection_that_is_refused():
         (TimeoutError(), "network"),
         (MemoryError(), "memory"),
         (Image.DecompressionBombError(), "limit"),
+        (TooLargeError("no quality has at most 9 bytes"), "limit"),
         (KeyError("a"), "other"),
     ],
 )

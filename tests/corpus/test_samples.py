@@ -10,6 +10,7 @@ from PIL import Image
 
 from softjpeg import Preset
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
+from softjpeg.codec.byte_limit import ByteLimit
 from softjpeg.corpus.samples import Encoder
 from softjpeg.presets.ladder import Ladder
 
@@ -45,3 +46,4 @@ def test_torch_is_loaded_for_what_needs_it():
     rates = ((0, 0.1), (1, 1.0), (2, 8.0)), ((1, 0.1), (50, 1.0), (100, 8.0))
     ladder = Ladder((Preset.from_quality(50),), *rates)
     assert Encoder(AdaptiveQuality(ladder, 50)).needs_torch
+    assert not Encoder(ByteLimit(900, ladder)).needs_torch

@@ -12,6 +12,7 @@ from PIL import Image
 from helpers.commands import call, refusal
 from helpers.images import png
 from softjpeg import Preset, encode
+from softjpeg.codec.byte_limit import ByteLimit
 from softjpeg.corpus import shards as module
 from softjpeg.corpus.engine import Entry
 from softjpeg.corpus.processes import processes
@@ -72,6 +73,21 @@ def test_webdataset_reads_what_comes_out_and_processes_do_not_matter(tars):
         json.loads(line)["shard"] for line in (tars / "out/index.jsonl").read_text().splitlines()
     ]
     assert index == ["0.tar", "sub/1.tar.gz"]
+
+
+def test_every_image_of_a_shard_under_so_many_bytes(tars):
+    most = ("encode", "shards", "--preset", "default", "--max-bytes", 700, "--out")
+    assert call(*most, "out", "--jobs", 1).exit_code == 3
+    assert call(*most, "two", "--jobs", 2).exit_code == 3
+    assert contents(tars / "two") == contents(tars / "out")
+    _, *rows = map(json.loads, (tars / "out/0.tar.manifest.jsonl").read_text().splitlines())
+    limit = ByteLimit(700, Preset.from_quality(50))
+    for i, row in enumerate(rows):
+        if i != 3:
+            image = Image.open(io.BytesIO(png(i)))
+            data, quality = limit.encoded(image)
+            assert (row["quality"], row["bytes"]) == (quality, len(data))
+            assert len(data) <= 700 < len(encode(image, limit.at(quality + 1)))
 
 
 def test_only_what_is_not_done_is_encoded(tars):

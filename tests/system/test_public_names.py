@@ -105,10 +105,10 @@ COMMANDS = {
     "[--crops] [--follow-links] [--limit] [--epochs 4] [--learning-rate 0.001] "
     "[--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] [--seed 0] [--checkpoint] "
     "[--page]",
-    "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--short-side] [--center] "
-    "[--mode hard] [--header jfif] [--progressive] [--metadata/--no-metadata True] [--network ...] "
-    "[--keep top1] [--average] [--effort all] [--reader ...] [--manifest] "
-    "[--name-collision error] [--background 255,255,255] [--truncated refuse] [--follow-links] "
+    "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--max-bytes] "
+    "[--short-side] [--center] [--mode hard] [--header jfif] [--progressive] "
+    "[--metadata/--no-metadata True] [--network ...] [--keep top1] [--average] "
+    "[--effort all] [--reader ...] [--manifest] [--name-collision error] [--background 255,255,255] [--truncated refuse] [--follow-links] "
     "[--batch-size 32] [--jobs CORES] [--seed 0] [--seconds] [--retry ] [--verify] "
     "[--max-failures] [--keep-smaller] [--dry-run] [--json] [--metrics] "
     "[--engine local]",

@@ -22,10 +22,12 @@ from softjpeg.cli.app import (
 from softjpeg.cli.encode_options import (
     Center,
     DrySample,
+    Effort,
     EngineOption,
     JSONRows,
     KeepSmaller,
     Manifests,
+    MaxBytes,
     MaxFailures,
     Metrics,
     Retry,
@@ -68,6 +70,7 @@ def encode(
             help="4:2:0, 4:2:2, 4:4:4 or gray; default: the preset's; several: 4:2:0,gray."
         ),
     ] = None,
+    max_bytes: MaxBytes = None,
     short_side: ShortSide = None,
     center: Center = None,
     mode: EncoderMode = Mode.hard,
@@ -89,14 +92,7 @@ def encode(
     average: Annotated[
         bool, typer.Option("--average", help="Of several networks the mean must keep it, not each.")
     ] = False,
-    effort: Annotated[
-        str,
-        typer.Option(
-            help="all: from the smallest file upwards; N: halving the ladder, then down until N "
-            "smaller files were tried in vain; repair[:PASSES]: as all, then coefficients changed "
-            "along the network's gradient."
-        ),
-    ] = "all",
+    effort: Effort = "all",
     reader: Annotated[
         list[str] | None, typer.Option(help=f"Report what it makes of the files: {_NETWORKS}")
     ] = None,
@@ -157,7 +153,7 @@ def encode(
         from softjpeg.codec.closed_loop.judge import Judge
         from softjpeg.models.fidelity import parse_fidelity
 
-        check_for_networks(out, engine, seconds, keep_smaller, dry_run)
+        check_for_networks(out, engine, keep_smaller, seconds, max_bytes, dry_run)
         summary = _encode_for_networks(
             Path(images),
             Path(out),
@@ -182,7 +178,8 @@ def encode(
         from softjpeg.corpus.shard_search import holds_shards
         from softjpeg.corpus.shards import encode_shards
 
-        tables = stored_as(load_tables(preset or [], quality, samplings), short_side, center)
+        tables = load_tables(preset or [], quality, samplings, max_bytes)
+        tables = stored_as(tables, short_side, center)
         options |= {"gray": True} if samplings == ["gray"] else {}
         if shards := holds_shards(images):
             check_for_shards(images, manifest or name_collision != "error" or bool(reader))

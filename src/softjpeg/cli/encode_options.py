@@ -29,6 +29,21 @@ Center = Annotated[
         "that crop the centre: outside it blocks' means alone. none for all; default: the preset's."
     ),
 ]
+MaxBytes = Annotated[
+    int | None,
+    typer.Option(
+        help="Of each file: the highest quality that fits, up to --quality; where none does the "
+        "image fails."
+    ),
+]
+Effort = Annotated[
+    str,
+    typer.Option(
+        help="all: from the smallest file upwards; N: halving the ladder, then down until N "
+        "smaller files were tried in vain; repair[:PASSES]: as all, then coefficients changed "
+        "along the network's gradient."
+    ),
+]
 Manifests = Annotated[
     bool,
     typer.Option(
@@ -76,14 +91,12 @@ def watching_of(max_failures: str | None, json: bool, metrics: Path | None) -> W
     return Watching(True, sys.stdout if json else None, metrics, most)
 
 
-def check_for_networks(
-    out: str, engine: str, seconds: float | None, keep_smaller: bool, dry_run: int | None
-) -> None:
-    """Refuse what there is not with networks in the loop."""
-    if seconds is not None or keep_smaller or dry_run is not None:
+def check_for_networks(out: str, engine: str, keep_smaller: bool, *numbers: float | None) -> None:
+    """Refuse what there is not with networks in the loop: --seconds, --max-bytes, --dry-run."""
+    if keep_smaller or any(number is not None for number in numbers):
         raise ValueError(
-            "--seconds, --keep-smaller and --dry-run are for images that no network is asked "
-            "about: leave them or --network out"
+            "--seconds, --max-bytes, --keep-smaller and --dry-run are for images that no network "
+            "is asked about: leave them or --network out"
         )
     check_for_folders(out, engine, True, "", False)
 

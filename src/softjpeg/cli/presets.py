@@ -12,6 +12,7 @@ from softjpeg.cli.app import numbers
 
 if TYPE_CHECKING:
     from softjpeg.codec.adaptive_quality import AdaptiveQuality
+    from softjpeg.codec.byte_limit import ByteLimit
     from softjpeg.jpeg.subsampling import SubsamplingOrGray
     from softjpeg.presets.preset import Preset
 
@@ -65,44 +66,69 @@ def with_centers(
 
 
 def load_tables(
-    specs: Sequence[str], quality: str | None, samplings: Sequence[SubsamplingOrGray]
-) -> Preset | AdaptiveQuality:
+    specs: Sequence[str],
+    quality: str | None,
+    samplings: Sequence[SubsamplingOrGray],
+    max_bytes: int | None = None,
+) -> Preset | AdaptiveQuality | ByteLimit:
     """The one preset that all images are written with.
 
     Args:
         specs: --preset; one file, built-in name, or "default".
         quality: --quality; at most one, of a ladder or of "default".
         samplings: --subsampling; at most one; "gray" leaves the preset's.
+        max_bytes: --max-bytes: each image's quality is the highest whose file has no more.
 
     Raises:
         ValueError: more or less than one of them, no such preset, or a ladder that is learned for
             another subsampling.
     """
-    from softjpeg.codec.adaptive_quality import AdaptiveQuality, load_for_images
+    from softjpeg.codec.adaptive_quality import load_for_images
+    from softjpeg.codec.byte_limit import ByteLimit
     from softjpeg.presets.preset import Preset
 
     for option, values in (("--preset", specs), ("--subsampling", samplings)):
         if len(values) > 1 or (option == "--preset" and not values):
             raise ValueError(f"{option} takes one value without --network, got {len(values)}")
     number = None if quality is None else _one_quality(quality)
-    if specs[0] == "default":
-        if number is None:
-            raise ValueError("default is libjpeg's tables: choose a --quality from 1 to 100")
-        tables: Preset | AdaptiveQuality = Preset.from_quality(number)
-    else:
+    if max_bytes is not None:
+        tables: Preset | AdaptiveQuality | ByteLimit = _under(max_bytes, specs[0], number)
+    elif specs[0] != "default":
         tables = load_for_images(specs[0], number)
+    elif number is None:
+        raise ValueError("default is libjpeg's tables: choose a --quality from 1 to 100")
+    else:
+        tables = Preset.from_quality(number)
     sampling = samplings[0] if samplings else tables.subsampling
     if sampling == "gray" or sampling == tables.subsampling:
         return tables
-    if isinstance(tables, AdaptiveQuality):
-        what = f"is learned for {tables.subsampling}, got --subsampling {sampling}"
-        raise ValueError(f"{specs[0]} {what}")
-    return replace(tables, subsampling=sampling)
+    if isinstance(tables, Preset):
+        return replace(tables, subsampling=sampling)
+    if isinstance(tables, ByteLimit) and isinstance(tables.ladder, Preset):
+        return replace(tables, ladder=replace(tables.ladder, subsampling=sampling))
+    what = f"is learned for {tables.subsampling}, got --subsampling {sampling}"
+    raise ValueError(f"{specs[0]} {what}")
+
+
+def _under(most: int, spec: str, highest: int | None) -> ByteLimit:
+    """The highest quality of a ladder or of "default" whose file has no more bytes."""
+    from softjpeg.codec.byte_limit import ByteLimit
+    from softjpeg.presets.loading import load
+    from softjpeg.presets.preset import Preset
+
+    if most < 1:
+        raise ValueError(f"--max-bytes must be at least 1, got {most}")
+    ladder = Preset.from_quality(50) if spec == "default" else load(spec)
+    if spec != "default" and isinstance(ladder, Preset):
+        raise ValueError(f"{spec} is one preset: --max-bytes chooses among a ladder's or default's")
+    return ByteLimit(most, ladder, 100 if highest is None else highest)
 
 
 def stored_as(
-    tables: Preset | AdaptiveQuality, short_side: str | None = None, center: str | None = None
-) -> Preset | AdaptiveQuality:
+    tables: Preset | AdaptiveQuality | ByteLimit,
+    short_side: str | None = None,
+    center: str | None = None,
+) -> Preset | AdaptiveQuality | ByteLimit:
     """The same storing what --short-side and --center say; None leaves what the preset says."""
     from softjpeg.codec.adaptive_quality import storing
 

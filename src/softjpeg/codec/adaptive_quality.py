@@ -11,11 +11,12 @@ import json
 import math
 import os
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from PIL import Image
 
+from softjpeg.codec.byte_limit import ByteLimit
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.codec.stored_size import stored_picture, stored_size
 from softjpeg.jpeg.entropy.scan_bits import scan_bits
@@ -103,6 +104,9 @@ class AdaptiveQuality:
         return json.dumps({"quality": self.quality, "ladder": self.ladder.to_json()})
 
 
+Tables = TypeVar("Tables", bound=Preset | Ladder | AdaptiveQuality | ByteLimit)
+
+
 def load_for_images(
     spec: str | os.PathLike[str], quality: float | None = None
 ) -> Preset | AdaptiveQuality:
@@ -123,20 +127,24 @@ def at_quality(ladder: Ladder, quality: float) -> Preset | AdaptiveQuality:
     return preset if ladder.size_exponent == 1 else AdaptiveQuality(ladder, quality)
 
 
-def storing(tables: Preset | AdaptiveQuality, **stored: Any) -> Preset | AdaptiveQuality:
+def storing(tables: Tables, **stored: Any) -> Tables:
     """The same tables, storing another part of the image.
 
     Args:
-        tables: for all images, or for each.
+        tables: a preset, a ladder, or what has one.
         stored: `short_side` or `center`, as `Preset` has them.
 
     >>> storing(Preset.from_quality(50), center=0.9).center
     0.9
     """
+    changed: Any = tables
     if isinstance(tables, Preset):
-        return replace(tables, **stored)
-    rungs = tuple(replace(rung, **stored) for rung in tables.ladder.rungs)
-    return replace(tables, ladder=replace(tables.ladder, rungs=rungs))
+        changed = replace(tables, **stored)
+    elif isinstance(tables, Ladder):
+        changed = replace(tables, rungs=tuple(storing(rung, **stored) for rung in tables.rungs))
+    else:
+        changed = replace(changed, ladder=storing(changed.ladder, **stored))
+    return cast("Tables", changed)
 
 
 class _ScanBits:

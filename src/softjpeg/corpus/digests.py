@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
+from softjpeg.codec.byte_limit import ByteLimit
 from softjpeg.presets.preset import Preset
 
 
@@ -41,7 +42,7 @@ def written_sha256(file: IO[bytes]) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def preset_sha256(preset: Preset | AdaptiveQuality) -> str:
+def preset_sha256(preset: Preset | AdaptiveQuality | ByteLimit) -> str:
     """The digest of a preset's JSON."""
     return sha256(preset.to_json().encode())
 

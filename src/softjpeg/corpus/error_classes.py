@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from PIL import Image
 
+from softjpeg.codec.byte_limit import TooLargeError
 from softjpeg.corpus.limits import LimitError
 
 ErrorClass = Literal["decode", "limit", "io", "network", "memory", "other"]
@@ -63,7 +64,7 @@ def error_class(error: BaseException) -> ErrorClass:
 
 
 def _own_class(error: BaseException) -> ErrorClass | None:
-    if isinstance(error, (LimitError, Image.DecompressionBombError)):
+    if isinstance(error, (LimitError, TooLargeError, Image.DecompressionBombError)):
         return "limit"
     # PyTorch says it in words.
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):

@@ -10,7 +10,8 @@ from typing import Any
 from PIL import Image
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
-from softjpeg.codec.image import Mode, encode
+from softjpeg.codec.byte_limit import ByteLimit
+from softjpeg.codec.image import Mode
 from softjpeg.corpus.engine import threads
 from softjpeg.corpus.limits import Limits
 from softjpeg.corpus.processes import processes
@@ -27,7 +28,7 @@ FILE_LIMITS = Limits(pixels=178_956_970, bytes=1 << 30)
 
 def encode_files(
     source: Path,
-    preset: Preset | AdaptiveQuality,
+    preset: Preset | AdaptiveQuality | ByteLimit,
     out: Path,
     *,
     mode: Mode = "hard",
@@ -49,7 +50,7 @@ def encode_files(
 
     Args:
         source: a folder, an image, or a text file listing images.
-        preset: tables, subsampling and hardness, for all images or for each.
+        preset: tables, subsampling and hardness, for all images or for each; or a limit of bytes.
         out: folder for the files, made when it is missing.
         mode: "hard", "probabilistic" or "rdo".
         seed: an image's draws depend on it and on the image's name alone, so a second run writes
@@ -75,7 +76,7 @@ def encode_files(
     rules = rules or SourceRules()
     encoder = Encoder(preset, mode, seed, rules, limits, options, keep_smaller)
     # Options that no image can be encoded with are refused before anything is written.
-    encode(Image.new("L", (8, 8)), preset, mode, seed=seed, **options)
+    encoder.encoded(Image.new("L", (8, 8)), seed)
     settings = encoder.settings if manifest else None
     plans = begun(plan_files(source, out, rules))
     engine = threads(encoder, jobs) if seconds is None else processes(encoder, jobs)

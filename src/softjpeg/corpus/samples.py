@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
+from softjpeg.codec.byte_limit import ByteLimit
 from softjpeg.codec.image import Mode, encode
 from softjpeg.common.image_files import NamedBytes, read_whole
 from softjpeg.corpus.digests import image_seed, preset_sha256, sha256
@@ -27,7 +28,8 @@ class Encoder:
     """How images are encoded; it can be sent to other processes.
 
     Attributes:
-        preset: tables, subsampling and hardness, for all images or for each.
+        preset: tables, subsampling and hardness, for all images or for each; or what each has at
+            most so many bytes with.
         mode: "hard", "probabilistic" or "rdo".
         seed: an image's draws depend on it and on the image's key alone.
         rules: how an image is read.
@@ -36,7 +38,7 @@ class Encoder:
         keep_smaller: a JPEG that would not become smaller stays as it is.
     """
 
-    preset: Preset | AdaptiveQuality
+    preset: Preset | AdaptiveQuality | ByteLimit
     mode: Mode = "hard"
     seed: int = 0
     rules: SourceRules = field(default_factory=SourceRules)
@@ -47,7 +49,14 @@ class Encoder:
     @property
     def needs_torch(self) -> bool:
         """Whether PyTorch is loaded for it."""
-        return self.mode != "hard" or not isinstance(self.preset, Preset)
+        return self.mode != "hard" or isinstance(self.preset, AdaptiveQuality)
+
+    def encoded(self, image: Image.Image, seed: int) -> tuple[bytes, dict[str, Any]]:
+        """An image's file, and what a manifest says of it."""
+        if isinstance(self.preset, ByteLimit):
+            file, quality = self.preset.encoded(image, self.mode, seed, **self.options)
+            return file, {"quality": quality}
+        return encode(image, self.preset, self.mode, seed, **self.options), {}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -100,12 +109,12 @@ def encode_one(key: str, source: bytes | Path, encoder: Encoder) -> Row:
     number = image_seed(encoder.seed, key)
     try:
         data, image, remarks = read_source(key, source, encoder.rules, encoder.limits)
-        file = encode(image, encoder.preset, encoder.mode, seed=number, **encoder.options)
+        file, facts = encoder.encoded(image, number)
     except IMAGE_ERRORS as error:
         return failed_row(key, source, error_class(error), str(error))
     if encoder.keep_smaller and len(file) >= len(data) and data.startswith(JPEG):
         return written_row(key, data, data, image, remarks, seed=number, source_kept=True)
-    return written_row(key, data, file, image, remarks, seed=number)
+    return written_row(key, data, file, image, remarks, seed=number, **facts)
 
 
 def read_source(

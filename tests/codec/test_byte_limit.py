@@ -1,0 +1,94 @@
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.images import smooth_image
+from softjpeg.codec.adaptive_quality import storing
+from softjpeg.codec.byte_limit import ByteLimit, TooLargeError
+from softjpeg.codec.image import encode
+from softjpeg.presets.loading import load
+from softjpeg.presets.preset import Preset
+
+DEFAULT = Preset.from_quality(50)
+
+
+def by_pillow(image, quality, **options):
+    file = io.BytesIO()
+    image.save(file, "jpeg", quality=quality, optimize=True, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4"])
+def test_the_largest_of_default_jpegs_that_fits(subsampling):
+    image = smooth_image(80, 96, 1, cells=30)
+    files = {q: by_pillow(image, q, subsampling=subsampling) for q in range(1, 101)}
+    sizes = [len(file) for file in files.values()]
+    assert sizes == sorted(sizes)
+    for most in (sizes[0], sizes[30] + 3, sizes[60], sizes[98], sizes[99], 10**6):
+        best = max(q for q, file in files.items() if len(file) <= most)
+        limit = ByteLimit(most, replace(DEFAULT, subsampling=subsampling))
+        assert limit.encoded(image) == (files[best], best)
+
+
+@pytest.mark.parametrize("highest", [1, 2, 7, 40])
+def test_no_quality_above_the_highest_is_tried(highest):
+    image = smooth_image(80, 96, 1, cells=30)
+    asked = []
+    limit = ByteLimit(10**6, DEFAULT, highest)
+    assert limit.encoded(image) == (by_pillow(image, highest), highest)
+    small = len(by_pillow(image, 1))
+    best = max(q for q in range(1, highest + 1) if len(by_pillow(image, q)) <= small)
+    assert ByteLimit(small, DEFAULT, highest).encoded(image) == (by_pillow(image, best), best)
+
+    class Counting(ByteLimit):
+        def at(self, quality):
+            asked.append(quality)
+            return super().at(quality)
+
+    with pytest.raises(TooLargeError, match=f"at most 9 bytes: quality 1 has {small}"):
+        Counting(9, DEFAULT, highest).encoded(image)
+    assert max(asked) == highest
+    assert len(asked) == len(set(asked)) <= 8
+
+
+def test_a_ladder_with_what_it_stores_and_all_options():
+    image = smooth_image(120, 160, 1, cells=30)
+    ladder = storing(load("universal"), center=0.5)
+    options = {"header": "compact", "optimize": False}
+    sizes = {q: len(encode(image, ladder.at(q), **options)) for q in range(1, 101)}
+    data, quality = ByteLimit(1500, ladder, 90).encoded(image, **options)
+    assert data == encode(image, ladder.at(quality), **options)
+    assert sizes[quality] <= 1500 < sizes[quality + 1]
+    drawn = replace(DEFAULT, hardness=np.full((2, 8, 8), 1.0))
+    data, quality = ByteLimit(7500, drawn).encoded(image, "probabilistic", 5)
+    assert data == encode(image, ByteLimit(1, drawn).at(quality), "probabilistic", seed=5)
+    assert data != encode(image, Preset.from_quality(quality))
+
+
+def test_of_any_image():
+    gray = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+    data, quality = ByteLimit(400, DEFAULT).encoded(gray)
+    assert data == by_pillow(gray, quality)
+    assert ByteLimit(400, DEFAULT).encoded(np.array(gray)) == (data, quality)
+
+
+def test_storing_reaches_the_ladder():
+    for ladder in (DEFAULT, load("universal")):
+        stored = storing(ByteLimit(9, ladder, 40), short_side=32)
+        assert (stored.most, stored.highest, stored.at(30).short_side) == (9, 40, 32)
+
+
+def test_everything_is_in_its_json():
+    base = ByteLimit(9, DEFAULT)
+    others = ByteLimit(8, DEFAULT), ByteLimit(9, DEFAULT, 40), ByteLimit(9, load("universal"))
+    assert len({each.to_json() for each in (base, *others)}) == 4
+
+
+def test_numbers_out_of_range():
+    with pytest.raises(ValueError, match="most must be at least 1 byte, got 0"):
+        ByteLimit(0, DEFAULT)
+    with pytest.raises(ValueError, match="highest must be a quality from 1 to 100, got 101"):
+        ByteLimit(9, DEFAULT, 101)
