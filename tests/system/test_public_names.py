@@ -108,10 +108,10 @@ COMMANDS = {
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--max-bytes] "
     "[--short-side] [--center] [--mode hard] [--header jfif] [--progressive] "
     "[--metadata/--no-metadata True] [--network ...] [--keep top1] [--average] "
-    "[--effort all] [--reader ...] [--manifest] [--name-collision error] [--background 255,255,255] [--truncated refuse] [--follow-links] "
+    "[--effort all] [--reader ...] [--manifest] [--name-collision error] "
+    "[--background 255,255,255] [--truncated refuse] [--follow-links] "
     "[--batch-size 32] [--jobs CORES] [--seed 0] [--seconds] [--retry ] [--verify] "
-    "[--max-failures] [--keep-smaller] [--dry-run] [--json] [--metrics] "
-    "[--engine local]",
+    "[--max-failures] [--keep-smaller] [--dry-run] [--json] [--metrics] [--engine local]",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
     "[--mode hard] [--reader ...] [--against] [--learn-from] [--center] [--recode] [--ssim] "
     "[--labels] [--size] [--resize] [--crops] [--follow-links] [--limit] [--batch-size 32] "
