@@ -213,7 +213,7 @@ def test_only_so_many_pictures_are_held(client):
         ({"network": "net.py:f"}, "network must be one of tiny, got 'net.py:f'"),
         ({"quality": 101}, "quality must be from 1 to 100, got 101"),
         ({"quality": "1e3"}, "quality must be a whole number, got '1e3'"),
-        ({"side": 3}, "side must be from 16 to 65500 pixels, got 3"),
+        ({"side": 15}, "side must be from 16 to 65500 pixels, got 15"),
         ({"label": 12}, "label must be from 0 to 11, got 12"),
     ],
 )

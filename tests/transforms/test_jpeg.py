@@ -106,6 +106,13 @@ def test_a_quality_for_each_sample(differentiable):
         assert torch.equal(shown.flatten(0, 1)[i], alone)
 
 
+def test_a_pillow_image_alone_has_a_draw_of_its_own():
+    picture = smooth_image(40, 40)
+    torch.manual_seed(3)
+    shown = [JPEG((1, 100), per_sample=True)(picture).tobytes() for _ in range(6)]
+    assert len(set(shown)) == 6
+
+
 def test_the_frames_of_a_video_share_a_quality():
     videos = tv_tensors.Video(BATCH)
     torch.manual_seed(5)
