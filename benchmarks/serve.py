@@ -5,7 +5,8 @@
 Starts `softjpeg serve`, and prints as JSON: answers by status of good and of hostile clients, good
 requests that failed or got other bytes than `softjpeg.encode` writes, latency of /livez and of 429
 in milliseconds, and the memory of all its processes, second by second. A good client that is
-answered 429 tries again when it is told to.
+answered 429 tries again when it is told to. Latencies are a prober's, in a process of its own: the
+clients are threads of one process, and wait for each other.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import http.client
 import io
 import json
+import multiprocessing
 import random
 import re
 import socket
@@ -24,6 +26,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -57,8 +60,6 @@ class Load:
         self.port, self.end = port, time.monotonic() + seconds
         self.good: Counter[str] = Counter()
         self.hostile: Counter[str] = Counter()
-        self.busy_ms: list[float] = []
-        self.live_ms: list[float] = []
         adaptive = load_for_images("universal", 40)
         self.images = [picture(seed) for seed in range(20)]
         self.files = [softjpeg.encode(Image.open(io.BytesIO(x)), adaptive) for x in self.images]
@@ -67,27 +68,19 @@ class Load:
     def going(self) -> bool:
         return time.monotonic() < self.end
 
-    def post(self, body: bytes) -> tuple[int, bytes, float]:
-        start = time.perf_counter()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request("POST", TARGET, body, {"Content-Type": "image/png"})
-            answer = connection.getresponse()
-            return answer.status, answer.read(), 1000 * (time.perf_counter() - start)
-        finally:
-            connection.close()
+    def post(self, body: bytes) -> tuple[int, bytes]:
+        return asked(self.port, "POST", TARGET, body)
 
     def good_client(self, seed: int) -> None:
         draw = random.Random(seed)
         while self.going():
             number = draw.randrange(len(self.images))
             try:
-                status, data, ms = self.post(self.images[number])
+                status, data = self.post(self.images[number])
             except OSError as error:
                 self.good[type(error).__name__] += 1
                 continue
             if status == 429:
-                self.busy_ms.append(ms)
                 time.sleep(1)
             right = status != 200 or data == self.files[number]
             self.good[str(status) if right else "other bytes"] += 1
@@ -103,7 +96,7 @@ class Load:
                     self.hostile["stalled"] += 1
                     continue
                 body = {"bomb": self.bomb, "garbage": draw.randbytes(5000)}
-                status, _, _ = self.post(body.get(kind, self.images[0][:2000]))
+                status, _ = self.post(body.get(kind, self.images[0][:2000]))
                 self.hostile[f"{kind} {status}"] += 1
             except OSError as error:
                 self.hostile[f"{kind} {type(error).__name__}"] += 1
@@ -115,15 +108,30 @@ class Load:
             connection.sendall(f"{head}Content-Length: 30000\r\n\r\n".encode() + bytes(1000))
             time.sleep(2)
 
-    def health(self) -> None:
-        while self.going():
+
+def asked(port: int, method: str, target: str, body: bytes | None = None) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, target, body, {"Content-Type": "image/png"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def probe(port: int, seconds: float, body: bytes, found: Any) -> None:
+    """Puts milliseconds of /livez and of answers 429 into a queue, at the end."""
+    live: list[float] = []
+    busy: list[float] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for times, words in ((live, ("GET", "/livez")), (busy, ("POST", TARGET, body))):
             start = time.perf_counter()
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-            connection.request("GET", "/livez")
-            assert connection.getresponse().read() == b"live\n"
-            connection.close()
-            self.live_ms.append(1000 * (time.perf_counter() - start))
-            time.sleep(0.1)
+            status, _ = asked(port, *words)
+            if status == 429 or times is live:
+                times.append(1000 * (time.perf_counter() - start))
+        time.sleep(0.05)
+    found.put((live, busy))
 
 
 def memory_of(parent: int) -> int:
@@ -163,15 +171,20 @@ def main() -> None:
             )
             for number in range(given.clients)
         ]
-        clients.append(threading.Thread(target=load.health))
+        found: Any = multiprocessing.get_context("spawn").Queue()
+        prober = multiprocessing.get_context("spawn").Process(
+            target=probe, args=(port, given.seconds, load.images[0], found)
+        )
+        prober.start()
         for client in clients:
             client.start()
         memory = []
         while load.going():
             memory.append(memory_of(process.pid) / 1e6)
             time.sleep(1)
-        for client in clients:
-            client.join()
+        live_ms, busy_ms = found.get()
+        for thread in (*clients, prober):
+            thread.join()
         process.terminate()
         reader.join()
     third = len(memory) // 3
@@ -180,8 +193,8 @@ def main() -> None:
         "good": dict(load.good),
         "hostile": dict(load.hostile),
         "images_per_second": round(load.good["200"] / given.seconds, 1),
-        "livez_ms": shown(load.live_ms),
-        "busy_ms": shown(load.busy_ms),
+        "livez_ms": shown(live_ms),
+        "busy_ms": shown(busy_ms),
         "lines_logged": len(logged),
         "memory_mb": {
             "first_third_max": round(max(memory[:third])),
