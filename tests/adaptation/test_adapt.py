@@ -95,6 +95,17 @@ def test_an_embedding_by_its_cosine_and_a_vit():
     assert adapted < frozen
 
 
+def test_few_images_are_gone_through_more_often():
+    run = {name: value for name, value in RUN.items() if name != "epochs"}
+    for count, batch_size, epochs in ((24, 8, 26), (48, 8, 16), (48, 32, 38)):
+        images = photos(count, 32)
+        network = texture_reader(nn.BatchNorm2d(8), images)
+        run["batch_size"] = batch_size
+        adapter = softjpeg.adapt(network, images, **run)
+        # Three of four train: 3, 5 and 2 steps an epoch.
+        assert adapter.provenance["epochs"] == epochs
+
+
 def test_one_preset():
     images = photos(48, 32)
     network = texture_reader(nn.BatchNorm2d(8), images)

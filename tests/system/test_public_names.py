@@ -28,7 +28,7 @@ NAMES = {
     "Preset": "(luma, chroma, hardness=<factory>, subsampling='4:2:0', provenance=<factory>, "
     "distortion=None, short_side=None, center=None)",
     "adapt": "(network, images, *, preset=None, qualities=(6, 90), mode='hard', train='norm', "
-    "loss=None, labels=None, feature_weight=3.0, epochs=4, learning_rate=0.001, "
+    "loss=None, labels=None, feature_weight=3.0, epochs=None, learning_rate=0.001, "
     "batch_size=32, clean_weight=0.1, max_clean_drop=1.0, seed=0, checkpoint=None, "
     "progress=False, provenance=None)",
     "co_adapt": "(network, images, *, rates=(8, 15, 30, 60), turns=2, preset=None, "
@@ -102,7 +102,7 @@ COMMANDS = {
     "[--seed 0] [--checkpoint] [--page]",
     "adapt": "NETWORK IMAGES --out [--preset] [--quality] [--mode hard] [--train norm] "
     "[--learn-tables] [--loss kl] [--labels] [--feature-weight 3.0] [--size] [--resize] "
-    "[--crops] [--follow-links] [--limit] [--epochs 4] [--learning-rate 0.001] "
+    "[--crops] [--follow-links] [--limit] [--epochs] [--learning-rate 0.001] "
     "[--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] [--seed 0] [--checkpoint] "
     "[--page]",
     "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--max-bytes] "

@@ -77,7 +77,9 @@ def adapt(
     crops: Crops = False,
     follow_links: FollowLinks = False,
     limit: Limit = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the images.")] = 4,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the images; default: as many as make 76 steps.")
+    ] = None,
     learning_rate: Annotated[float, typer.Option(help="At the first step.")] = 1e-3,
     clean_weight: Annotated[
         float, typer.Option(help="Share of the images that are read as they are.")
