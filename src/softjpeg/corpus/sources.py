@@ -14,8 +14,7 @@ from softjpeg.common.image_files import ImageFileError, ImageSource, NamedBytes,
 from softjpeg.common.transparency import WHITE, Color
 from softjpeg.jpeg.decoder import check_frame
 from softjpeg.jpeg.markers import segments
-from softjpeg.jpeg.progressive_scans import check_progressive
-from softjpeg.kernels.library import is_available
+from softjpeg.jpeg.progressive_scans import can_check_progressive, check_progressive
 
 NameCollision = Literal["error", "suffix"]
 Truncated = Literal["refuse", "keep"]
@@ -115,11 +114,11 @@ def jpeg_fault(data: bytes, image: Image.Image, background: Color = WHITE) -> st
         kinds = {piece.name for piece in pieces}
         if kinds & _SEQUENTIAL:
             check_frame(pieces)
-        elif kinds & _PROGRESSIVE and is_available("_coder"):
+        elif kinds & _PROGRESSIVE and can_check_progressive():
             check_progressive(pieces)
     except ValueError as error:
         return str(error)
-    if kinds & _PROGRESSIVE and not is_available("_coder"):
+    if kinds & _PROGRESSIVE and not can_check_progressive():
         end = [piece.offset for piece in pieces if piece.name == "EOI"][-1]
         longer = NamedBytes(data[:end] + _MORE + data[end:], "the same with a longer scan")
         if read_upright(longer, background)[0].tobytes() != image.tobytes():

@@ -15,6 +15,7 @@ from softjpeg.jpeg.entropy.layout import scan_layout
 from softjpeg.jpeg.markers import Segment
 from softjpeg.kernels.cpu import scan_progressive as kernel
 from softjpeg.kernels.cpu.scan_layout import layout_of
+from softjpeg.kernels.library import is_available
 
 _NONE = -1
 
@@ -27,6 +28,11 @@ class _Sent:
     """Of each coefficient, zigzag: the lowest bit sent so far."""
     known: npt.NDArray[np.uint64] | None = None
     """(rows, columns): bit k where coefficient k is not zero so far."""
+
+
+def can_check_progressive() -> bool:
+    """Whether `check_progressive` can run: it needs the C kernels."""
+    return is_available("_coder")
 
 
 def check_progressive(pieces: Sequence[Segment]) -> None:
