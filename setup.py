@@ -59,7 +59,7 @@ setup(
     # One wheel serves every later Python, as its kernels keep to the limited API.
     options={"bdist_wheel": {"py_limited_api": "cp310"}},
     ext_modules=[
-        kernels("_coder", "module scan_huffman scan_symbols scan_write scan_read"),
+        kernels("_coder", "module scan_huffman scan_symbols scan_write scan_read scan_progressive"),
         kernels("_decisions", "module image_coefficients soft_histogram sampling trellis"),
         # PyTorch shares its threads with whatever uses the same OpenMP.
         kernels(

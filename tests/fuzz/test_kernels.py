@@ -13,7 +13,16 @@ import torch
 
 from softjpeg.jpeg.entropy.huffman import STANDARD_TABLES, table_bytes
 from softjpeg.kernels.arguments import MAX_INDEX
-from softjpeg.kernels.cpu import layer, sampling, scan, soft_histogram, transform, trellis
+from softjpeg.kernels.cpu import (
+    layer,
+    sampling,
+    scan,
+    scan_progressive,
+    scan_stream,
+    soft_histogram,
+    transform,
+    trellis,
+)
 from softjpeg.kernels.library import is_available
 
 pytestmark = [
@@ -62,6 +71,17 @@ def read_case(rng):
     for at in rng.integers(len(data), size=rng.integers(3)):
         data[at] = int(rng.integers(256))
     return bytes(data[: rng.integers(len(data)) + 1]), made, tables
+
+
+def progressive_case(rng):
+    data, made, tables = read_case(rng)
+    first = int(rng.integers(64))
+    if len(made.shapes) == made.blocks // made.mcus == 1 and first:
+        known = rng.integers(2**63, size=made.shapes[0], dtype=np.uint64)
+    else:
+        first, known = 0, None
+    band = first, int(rng.integers(first, 64)) if first else 0
+    return data, made, tables[: len(made.shapes)], band, bool(rng.integers(2)), known
 
 
 def layout_case(rng):
@@ -137,6 +157,8 @@ ENTRIES = {
     scan.pack_tokens: (tokens_case, {}),
     scan.read_scan: (read_case, {}),
     scan.is_whole: (read_case, {}),
+    scan_stream.split_stream: (lambda rng: read_case(rng)[:2], {}),
+    scan_progressive.is_whole: (progressive_case, {}),
     scan.optimal_tables: (lambda rng: [rng.integers(0, 2 ** rng.integers(1, 50), (3, 256))], {}),
     trellis.decide_blocks: (trellis_case, {}),
     sampling.sample_indices: (draw_case, {"reach": 3, "seed": 4}),
@@ -226,7 +248,16 @@ def hostile_tensor(tensor, rng):
 
 
 def test_every_binding_is_called():
-    modules = (layer, sampling, scan, soft_histogram, transform, trellis)
+    modules = (
+        layer,
+        sampling,
+        scan,
+        scan_progressive,
+        scan_stream,
+        soft_histogram,
+        transform,
+        trellis,
+    )
     functions = {
         function
         for module in modules

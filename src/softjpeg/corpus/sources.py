@@ -14,6 +14,7 @@ from softjpeg.common.image_files import ImageFileError, ImageSource, NamedBytes,
 from softjpeg.common.transparency import WHITE, Color
 from softjpeg.jpeg.decoder import check_frame
 from softjpeg.jpeg.markers import segments
+from softjpeg.jpeg.progressive_scans import can_check_progressive, check_progressive
 
 NameCollision = Literal["error", "suffix"]
 Truncated = Literal["refuse", "keep"]
@@ -98,8 +99,8 @@ def _jpeg_data(source: ImageSource) -> bytes:
 def jpeg_fault(data: bytes, image: Image.Image, background: Color = WHITE) -> str:
     """What makes libjpeg warn and go on with gray or garbage; empty where nothing does.
 
-    A sequential scan is read again, to the bit. Of a progressive one it is only known whether
-    its last scan ends too early: more data before its end would then change the picture.
+    Scans are gone through again, to the bit. Where the C kernels are missing, of progressive ones
+    it is only known whether the last ends too early: more data would then change the picture.
 
     Args:
         data: of an image file of any kind; only a JPEG has faults.
@@ -113,9 +114,11 @@ def jpeg_fault(data: bytes, image: Image.Image, background: Color = WHITE) -> st
         kinds = {piece.name for piece in pieces}
         if kinds & _SEQUENTIAL:
             check_frame(pieces)
+        elif kinds & _PROGRESSIVE and can_check_progressive():
+            check_progressive(pieces)
     except ValueError as error:
         return str(error)
-    if kinds & _PROGRESSIVE:
+    if kinds & _PROGRESSIVE and not can_check_progressive():
         end = [piece.offset for piece in pieces if piece.name == "EOI"][-1]
         longer = NamedBytes(data[:end] + _MORE + data[end:], "the same with a longer scan")
         if read_upright(longer, background)[0].tobytes() != image.tobytes():

@@ -81,8 +81,13 @@ def _scans(pieces: Sequence[Segment], state: Definitions) -> Iterator[tuple[Scan
         raise ValueError(f"data is cut off: it holds {sent} component(s) of the image")
 
 
-def define(piece: Segment, state: Definitions) -> None:
+def define(piece: Segment, state: Definitions, progressive: bool = False) -> None:
     """Take up what a segment defines, if it is one that defines anything.
+
+    Args:
+        piece: the segment.
+        state: what changes.
+        progressive: the kind of frame that is read.
 
     Raises:
         ValueError: a corrupt segment, or a frame of another kind.
@@ -96,7 +101,7 @@ def define(piece: Segment, state: Definitions) -> None:
         state.restart_interval = int.from_bytes(piece.payload, "big")
     elif piece.name.startswith("SOF"):
         require(state.frame is None, "there are two frame headers")
-        state.frame = read_frame_header(piece)
+        state.frame = read_frame_header(piece, progressive)
 
 
 def scan_of(header: bytes, state: Definitions) -> Scan:

@@ -24,7 +24,7 @@ STANDARD_HUFFMAN = {
 
 
 class FrameHeader(NamedTuple):
-    """A sequential frame: what SOF says of all components, in their order."""
+    """A frame: what SOF says of all components, in their order."""
 
     size: tuple[int, int]
     """(height, width) in pixels."""
@@ -107,17 +107,22 @@ def defined_tables(
     return quantization, huffman
 
 
-def read_frame_header(piece: Segment) -> FrameHeader:
+def read_frame_header(piece: Segment, progressive: bool = False) -> FrameHeader:
     """What a SOF segment defines.
 
+    Args:
+        piece: the segment.
+        progressive: the kind of frame that is read.
+
     Raises:
-        ValueError: a corrupt segment, or a frame that is not 8-bit, sequential and Huffman-coded.
+        ValueError: a corrupt segment, or a frame that is not 8-bit, Huffman-coded and sequential,
+            or else progressive.
     """
     kind, payload = int(piece.name[3:]), piece.payload
-    if kind in _UNREADABLE:
+    if progressive != (kind == 2) or kind in _UNREADABLE.keys() - {2}:
         raise ValueError(
-            f"data is a {_UNREADABLE[kind]} JPEG (SOF{kind}); only sequential Huffman-coded JPEG "
-            "can be read"
+            f"data is a {_UNREADABLE.get(kind, 'sequential')} JPEG (SOF{kind}); only "
+            f"{'progressive' if progressive else 'sequential'} Huffman-coded JPEG can be read"
         )
     require(len(payload) >= 6 and len(payload) == 6 + 3 * payload[5], "SOF has a wrong length")
     precision, count = payload[0], payload[5]

@@ -4,7 +4,6 @@
 
 #define RUN 11 /* Bits that a table of 4 KiB takes all whole symbols from. */
 #define AT_ONCE 4 /* Look-ups of as many bits that fit between two refills, of 56 at least. */
-#define LEFT_OVER 64 /* Bits after the last MCU that libjpeg would have read ahead. */
 #define MAX_BLOCK_BYTES 256 /* No symbol with its extra bits takes more than 31 bits. */
 
 /* A block with its DC difference, raster order. */

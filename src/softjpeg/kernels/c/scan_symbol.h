@@ -1,9 +1,10 @@
-/* The next symbol of a sequential scan, with its value (T.81 F.2.2). */
+/* The next symbol of a scan, with its value (T.81 F.2.2). */
 #ifndef SOFTJPEG_SCAN_SYMBOL_H
 #define SOFTJPEG_SCAN_SYMBOL_H
 
 #include "scan.h"
 
+#define LEFT_OVER 64 /* Bits after the last MCU that libjpeg would have read ahead. */
 #define FAST 10 /* Bits that a table of 4 KiB looks up at once. */
 
 /* What follows from the next FAST bits. */
@@ -76,7 +77,7 @@ INLINE int take(Reader *in, int bits) {
 }
 
 /* A symbol and its value; `*value` is 0 where it has none. Returns -1 where no code matches. */
-INLINE int read_symbol(Reader *in, const Decoder *decoder, int *value) {
+INLINE int next_symbol(Reader *in, const Decoder *decoder, int *value) {
     refill(in);
     Entry entry = decoder->fast[in->word >> (64 - FAST)];
     *value = entry.value;
@@ -96,8 +97,13 @@ INLINE int read_symbol(Reader *in, const Decoder *decoder, int *value) {
     }
     int size = symbol & 15;
     if (size) *value = extend(take(in, size), size);
-    else if (symbol != EOB && symbol != ZRL) return -1;
     return symbol;
+}
+
+/* The same of a sequential scan, where other symbols without a value are none. */
+INLINE int read_symbol(Reader *in, const Decoder *decoder, int *value) {
+    int symbol = next_symbol(in, decoder, value);
+    return symbol & 15 || symbol == EOB || symbol == ZRL ? symbol : -1;
 }
 
 #endif

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from softjpeg.kernels.cpu.scan_layout import Layout
 from softjpeg.kernels.cpu.scan_layout import layout_of as layout_of
+from softjpeg.kernels.cpu.scan_stream import split_stream
 from softjpeg.kernels.library import library
 
 _BLOCK = 64
@@ -19,7 +20,6 @@ _MAX_COMPONENTS = 4
 _MAX_TABLE = 16 + 256
 _TOKEN_BYTES = 4  # Of a scan, before stuffing: a code of 16 bits and a value of 11.
 _SLACK = 16  # Words of 8 bytes are written at a time.
-_MAX_BLOCK_BYTES = 256  # Of a scan that is read.
 
 Planes = Sequence[npt.NDArray[np.int16]]
 Counts = npt.NDArray[np.int64]
@@ -160,15 +160,10 @@ def _too_short(data: bytes, layout: Layout) -> bool:
 
 def _scan_read(data: bytes, layout: Layout, tables: Sequence[bytes], addresses: Any) -> bool:
     """Whether nothing is wrong; fills the planes, where there are any."""
-    padding = _MAX_BLOCK_BYTES * (layout.blocks // layout.mcus + 1)
-    stream = np.empty(len(data) + padding, dtype=np.uint8)
-    ends = np.empty(layout.intervals, dtype=np.int64)
-    size = _coder().scan_split(
-        data, len(data), stream.ctypes.data, ends.ctypes.data, layout.intervals
-    )
-    if size < 0:
+    split = split_stream(data, layout)
+    if split is None:
         return False
-    stream[size : size + padding] = 0
+    stream, ends = split
     joined = b"".join(tables)
     failed = _coder().scan_read(
         layout.fields, stream.ctypes.data, ends.ctypes.data, joined, len(joined), addresses
@@ -208,7 +203,6 @@ def _coder() -> ctypes.CDLL:
         ("scan_tokens", size, (at, at, at, at, at, ctypes.c_int)),
         ("scan_pack", size, (at, at, size, at, size, ctypes.c_int32, at, at)),
         ("scan_stuff", None, (at, at, size, at)),
-        ("scan_split", size, (at, size, at, at, size)),
         ("scan_read", ctypes.c_int, (at, at, at, at, size, at)),
         ("huffman_optimal", ctypes.c_int, (at, size, at, at, at)),
     ):
