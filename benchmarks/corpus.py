@@ -2,14 +2,16 @@
 
     python benchmarks/corpus.py speed [--images 200] [--side 500] [--rounds 3]
     python benchmarks/corpus.py cpu [--images 60] [--side 500] [--rounds 3]
-    python benchmarks/corpus.py many [--images 10000] [--shard 1000]
+    python benchmarks/corpus.py many [--images 10000] [--shard 1000] [--folder FOLDER]
 
 `speed`: images a second of two processes that decode, encode and write a tar file, beside as many
 processes of a loop that does the same with Pillow alone; the two take turns, and a ratio is the
 median over rounds. `cpu`: CPU time of an image in one process, of both, which other work on the
 machine changes less. `many`: an encode of tiny images of which 1 % are none: seconds to the first
 shard, peak memory of all its processes, seconds of the same command once more, and how many images
-are encoded when the broken ones are retried. Prints JSON.
+are encoded when the broken ones are retried. A folder is kept: sources that are there are not
+written again, and an encode that was interrupted goes on, whose seconds are then those of the rest.
+Prints JSON.
 """
 
 from __future__ import annotations
@@ -192,22 +194,27 @@ def watched(words: list[str], out: Path) -> dict[str, float]:
     return {name: round(value, 2) for name, value in facts.items()}
 
 
-def many(images: int, shard: int) -> dict[str, object]:
+def many(images: int, shard: int, folder: Path) -> dict[str, object]:
     """An encode of tiny images, the same once more, and a retry of those that failed."""
-    with tempfile.TemporaryDirectory() as scratch:
-        source, out = Path(scratch, "shards"), Path(scratch, "out")
-        source.mkdir()
-        tiny = [picture(i, 16, "png") for i in range(100)]
-        for start in range(0, images, shard):
-            numbers = range(start, min(start + shard, images))
+    source, out = folder / "shards", folder / "out"
+    source.mkdir(parents=True, exist_ok=True)
+    tiny = [picture(i, 16, "png") for i in range(100)]
+    for start in range(0, images, shard):
+        path = source / f"{start:09}.tar"
+        numbers = range(start, min(start + shard, images))
+        if not path.exists():
             files = ((f"{i:09}.png", tiny[i % 100] if i % 100 else b"no image") for i in numbers)
-            write_tar(source / f"{start:09}.tar", files)
-        preset = ["--preset", "default", "--quality", "40"]
-        words = [sys.executable, "-m", "softjpeg", "encode", str(source), *preset]
-        words += ["--out", str(out), "--jobs", str(JOBS)]
-        found: dict[str, object] = {"encode": watched(words, out)}
-        found["the same again"] = watched(words, out)
-        found["--retry decode"] = watched([*words, "--retry", "decode"], out)
+            write_tar(folder / "part", files)
+            (folder / "part").rename(path)
+    preset = ["--preset", "default", "--quality", "40"]
+    words = [sys.executable, "-m", "softjpeg", "encode", str(source), *preset]
+    words += ["--out", str(out), "--jobs", str(JOBS)]
+    found: dict[str, object] = {"encode": watched(words, out)}
+    found["the same again"] = watched(words, out)
+    found["--retry decode"] = watched([*words, "--retry", "decode"], out)
+    for name in ("shards", "out"):
+        sizes = (path.stat().st_size for path in (folder / name).rglob("*") if path.is_file())
+        found[f"{name}_mb"] = round(sum(sizes) / 1e6, 1)
     return found
 
 
@@ -216,6 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("subject", choices=["speed", "cpu", "many"])
     parser.add_argument("--images", type=int)
+    parser.add_argument("--folder", type=Path)
     for option, default in (("side", 500), ("rounds", 3), ("shard", 1000)):
         parser.add_argument(f"--{option}", type=int, default=default)
     given = parser.parse_args()
@@ -224,9 +232,11 @@ def main() -> None:
     elif given.subject == "cpu":
         found = cpu(given.images or 60, given.side, given.rounds)
     else:
-        found = many(given.images or 10_000, given.shard)
+        with tempfile.TemporaryDirectory() as scratch:
+            found = many(given.images or 10_000, given.shard, given.folder or Path(scratch))
     load = round(os.getloadavg()[0], 1)
-    print(json.dumps({"options": vars(given), "load": load, **found, **environment()}, indent=2))
+    facts = {"options": vars(given), "load": load, **found, **environment()}
+    print(json.dumps(facts, indent=2, default=str))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@
 A moment is a call that changes the disk (open for writing, flush, rename, unlink; of shards also
 each image written), drawn from the seed: the kill comes before or after it, never by the clock.
 Whatever has a file's name after a kill must be the whole file (a training run's files grow until it
-ends), and no process may be left over.
+ends), and no process may be left over. With Ray every other round kills its workers in place of the
+command; their images are tried again by the run that follows.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from killed import survivors
+
 from helpers.adapting import NETWORK as READER
 from helpers.images import photos
 
@@ -58,38 +61,6 @@ optimizer = {lr = 0.05}
 train = {epochs = 3, batch_size = 4, checkpoint_every = 1}
 """
 
-KILLED = """
-import os, signal, sys, tempfile
-left = [int(os.environ["KILL_AT"])]
-
-def counted(call):
-    def change(*words, **options):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = call(*words, **options)
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    return change
-
-changes = [(os, "fsync"), (os, "replace"), (os, "rename"), (os, "unlink"), (os, "ftruncate"),
-           (tempfile, "mkstemp")]
-if "shards" in sys.argv:
-    import tarfile, pyarrow.parquet
-    changes += [(tarfile.TarFile, "addfile"), (pyarrow.parquet.ParquetWriter, "write_table")]
-for module, name in changes:
-    setattr(module, name, counted(getattr(module, name)))
-
-from softjpeg.cli import app
-try:
-    app(sys.argv[1:])
-finally:
-    if "COUNT_IN" in os.environ:
-        open(os.environ["COUNT_IN"], "w").write(str(-left[0]))
-"""
-
 COMMANDS = {
     "encode": ("encode", "photos", "--preset", "default", "--quality", "20", "--manifest"),
     "encode --network": (
@@ -97,6 +68,10 @@ COMMANDS = {
         *("--batch-size", "4"),
     ),
     "encode shards": ("encode", "shards", "--preset", "default", "--quality", "20", "--jobs", "2"),
+    "encode shards --engine ray": (
+        *("encode", "shards", "--preset", "default", "--quality", "20", "--jobs", "2"),
+        *("--engine", "ray"),
+    ),
     "learn": (
         *("learn", "net.py:small", "photos", "--target-bpp", "3", "--subsampling", "4:4:4"),
         *("--batch-size", "6", "--crops"),
@@ -111,14 +86,17 @@ UNTIL_THE_END = ("manifest.jsonl", "last.safetensors", "best.safetensors")
 """Files that change until a command ends."""
 
 
-def run(folder: Path, words: list[str], kill_at: int = 0, count_in: Path | None = None) -> int:
-    """The exit status of a command that is killed at a change of the disk; 0 for at none."""
-    environment = {**os.environ, "KILL_AT": str(kill_at), "OMP_NUM_THREADS": "1"}
-    if count_in is not None:
-        environment["COUNT_IN"] = str(count_in)
+def run(folder: Path, words: list[str], **told: object) -> int:
+    """The exit status of a command that is killed at a change of the disk; KILL_AT 0 for at none.
+
+    What is told, beside KILL_AT, are the other variables of `killed.py`.
+    """
+    environment = {**os.environ, "KILL_AT": "0", "OMP_NUM_THREADS": "1"}
+    environment |= {"RAY_raylet_start_wait_time_s": "300"}
+    environment |= {name: str(value) for name, value in told.items()}
     # Whatever it starts writes to the same pipe, which ends with the last of them.
     return subprocess.run(
-        [sys.executable, "-c", KILLED, *words],
+        [sys.executable, Path(__file__).parent / "killed.py", *words],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -147,9 +125,9 @@ def check(name: str, kills: int, rng: random.Random, folder: Path) -> None:
     """Kill a command until it has been killed so often, each time going on; then compare."""
     (folder / "whole").mkdir()
     count = folder / "count"
-    expected = run(folder, words_for(name, "whole"), count_in=count)
+    expected = run(folder, words_for(name, "whole"), COUNT_IN=count)
     # One image in the shards is none.
-    assert expected == (3 if name == "encode shards" else 0), f"{name} fails unkilled: {expected}"
+    assert expected == (3 if "shards" in name else 0), f"{name} fails unkilled: {expected}"
     moments, whole = int(count.read_text()), contents(folder / "whole")
     done = round_ = 0
     while done < kills:
@@ -157,13 +135,21 @@ def check(name: str, kills: int, rng: random.Random, folder: Path) -> None:
         (folder / out).mkdir()
         words = words_for(name, out)
         # Up to three kills, one after the other, then to the end.
+        workers = name.endswith("ray") and round_ % 2 == 1
         for _ in range(rng.randint(1, 3)):
-            status = run(folder, words, rng.randint(1, moments))
+            started = folder / "started"
+            told = {"STARTED_IN": started} | ({"KILL_WORKER": 1} if workers else {})
+            status = run(folder, words, KILL_AT=rng.randint(1, moments), **told)
             assert status in (expected, -signal.SIGKILL), f"{name}: exit status {status}"
-            done += status == -signal.SIGKILL
+            done += started.exists()
+            if started.exists():
+                left = survivors([int(word) for word in started.read_text().split()], 300)
+                assert not left, f"{name}: {left} are left over"
+                started.unlink()
             for path, data in contents(folder / out).items():
                 file = Path(path).name
-                if not file.startswith(".softjpeg") and file not in UNTIL_THE_END:
+                # A worker's image is left out until the command is run again.
+                if not (workers or file.startswith(".softjpeg") or file in UNTIL_THE_END):
                     assert whole.get(path) == data, f"{name}: {path} is not as without kills"
         assert run(folder, words) == expected, f"{name} fails after a kill"
         found = contents(folder / out)
@@ -202,7 +188,7 @@ def write_sources(folder: Path, name: str, images: int) -> None:
         (folder / "details").mkdir()
         for i, image in enumerate(photos(48, 40, 0)):
             picture_of(image).save(folder / "details" / f"{i}.png")
-    if name != "encode shards":
+    if "shards" not in name:
         return
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -111,7 +111,7 @@ def test_limits_of_bytes_that_are_none(folder):
     Preset.from_quality(30).save("p.json")
     encode_to = ("encode", "photos", "--out", "out", "--max-bytes")
     said = refusal(*encode_to, 900, "--preset", "p.json")
-    assert said == "p.json is one preset: --max-bytes chooses among a ladder's or default's"
+    assert said == "p.json is one preset: a limit of bytes chooses among a ladder's or default's"
     said = refusal(*encode_to, 0, "--preset", "default")
     assert said == "--max-bytes must be at least 1, got 0"
     said = refusal(*encode_to, 99, "--preset", "default")

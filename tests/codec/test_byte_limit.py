@@ -1,13 +1,17 @@
 import io
+import math
+from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from helpers.images import smooth_image
+from softjpeg.codec import byte_limit
 from softjpeg.codec.adaptive_quality import storing
-from softjpeg.codec.byte_limit import ByteLimit, TooLargeError
+from softjpeg.codec.byte_limit import ByteLimit, TooLargeError, load_limit
 from softjpeg.codec.image import encode
 from softjpeg.presets.loading import load
 from softjpeg.presets.preset import Preset
@@ -66,6 +70,49 @@ def test_a_ladder_with_what_it_stores_and_all_options():
     data, quality = ByteLimit(7500, drawn).encoded(image, "probabilistic", 5)
     assert data == encode(image, ByteLimit(1, drawn).at(quality), "probabilistic", seed=5)
     assert data != encode(image, Preset.from_quality(quality))
+
+
+def counted_size(sizes, asked, quality):
+    asked[quality] += 1
+    return sizes(quality)
+
+
+@pytest.mark.parametrize("sizes", [lambda q: 100, lambda q: 10**q, lambda q: 1 + (q > 3) * 10**9])
+@pytest.mark.parametrize("highest", [1, 2, 77, 100])
+def test_sizes_of_any_shape(sizes, highest):
+    for most in (1, 99, 100, 101, 10**6):
+        asked = Counter()
+        size_of = partial(counted_size, sizes, asked)
+        quality = byte_limit._highest_within(size_of, most, highest)
+        assert quality == max((q for q in range(1, highest + 1) if sizes(q) <= most), default=0)
+        # Four guesses, then halving; and no quality twice.
+        assert len(asked) <= 4 + math.ceil(math.log2(101))
+        assert asked.most_common(1)[0][1] == 1
+
+
+def test_fewer_files_are_written_than_by_halving(monkeypatch):
+    asked = []
+
+    def counted(*words, **options):
+        asked.append(words[1])
+        return encode(*words, **options)
+
+    image = smooth_image(80, 96, 1, cells=30)
+    smallest, largest = (len(by_pillow(image, quality)) for quality in (1, 100))
+    monkeypatch.setattr(byte_limit, "encode", counted)
+    for most in np.geomspace(smallest, largest, 12).astype(int).tolist():
+        ByteLimit(most, DEFAULT).encoded(image)
+    # Halving a hundred takes six or seven.
+    assert len(asked) / 12 < 5
+
+
+def test_a_limit_by_name(tmp_path):
+    ladder = load_limit(9, "universal", 40)
+    assert (ladder.at(30), ladder.highest) == (load("universal").at(30), 40)
+    assert np.array_equal(load_limit(9, "default").at(30).luma, Preset.from_quality(30).luma)
+    DEFAULT.save(tmp_path / "one.json")
+    with pytest.raises(ValueError, match=r"one\.json is one preset: a limit of bytes chooses"):
+        load_limit(9, tmp_path / "one.json")
 
 
 def test_of_any_image():

@@ -247,3 +247,35 @@ def test_before_and_after_it_runs_images_are_refused():
 def test_settings_are_checked(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Settings(**{"presets": PRESETS, **wrong})
+
+
+def test_a_limit_of_bytes_chooses_the_quality(client):
+    data = image_bytes()
+    query = {"preset": "universal", "max_bytes": "1500"}
+    answer = post(client, data, query)
+    quality = int(answer.headers["x-quality"])
+    assert answer.status_code == 200
+    assert len(answer.content) <= 1500
+    there, above = (
+        post(client, data, QUERY | {"quality": str(q)}).content for q in (quality, quality + 1)
+    )
+    assert answer.content == there
+    assert len(above) > 1500
+    assert "x-quality" not in post(client, data).headers
+    capped = post(client, data, query | {"quality": str(quality - 5), "preset": "default"})
+    assert capped.headers["x-quality"] == str(quality - 5)
+    too_small = post(client, data, query | {"max_bytes": "300"})
+    assert (too_small.status_code, too_small.json()["error"]) == (422, "limit")
+    assert too_small.json()["detail"].startswith("no quality has at most 300 bytes")
+    for wrong in ("0", "-1", "1e3", str(10**10), "\u0661"):
+        answer = post(client, data, query | {"max_bytes": wrong})
+        assert answer.status_code == 400
+        assert "max_bytes must be an integer from 1 to 1000000000" in answer.json()["detail"]
+    batch = client.post(
+        "/v1/batch",
+        params=query,
+        content=tar_of([("a.png", data)]),
+        headers={"Content-Type": "application/x-tar"},
+    )
+    files, rows = untarred(batch.content)
+    assert (files["a.jpg"], rows["a.png"]["quality"]) == (there, quality)

@@ -112,6 +112,7 @@ COMMANDS = {
     "[--background 255,255,255] [--truncated refuse] [--follow-links] "
     "[--batch-size 32] [--jobs CORES] [--seed 0] [--seconds] [--retry ] [--verify] "
     "[--max-failures] [--keep-smaller] [--dry-run] [--json] [--metrics] [--engine local]",
+    "manifest": "FOLDER --out",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
     "[--mode hard] [--reader ...] [--against] [--learn-from] [--center] [--recode] [--ssim] "
     "[--labels] [--size] [--resize] [--crops] [--follow-links] [--limit] [--batch-size 32] "

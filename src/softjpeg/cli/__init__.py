@@ -7,7 +7,7 @@ Torch is imported by the commands that need it, not by ``--help``.
 from softjpeg.cli.app import app
 
 # A command is a file of its name; --help shows them in this order.
-from softjpeg.cli import demo, inspect, learn, adapt, encode, evaluate  # noqa: F401
+from softjpeg.cli import demo, inspect, learn, adapt, encode, manifest, evaluate  # noqa: F401
 from softjpeg.cli import plot, attack, qualities, export, train, serve, web_app  # noqa: F401
 
 __all__ = ["app"]

@@ -84,7 +84,7 @@ def load_tables(
             another subsampling.
     """
     from softjpeg.codec.adaptive_quality import load_for_images
-    from softjpeg.codec.byte_limit import ByteLimit
+    from softjpeg.codec.byte_limit import ByteLimit, load_limit
     from softjpeg.presets.preset import Preset
 
     for option, values in (("--preset", specs), ("--subsampling", samplings)):
@@ -92,7 +92,9 @@ def load_tables(
             raise ValueError(f"{option} takes one value without --network, got {len(values)}")
     number = None if quality is None else _one_quality(quality)
     if max_bytes is not None:
-        tables: Preset | AdaptiveQuality | ByteLimit = _under(max_bytes, specs[0], number)
+        if max_bytes < 1:
+            raise ValueError(f"--max-bytes must be at least 1, got {max_bytes}")
+        tables: Preset | AdaptiveQuality | ByteLimit = load_limit(max_bytes, specs[0], number)
     elif specs[0] != "default":
         tables = load_for_images(specs[0], number)
     elif number is None:
@@ -108,20 +110,6 @@ def load_tables(
         return replace(tables, ladder=replace(tables.ladder, subsampling=sampling))
     what = f"is learned for {tables.subsampling}, got --subsampling {sampling}"
     raise ValueError(f"{specs[0]} {what}")
-
-
-def _under(most: int, spec: str, highest: int | None) -> ByteLimit:
-    """The highest quality of a ladder or of "default" whose file has no more bytes."""
-    from softjpeg.codec.byte_limit import ByteLimit
-    from softjpeg.presets.loading import load
-    from softjpeg.presets.preset import Preset
-
-    if most < 1:
-        raise ValueError(f"--max-bytes must be at least 1, got {most}")
-    ladder = Preset.from_quality(50) if spec == "default" else load(spec)
-    if spec != "default" and isinstance(ladder, Preset):
-        raise ValueError(f"{spec} is one preset: --max-bytes chooses among a ladder's or default's")
-    return ByteLimit(most, ladder, 100 if highest is None else highest)
 
 
 def stored_as(

@@ -179,6 +179,7 @@ def _facts(answer: Encoded, body: object) -> Mapping[str, str]:
         "X-Source-Bytes": str(len(body)),
         "X-Preset-Digest": answer.preset_sha256,
         **({"X-Remarks": "; ".join(answer.remarks)} if answer.remarks else {}),
+        **({"X-Quality": str(answer.quality)} if answer.quality is not None else {}),
     }
 
 

@@ -70,7 +70,8 @@ async def _archive(
             rows.append(row | {"error": answer.error, "detail": answer.detail})
             return b""
         size = len(answer.data)
-        rows.append(row | {"file": name, "sha256": answer.sha256, "bytes": size})
+        chosen = {} if answer.quality is None else {"quality": answer.quality}
+        rows.append(row | {"file": name, "sha256": answer.sha256, "bytes": size} | chosen)
         return _member(name, answer.data)
 
     try:

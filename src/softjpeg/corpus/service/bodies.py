@@ -16,7 +16,8 @@ from softjpeg.corpus.service.settings import Refusal
 from softjpeg.corpus.service.workers import Held, Take
 
 _DISCARDED = 1 << 20
-"""Bytes of a refused body that are still read: many clients read no answer before all is sent."""
+"""Bytes of a refused body that are still read where the connection ends with the answer: many
+clients read none before all is sent. Of one that stays the server leaves out the rest itself."""
 
 TAR, MULTIPART = "application/x-tar", "multipart/form-data"
 
@@ -44,7 +45,7 @@ async def read_body(
                 refusal = _too_large(most)
             elif not held.fits(size):
                 refusal = _busy(held)
-            if refusal and size > _DISCARDED:
+            if refusal and (size > _DISCARDED or _stays(request)):
                 return refusal
             async for piece in request.stream():
                 if refusal is None:
@@ -65,6 +66,12 @@ async def read_body(
         # Nobody reads it; but a log that a traceback is written to for each would fill up.
         return Refusal(400, "network", "the client went away before its body had arrived")
     return refusal or b"".join(pieces)
+
+
+def _stays(request: Request) -> bool:
+    """Whether the connection is kept for a next request."""
+    ends = request.headers.get("connection", "").lower() == "close"
+    return request.scope.get("http_version") == "1.1" and not ends
 
 
 def _too_large(most: int) -> Refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any, get_args
 
-from softjpeg.corpus.service.settings import ServiceMode, Settings
+from softjpeg.corpus.service.settings import MOST_BYTES, ServiceMode, Settings
 
 _REFUSALS = {
     "400": "The query is wrong.",
@@ -13,7 +13,7 @@ _REFUSALS = {
     "408": "The body did not arrive in time.",
     "413": "The body, or the image by its header, is beyond a limit.",
     "415": "Neither this content type nor this format is read.",
-    "422": "The body is damaged.",
+    "422": "The body is damaged, or fits max_bytes at no quality.",
     "429": "Too many bytes are waiting; Retry-After says when to come again.",
     "503": "The service starts, stops or is short of memory; Retry-After says when to come again.",
     "504": "The image took too long.",
@@ -33,6 +33,7 @@ def description(settings: Settings) -> dict[str, Any]:
             "headers": {
                 "ETag": _header("SHA-256 of the file."),
                 "X-Preset-Digest": _header("SHA-256 of the preset, as in a manifest."),
+                "X-Quality": _header("Of a file of at most max_bytes."),
                 "X-Source-Bytes": _header("Of the image that came."),
             },
             "content": {"image/jpeg": {"schema": _BINARY}},
@@ -93,6 +94,7 @@ def _operation(
             _parameter("preset", {"type": "string", "enum": [*settings.presets]}, required=True),
             _parameter("quality", {"type": "integer", "minimum": 1, "maximum": 100}),
             _parameter("mode", {"type": "string", "enum": [*get_args(ServiceMode)]}),
+            _parameter("max_bytes", {"type": "integer", "minimum": 1, "maximum": MOST_BYTES}),
         ],
         "requestBody": {"required": True, "content": body},
         "responses": {"200": answer, **refusals},

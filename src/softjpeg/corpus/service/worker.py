@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from PIL import Image
+
 from softjpeg.codec.adaptive_quality import AdaptiveQuality, load_for_images
+from softjpeg.codec.byte_limit import ByteLimit, load_limit
 from softjpeg.codec.image import encode
 from softjpeg.common.image_files import ImageFileError, NamedBytes, read_upright
 from softjpeg.corpus.digests import preset_sha256, sha256
@@ -14,6 +17,8 @@ from softjpeg.corpus.samples import IMAGE_ERRORS
 from softjpeg.corpus.service.settings import Encoded, Order, Refusal
 from softjpeg.corpus.sources import jpeg_fault
 from softjpeg.presets.preset import Preset
+
+_Tables = Preset | AdaptiveQuality | ByteLimit
 
 
 def encode_body(data: bytes, name: str, order: Order, limits: Limits) -> Encoded | Refusal:
@@ -26,7 +31,7 @@ def encode_body(data: bytes, name: str, order: Order, limits: Limits) -> Encoded
         limits: of the image.
     """
     try:
-        tables, digest = _tables(order.spec, order.quality)
+        tables, digest = _tables(order.spec, order.quality, order.max_bytes)
         _check_mode(order, tables)
     except (ValueError, OSError) as error:
         return Refusal(400, "request", _sentence(error))
@@ -36,15 +41,24 @@ def encode_body(data: bytes, name: str, order: Order, limits: Limits) -> Encoded
         image, remarks = read_upright(source)
         if fault := jpeg_fault(data, image):
             raise ImageFileError(f"{name} is cut off or corrupt: {fault}")
-        file = encode(image, tables, order.mode)
+        file, quality = _encoded(image, tables, order)
     except IMAGE_ERRORS as error:
         return Refusal(_status(error), error_class(error), _sentence(error))
-    return Encoded(file, sha256(file), digest, remarks)
+    return Encoded(file, sha256(file), digest, remarks, quality)
+
+
+def _encoded(image: Image.Image, tables: _Tables, order: Order) -> tuple[bytes, int | None]:
+    if isinstance(tables, ByteLimit):
+        return tables.encoded(image, order.mode)
+    return encode(image, tables, order.mode), None
 
 
 @lru_cache(maxsize=256)
-def _tables(spec: str, quality: int | None) -> tuple[Preset | AdaptiveQuality, str]:
-    if spec != "default":
+def _tables(spec: str, quality: int | None, most: int | None) -> tuple[_Tables, str]:
+    tables: _Tables
+    if most is not None:
+        tables = load_limit(most, spec, quality)
+    elif spec != "default":
         tables = load_for_images(spec, quality)
     elif quality is None:
         raise ValueError("default is libjpeg's tables: choose a quality from 1 to 100")
@@ -53,8 +67,9 @@ def _tables(spec: str, quality: int | None) -> tuple[Preset | AdaptiveQuality, s
     return tables, preset_sha256(tables)
 
 
-def _check_mode(order: Order, tables: Preset | AdaptiveQuality) -> None:
-    rungs = (tables,) if isinstance(tables, Preset) else tables.ladder.rungs
+def _check_mode(order: Order, tables: _Tables) -> None:
+    ladder = tables if isinstance(tables, Preset) else tables.ladder
+    rungs = (ladder,) if isinstance(ladder, Preset) else ladder.rungs
     if order.mode == "rdo" and any(rung.distortion is None for rung in rungs):
         raise ValueError(f"mode rdo needs a preset that knows a network, got {order.spec}")
 
