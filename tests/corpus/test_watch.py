@@ -86,6 +86,15 @@ def test_a_share_of_failures():
             watch.add(row)
 
 
+def test_of_less_than_a_hundred_images_a_share_says_nothing():
+    row = {"status": "failed", "error": "io"}
+    with watched(Watching(most_failures=MostFailures.parse("2%"))) as watch:
+        for _ in range(99):
+            watch.add(row)
+        with pytest.raises(ValueError, match="100 of 100 images failed"):
+            watch.add(row)
+
+
 def test_a_jpeg_that_would_grow_stays_as_it_is(source):
     """Kept to the byte, and counted; what becomes smaller, or is no JPEG, is encoded."""
     small, large = io.BytesIO(), io.BytesIO()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from softjpeg.models.fidelity import agree, check_scores, kl, parse_fidelity
+from softjpeg.models.fidelity import agree, check_scores, kl, missing, parse_fidelity, rank
 
 SCORES = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 
@@ -20,6 +20,13 @@ def test_many_positions_count_as_images_of_one_would():
     alone = kl(a[:1, :, 1:2, 2:], b[:1, :, 1:2, 2:])[0]
     by_hand = [(p * (p / q).log()).sum(), kl(a[:1, :, 1, 3], b[:1, :, 1, 3])[0]]
     assert alone.item() == pytest.approx(sum(map(float, by_hand)) / 2)
+
+
+@pytest.mark.parametrize("counted", [missing, rank])
+@pytest.mark.parametrize("shape", [(6,), (6, 4, 2, 2)])
+def test_places_are_those_of_one_answer_for_each_image(counted, shape):
+    with pytest.raises(ValueError, match=r"outputs must be class scores \(B, classes\), got shape"):
+        counted(torch.zeros(shape), torch.zeros(shape))
 
 
 @pytest.mark.parametrize("outputs", [torch.randn(6), torch.randn(6, 1), torch.randn(6, 1, 8, 8)])

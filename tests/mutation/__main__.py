@@ -107,11 +107,11 @@ def unbroken(copy: Path, room: str, limit: float) -> Touched:
     """What the tests of a room and its doctests run, after a look that they pass."""
     tests = sorted((copy / "tests" / room).glob("test_*.py"))
     package = copy / "src" / "softjpeg"
-    calls = touched(copy, [*map(str, tests), str(package / room)], package, limit)
-    if calls is None:
+    try:
+        return touched(copy, [*map(str, tests), str(package / room)], package, limit)
+    except RuntimeError as why:
         print((copy / "log").read_text())
-        sys.exit(f"the tests of {room} do not pass before anything is broken")
-    return calls
+        sys.exit(f"the tests of {room} {why} before anything is broken")
 
 
 if __name__ == "__main__":

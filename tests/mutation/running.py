@@ -52,10 +52,16 @@ def outcome(copy: Path, tests: list[str], limit: float, plugin: Touched | Ordere
     return LATE if late else FAILED if process.exitcode else PASSED
 
 
-def touched(copy: Path, tests: list[str], package: Path, limit: float) -> Touched | None:
-    """What tests run of a package; None if they do not pass."""
-    if outcome(copy, tests, limit, Touched(package)) != PASSED:
-        return None
+def touched(copy: Path, tests: list[str], package: Path, limit: float) -> Touched:
+    """What tests run of a package.
+
+    Raises:
+        RuntimeError: they fail, or are not through in time; which of these, it says.
+    """
+    found = outcome(copy, tests, limit, Touched(package))
+    if found != PASSED:
+        late = f"take more than the --limit of {limit:g} seconds"
+        raise RuntimeError(late if found == LATE else "do not pass")
     return pickle.loads((copy / "notes").read_bytes())
 
 
