@@ -53,8 +53,8 @@ class Several(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(networks)
 
-    def forward(self, image):
-        return torch.stack([network(image) for network in self.networks])
+    def forward(self, x):
+        return torch.stack([network(x) for network in self.networks])
 
 
 def networks(names=(*LAYERS, *FEATURE_LAYERS)):
