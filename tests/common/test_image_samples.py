@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from helpers.images import smooth_image
 from softjpeg.common.image_files import read_image
-from softjpeg.common.image_samples import orientation, to_8_bits, upright
+from softjpeg.common.image_samples import of_same_pixels, orientation, to_8_bits, upright
 
 
 def exif_of(orientation_value, *, rational=None):
@@ -67,3 +67,20 @@ def test_a_16_bit_pgm(tmp_path):
 def test_32_bits_have_no_known_range(mode):
     with pytest.raises(ValueError, match=f'image must not have mode "{mode}": 32-bit samples'):
         to_8_bits(Image.new(mode, (8, 8)))
+
+
+def test_of_same_pixels_copies_only_what_lies_in_a_mapped_file(tmp_path):
+    image = Image.new("RGB", (4, 4))
+    other = of_same_pixels(image)
+    other.encoderinfo = {"quality": 1}
+    assert not hasattr(image, "encoderinfo")
+    image.putpixel((0, 0), (1, 2, 3))
+    assert other.getpixel((0, 0)) == (1, 2, 3)
+    image.convert("L").save(tmp_path / "a.pgm")
+    with Image.open(tmp_path / "a.pgm") as file:
+        file.load()
+        # A mapped file that gets shorter would end the process that reads its pixels.
+        assert file.readonly
+        pixels, kept = file.tobytes(), of_same_pixels(file)
+    assert not kept.readonly
+    assert kept.tobytes() == pixels

@@ -15,6 +15,7 @@ from softjpeg.codec.metadata import display_metadata
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.codec.stored_size import stored_picture
 from softjpeg.common.image_planes import planes_of
+from softjpeg.common.image_samples import of_same_pixels
 from softjpeg.jpeg.markers import insert_after_header, read_bytes
 from softjpeg.jpeg.progressive import smaller_as_progressive
 from softjpeg.jpeg.reader import read_coefficients
@@ -215,8 +216,8 @@ def _pillow_file(picture: Image.Image, preset: Preset, optimize: bool) -> bytes:
     buffer, gray = io.BytesIO(), picture.mode == "L"
     try:
         # No quality beside the tables: Pillow would scale them by it.
-        # Of a copy: Pillow keeps what it saves with on the image, which threads may share.
-        picture.copy().save(
+        # Pillow keeps what it saves with on the image, which threads may share.
+        of_same_pixels(picture).save(
             buffer,
             "jpeg",
             qtables=to_pillow(preset.luma, None if gray else preset.chroma),

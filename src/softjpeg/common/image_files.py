@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 from PIL import Image, ImageFile
 
 from softjpeg.common.image_planes import planes_of
-from softjpeg.common.image_samples import to_8_bits, upright
+from softjpeg.common.image_samples import of_same_pixels, to_8_bits, upright
 from softjpeg.common.image_warning import ImageWarning
 from softjpeg.common.transparency import WHITE, Color, has_transparency, on_background
 
@@ -89,7 +89,9 @@ def read_upright(
                 image, shows = on_background(image, background)
                 gray = gray and (not shows or len(set(background)) == 1)
                 remarks += (TRANSPARENT.format(*background),) * shows
-            return image.convert("L" if gray else "RGB"), remarks
+            mode = "L" if gray else "RGB"
+            image = of_same_pixels(image) if image.mode == mode else image.convert(mode)
+            return image, remarks
     # Damaged files make Pillow raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
         raise ImageFileError(f"{path} cannot be read as an image: {error}") from error

@@ -72,3 +72,16 @@ def to_8_bits(image: Image.Image) -> Image.Image:
             f'image must not have mode "{image.mode}": 32-bit samples have no known range'
         )
     return image
+
+
+def of_same_pixels(image: Image.Image) -> Image.Image:
+    """Another image of the same pixels, which are not copied: who draws into one changes both.
+
+    >>> image = Image.new("L", (2, 1))
+    >>> other = of_same_pixels(image)
+    >>> other == image, other is image
+    (True, False)
+    """
+    image.load()
+    # What lies in a mapped file may change, or be gone with it.
+    return image.copy() if image.readonly else image._new(image.im)

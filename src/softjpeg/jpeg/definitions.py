@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,12 @@ def read_huffman_tables(payload: bytes) -> dict[tuple[bool, int], HuffmanTable]:
     >>> read_huffman_tables(bytes([0x11, 1, *[0] * 15, 5]))[True, 1].values
     (5,)
     """
+    return dict(_huffman_tables(bytes(payload)))
+
+
+# Most files have the same: those of the standard.
+@lru_cache(maxsize=64)
+def _huffman_tables(payload: bytes) -> Mapping[tuple[bool, int], HuffmanTable]:
     tables = {}
     while payload:
         is_ac, destination = payload[0] >> 4, payload[0] & 15
