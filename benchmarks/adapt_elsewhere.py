@@ -143,7 +143,7 @@ def paired_interval(frozen: Tensor, adapted: Tensor) -> list[float]:
         len(frozen), (1000, len(frozen)), generator=torch.Generator().manual_seed(0)
     )
     gone = 1 - adapted[drawn].mean(-1) / frozen[drawn].mean(-1)
-    low, high = torch.quantile(gone, torch.tensor([0.025, 0.975])).tolist()
+    low, high = torch.quantile(gone, gone.new_tensor([0.025, 0.975])).tolist()
     return [float(1 - adapted.mean() / frozen.mean()), low, high]
 
 
