@@ -13,6 +13,8 @@ from PIL import Image
 from helpers.jpeg_files import jpeg, noise
 from softjpeg import Preset, decode, read_coefficients, recode
 from softjpeg.jpeg.info import read_info
+from softjpeg.jpeg.markers import segments
+from softjpeg.jpeg.progressive_scans import check_progressive
 from softjpeg.kernels.library import pure_functions
 
 COUNT = int(os.environ.get("SOFTJPEG_FUZZ", "400"))
@@ -97,6 +99,21 @@ def test_jpegs():
             assert all(np.array_equal(a, b) for a, b in same)
     assert taken > read > COUNT // 50
     assert shown > COUNT // 50
+
+
+PROGRESSIVE = [
+    jpeg(noise(mode), progressive=True, **options)
+    for mode, options in (("L", {}), ("RGB", {"restart_marker_blocks": 2}), ("CMYK", {}))
+]
+
+
+def test_scans_of_progressive_jpegs():
+    rng = np.random.default_rng(SEED)
+    named = 0
+    for n in range(COUNT):
+        data = mutated(PROGRESSIVE[n % len(PROGRESSIVE)], rng)
+        named += accepted(lambda x: check_progressive(segments(x)) or "whole", data) is None
+    assert COUNT // 4 < named < COUNT
 
 
 def hostile(body, rng):

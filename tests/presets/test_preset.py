@@ -283,3 +283,9 @@ def test_numbers_beyond_64_bits_are_named_with_their_path(value, shown):
         message = f"p.json: {path} must be a number of 64 bits, got {shown}"
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             Preset.from_json(text.replace(old, new), "p.json")
+
+
+def test_equal_presets_have_one_hash():
+    same, other = Preset.from_quality(30), Preset.from_quality(31)
+    assert len({Preset.from_quality(30), same, other}) == 2
+    assert hash(Preset.from_json(same.to_json(), "p.json")) == hash(same)
