@@ -16,6 +16,7 @@ import argparse
 import csv
 import io
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,8 +34,8 @@ from softjpeg.cli.presets import load_curves, with_centers
 from softjpeg.common.image_files import ImageFiles
 from softjpeg.common.image_sequence import Images
 from softjpeg.common.image_set import from_image
-from softjpeg.evaluation.gain import gains, gains_table
-from softjpeg.evaluation.points import table
+from softjpeg.evaluation.gain import Gain, gains, gains_table
+from softjpeg.evaluation.points import RatePoint, table
 from softjpeg.evaluation.rate_accuracy import evaluate
 from softjpeg.evaluation.results import save_json
 from softjpeg.models.network import Network, load_network
@@ -74,6 +75,21 @@ def adapted(network: Network, options: argparse.Namespace) -> Adapter:
     return Adapter.load(options.adapter)
 
 
+def beside_frozen(
+    points: Sequence[RatePoint], subsamplings: Sequence[str], seed: int
+) -> tuple[list[RatePoint], list[Gain]]:
+    """Each reader's curve beside the others', and its gains on default JPEG read by the frozen one.
+
+    All answer for the frozen network on the original. Both are shown as tables.
+    """
+    named = [replace(p, curve=p.curve and f"{p.curve}, {p.reader}", reader="") for p in points]
+    reference = [f"default {subsampling}, frozen" for subsampling in subsamplings]
+    against = gains(named, reference=reference, seed=seed)
+    show(table(named))
+    show(gains_table(against, "against default JPEG read by the frozen network"))
+    return named, against
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
@@ -106,11 +122,7 @@ def main() -> None:
     points = evaluate(
         readers, images, ladders, labels=labels, qualities=options.qualities, progress=True
     )
-    # One reader's curve beside the other's: both answer for the frozen network on the original.
-    points = [replace(p, curve=p.curve and f"{p.curve}, {p.reader}", reader="") for p in points]
-    against = gains(points, reference=["default 4:2:0, frozen"], seed=options.seed)
-    show(table(points))
-    show(gains_table(against, "against default JPEG read by the frozen network"))
+    points, against = beside_frozen(points, ["4:2:0"], options.seed)
     facts = {
         "network": network.name,
         "size": "224x224 crops" if options.crops else "each photo's own",

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from adapt import beside_frozen
 from j4d import CIFAR, cifar
 from torch import Tensor, nn
 
@@ -26,8 +27,6 @@ from softjpeg.adaptation.adapter import Adapter
 from softjpeg.adaptation.judging import figures_table
 from softjpeg.cli.app import show
 from softjpeg.evaluation.encoders import preset_encoder
-from softjpeg.evaluation.gain import gains, gains_table
-from softjpeg.evaluation.points import table
 from softjpeg.evaluation.rate_accuracy import evaluate
 from softjpeg.evaluation.results import save_json
 from softjpeg.report.environment import environment
@@ -101,12 +100,7 @@ def main() -> None:
         batch_size=CIFAR["batch"],
         progress=True,
     )
-    # One reader's curve beside the other's: all answer for the frozen network on the original.
-    points = [replace(p, curve=p.curve and f"{p.curve}, {p.reader}", reader="") for p in points]
-    reference = [f"default {name}, frozen" for name in CIFAR["reference"]]
-    against = gains(points, reference=reference, seed=options.seed)
-    show(table(points))
-    show(gains_table(against, "against default JPEG read by the frozen network"))
+    points, against = beside_frozen(points, CIFAR["reference"], options.seed)
     facts = {
         "network": options.network,
         "adapters": {name: dict(each.provenance) for name, each in adapters.items()},

@@ -150,8 +150,9 @@ def _step_loss(
         loss = task.batch_loss(student(shown.to(device)), targets)
         if not loss.requires_grad:
             raise ValueError("the loss has no gradient in the network's weights")
-        if task.scores_classes and wanted.read is not None and found.read is not None:
-            loss = loss + task.feature_weight * feature_distance(found.read, wanted.read)
+        weight = task.feature_weight if task.scores_classes else 0
+        if weight and wanted.read is not None and found.read is not None:
+            loss = loss + weight * feature_distance(found.read, wanted.read)
         total = total + loss * len(group) / len(places)
     return total
 

@@ -102,6 +102,28 @@ class ByteLimit:
         return json.dumps({**limit, "ladder": self.ladder.to_json()})
 
 
+def encode_choosing(
+    image: Any,
+    tables: Preset | Callable[[Any], Preset] | ByteLimit,
+    mode: Mode = "hard",
+    seed: int | None = None,
+    **options: Any,
+) -> tuple[bytes, int | None]:
+    """An image's file, and the quality where a limit of bytes has chosen it.
+
+    Args:
+        image, mode, seed, options: of `softjpeg.encode`.
+        tables: a preset, for all images or for each, or a limit.
+
+    >>> import numpy as np
+    >>> encode_choosing(np.zeros((8, 8), np.uint8), Preset.from_quality(50))[1] is None
+    True
+    """
+    if isinstance(tables, ByteLimit):
+        return tables.encoded(image, mode, seed, **options)
+    return encode(image, tables, mode, seed, **options), None
+
+
 def load_limit(most: int, spec: str | os.PathLike[str], highest: int | None = None) -> ByteLimit:
     """So many bytes for each file, of a ladder's qualities or of default JPEG's.
 

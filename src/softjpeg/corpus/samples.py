@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
-from softjpeg.codec.byte_limit import ByteLimit
-from softjpeg.codec.image import Mode, encode
+from softjpeg.codec.byte_limit import ByteLimit, encode_choosing
+from softjpeg.codec.image import Mode
 from softjpeg.common.image_files import NamedBytes, read_whole
 from softjpeg.corpus.digests import image_seed, preset_sha256, sha256
 from softjpeg.corpus.error_classes import ErrorClass, error_class
@@ -53,10 +53,8 @@ class Encoder:
 
     def encoded(self, image: Image.Image, seed: int) -> tuple[bytes, dict[str, Any]]:
         """An image's file, and what a manifest says of it."""
-        if isinstance(self.preset, ByteLimit):
-            file, quality = self.preset.encoded(image, self.mode, seed, **self.options)
-            return file, {"quality": quality}
-        return encode(image, self.preset, self.mode, seed, **self.options), {}
+        file, quality = encode_choosing(image, self.preset, self.mode, seed, **self.options)
+        return file, {} if quality is None else {"quality": quality}
 
     @property
     def settings(self) -> dict[str, Any]:

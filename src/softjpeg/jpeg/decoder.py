@@ -110,19 +110,13 @@ def scan_of(header: bytes, state: Definitions) -> Scan:
     Raises:
         ValueError: a corrupt segment, or one that names what is not defined.
     """
-    frame = state.frame
-    if frame is None:
-        raise ValueError("data is corrupt: SOS comes before SOF")
-    require(len(header) > 0 and len(header) == 4 + 2 * header[0], "SOS has a wrong length")
-    require(header[0] > 0, "SOS names no component")
+    frame, named = components_of(header, state)
     members = []
     tables = []
-    for identifier, selector in zip(header[1:-3:2], header[2:-3:2], strict=True):
-        require(identifier in frame.identifiers, f"SOS names an unknown component {identifier}")
-        member = frame.identifiers.index(identifier)
+    for member, selector in named:
         require(
             member not in state.tables,
-            f"component {identifier} is sent twice",
+            f"component {frame.identifiers[member]} is sent twice",
         )
         dc, ac, quantization = selector >> 4, selector & 15, frame.table_of[member]
         require((False, dc) in state.huffman, f"DC Huffman table {dc} is not defined")
@@ -133,6 +127,28 @@ def scan_of(header: bytes, state: Definitions) -> Scan:
         state.tables[member] = state.quantization[quantization]
     layout = scan_layout(frame.size, frame.factors, members)
     return Scan(tuple(members), layout, tuple(tables))
+
+
+def components_of(header: bytes, state: Definitions) -> tuple[FrameHeader, list[tuple[int, int]]]:
+    """The frame of a scan, and of each of its components the index in it and the table selectors.
+
+    Args:
+        header: an SOS segment's payload.
+        state: what the segments before it define.
+
+    Raises:
+        ValueError: a corrupt segment, or one that names what is not defined.
+    """
+    frame = state.frame
+    if frame is None:
+        raise ValueError("data is corrupt: SOS comes before SOF")
+    require(len(header) > 0 and len(header) == 4 + 2 * header[0], "SOS has a wrong length")
+    require(header[0] > 0, "SOS names no component")
+    named = []
+    for identifier, selector in zip(header[1:-3:2], header[2:-3:2], strict=True):
+        require(identifier in frame.identifiers, f"SOS names an unknown component {identifier}")
+        named.append((frame.identifiers.index(identifier), selector))
+    return frame, named
 
 
 def frame_of(header: FrameHeader, state: Definitions) -> Frame:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from softjpeg.jpeg.decoder import Definitions, define
-from softjpeg.jpeg.definitions import FrameHeader, require
+from softjpeg.jpeg.decoder import Definitions, components_of, define
+from softjpeg.jpeg.definitions import require
 from softjpeg.jpeg.entropy.huffman import table_bytes
 from softjpeg.jpeg.entropy.layout import scan_layout
 from softjpeg.jpeg.markers import Segment
@@ -67,13 +67,11 @@ def check_progressive(pieces: Sequence[Segment]) -> None:
 def _check_scan(
     header: bytes, data: bytes, state: Definitions, sent: dict[int, _Sent], number: int
 ) -> None:
-    frame = state.frame
-    if frame is None:
-        raise ValueError("data is corrupt: SOS comes before SOF")
-    require(len(header) > 0 and len(header) == 4 + 2 * header[0], "SOS has a wrong length")
+    frame, named = components_of(header, state)
+    members = tuple(member for member, _ in named)
+    require(len({*members}) == len(members), "SOS names a component twice")
     first, last, bits = header[-3:]
     high, low = bits >> 4, bits & 15
-    members = _members(header, frame)
     require(
         first <= last <= 63 and (first > 0) != (last == 0),
         f"scan {number} sends coefficients {first} to {last}",
@@ -87,7 +85,7 @@ def _check_scan(
         before[first : last + 1] = [low] * (last + 1 - first)
     layout = layout_of(*scan_layout(frame.size, frame.factors, members), state.restart_interval)
     tables = []
-    for selector in header[2:-3:2]:
+    for _, selector in named:
         table = state.huffman.get((first > 0, selector & 15 if first else selector >> 4))
         # Bits that refine DC have no code.
         needed = first > 0 or high == 0
@@ -101,13 +99,3 @@ def _check_scan(
         known = mine.known
     if not kernel.is_whole(data, layout, tables, (first, last), high > 0, known):
         raise ValueError(f"data is cut off or corrupt: scan {number} is not whole")
-
-
-def _members(header: bytes, frame: FrameHeader) -> tuple[int, ...]:
-    """Indices of a scan's components in the frame."""
-    members = []
-    for identifier in header[1:-3:2]:
-        require(identifier in frame.identifiers, f"SOS names an unknown component {identifier}")
-        members.append(frame.identifiers.index(identifier))
-    require(len({*members}) == len(members) > 0, "SOS names a component twice, or none")
-    return tuple(members)

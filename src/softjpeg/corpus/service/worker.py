@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from PIL import Image
-
 from softjpeg.codec.adaptive_quality import AdaptiveQuality, load_for_images
-from softjpeg.codec.byte_limit import ByteLimit, load_limit
-from softjpeg.codec.image import encode
+from softjpeg.codec.byte_limit import ByteLimit, encode_choosing, load_limit
 from softjpeg.common.image_files import ImageFileError, NamedBytes, read_upright
 from softjpeg.corpus.digests import preset_sha256, sha256
 from softjpeg.corpus.error_classes import error_class
@@ -41,16 +38,10 @@ def encode_body(data: bytes, name: str, order: Order, limits: Limits) -> Encoded
         image, remarks = read_upright(source)
         if fault := jpeg_fault(data, image):
             raise ImageFileError(f"{name} is cut off or corrupt: {fault}")
-        file, quality = _encoded(image, tables, order)
+        file, quality = encode_choosing(image, tables, order.mode)
     except IMAGE_ERRORS as error:
         return Refusal(_status(error), error_class(error), _sentence(error))
     return Encoded(file, sha256(file), digest, remarks, quality)
-
-
-def _encoded(image: Image.Image, tables: _Tables, order: Order) -> tuple[bytes, int | None]:
-    if isinstance(tables, ByteLimit):
-        return tables.encoded(image, order.mode)
-    return encode(image, tables, order.mode), None
 
 
 @lru_cache(maxsize=256)
