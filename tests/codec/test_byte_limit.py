@@ -11,7 +11,7 @@ from PIL import Image
 from helpers.images import smooth_image
 from softjpeg.codec import byte_limit
 from softjpeg.codec.adaptive_quality import storing
-from softjpeg.codec.byte_limit import ByteLimit, TooLargeError, load_limit
+from softjpeg.codec.byte_limit import ByteLimit, TooLargeError, encode_choosing, load_limit
 from softjpeg.codec.image import encode
 from softjpeg.presets.loading import load
 from softjpeg.presets.preset import Preset
@@ -120,6 +120,15 @@ def test_of_any_image():
     data, quality = ByteLimit(400, DEFAULT).encoded(gray)
     assert data == by_pillow(gray, quality)
     assert ByteLimit(400, DEFAULT).encoded(np.array(gray)) == (data, quality)
+
+
+def test_a_limit_and_a_preset_are_encoded_with_all_that_is_given():
+    image, drawn = smooth_image(40, 48, 1), replace(DEFAULT, hardness=np.full((2, 8, 8), 1.0))
+    given = {"mode": "probabilistic", "seed": 5, "header": "compact"}
+    limit = ByteLimit(10**6, drawn, 40)
+    assert encode_choosing(image, limit, **given) == (encode(image, limit.at(40), **given), 40)
+    assert encode_choosing(image, drawn, **given) == (encode(image, drawn, **given), None)
+    assert encode_choosing(image, drawn, **{**given, "seed": 6})[0] != encode(image, drawn, **given)
 
 
 def test_storing_reaches_the_ladder():
