@@ -108,6 +108,8 @@ def test_what_is_no_manifest_is_refused_and_nothing_is_left(folder):
     (folder / "rows.parquet").write_bytes(b"mine")
     command = ("manifest", "out", "--out", "rows.parquet")
     assert refusal(*command).startswith("out holds no manifest")
+    absent = refusal("manifest", "absent", "--out", "rows.parquet")
+    assert absent == "the folder absent does not exist"
     for line, what in (
         (b'{"key": "a", "status": "written", "more": 1}', "line 1 is not known here: more"),
         (b'{"key": "a"}', "line 1 is not known here: no manifest's line"),
@@ -120,3 +122,11 @@ def test_what_is_no_manifest_is_refused_and_nothing_is_left(folder):
         assert (folder / "rows.parquet").read_bytes() == b"mine"
         assert {p.name for p in folder.iterdir()} >= {"rows.parquet"}
         assert not list(folder.glob(".softjpeg*"))
+
+
+def test_a_manifest_is_not_written_over(folder):
+    (folder / "out").mkdir()
+    (folder / "out/manifest.jsonl").write_bytes(b'{"key": "a", "status": "written"}\n')
+    said = refusal("manifest", "out", "--out", "out/manifest.jsonl")
+    assert said == "--out must end in .parquet, got 'out/manifest.jsonl'"
+    assert (folder / "out/manifest.jsonl").read_bytes().startswith(b'{"key"')

@@ -55,10 +55,12 @@ def write_table(folder: Path, out: Path) -> int:
         How many rows there are.
 
     Raises:
-        ValueError: no manifest, or a line that is none's.
+        ValueError: no folder, no manifest in it, or a line that is none's.
         ImportError: pyarrow is not installed.
     """
     pa, pq = import_extra("pyarrow", "corpus"), import_extra("pyarrow.parquet", "corpus")
+    if not folder.is_dir():
+        raise ValueError(f"the folder {folder} does not exist")
     paths = _manifests(folder)
     if not paths:
         raise ValueError(f"{folder} holds no manifest: encode with --manifest, or shards")
