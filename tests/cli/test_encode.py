@@ -14,7 +14,8 @@ from PIL import Image
 from helpers.commands import call, refusal
 from helpers.images import smooth_image
 from softjpeg import encode
-from softjpeg.corpus import folders, samples, targets
+from softjpeg.codec import byte_limit
+from softjpeg.corpus import folders, targets
 
 DEFAULT = ("--preset", "default", "--quality", 20)
 
@@ -286,7 +287,7 @@ def test_a_photo_that_vanishes_and_one_that_is_too_large(folder, monkeypatch):
             raise MemoryError("no memory for 30x30")
         return encode(image, *words, **options)
 
-    monkeypatch.setattr(samples, "encode", failing)
+    monkeypatch.setattr(byte_limit, "encode", failing)
     # The first call, before anything is written, tries the options alone.
     monkeypatch.setattr(folders, "plan_files", lambda *words: restored(folder, targets, words))
     result = call("encode", "photos", *DEFAULT, "--out", "out", "--jobs", 1)
