@@ -39,3 +39,12 @@ def test_what_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "none" / "x", b"new")
+
+
+def test_a_sentence_stays_as_it_is_and_a_fault_of_the_disk_gets_the_name(tmp_path):
+    path = tmp_path / "x"
+    with pytest.raises(OSError, match="^image file is truncated$"), files.atomic_file(path):
+        raise OSError("image file is truncated")
+    with pytest.raises(OSError, match="x'$"), files.atomic_file(path):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []

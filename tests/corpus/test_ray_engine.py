@@ -11,7 +11,7 @@ import pytest
 from helpers.images import png
 from softjpeg import Preset
 from softjpeg.corpus import ray_engine
-from softjpeg.corpus.engine import Entry
+from softjpeg.corpus.engine import EngineLostError, Entry
 from softjpeg.corpus.limits import Limits
 from softjpeg.corpus.processes import processes
 from softjpeg.corpus.samples import Encoder, encode_batch
@@ -52,5 +52,12 @@ def test_the_rows_of_processes_and_a_killed_worker_costs_one(monkeypatch):
             rows = [row for _, row in engine([*entries, *bad, *entries])]
         assert [row.facts["error"] for row in rows[12:14]] == ["memory", "limit"]
         assert rows[:12] == rows[14:] == [row for _, row in expected]
+        # Ray lets a task wait for ever whose nodes are gone.
+        monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": False}])
+        with (
+            ray_engine.ray_workers(encoder, 2) as engine,
+            pytest.raises(EngineLostError, match="none of Ray's nodes is alive"),
+        ):
+            list(engine([*entries, *bad[1:]]))
     finally:
         ray.shutdown()

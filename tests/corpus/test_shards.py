@@ -14,7 +14,7 @@ from helpers.images import png
 from softjpeg import Preset, encode
 from softjpeg.codec.byte_limit import ByteLimit
 from softjpeg.corpus import shards as module
-from softjpeg.corpus.engine import Entry
+from softjpeg.corpus.engine import EngineLostError, Entry
 from softjpeg.corpus.processes import processes
 from softjpeg.corpus.samples import Encoder, encode_batch
 
@@ -165,6 +165,30 @@ def test_a_damaged_shard_costs_no_other(tars, inside):
     assert set(contents(tars / "out")) == {
         *("index.jsonl", "sub/1.tar.gz", "sub/1.tar.gz.manifest.jsonl")
     }
+
+
+def test_a_lost_engine_ends_the_run_between_shards(tars, monkeypatch):
+    shards(out="whole")
+    seen = []
+
+    @contextmanager
+    def lost(encoder, jobs):
+        def run(entries):
+            for entry, row in engine(entries):
+                seen.append(entry.key)
+                if len(seen) == 4 * COUNT:  # In the second shard.
+                    raise EngineLostError("what encodes is gone")
+                yield entry, row
+
+        with processes(encoder, jobs) as engine:
+            yield run
+
+    with monkeypatch.context() as patch:
+        patch.setitem(module.ENGINES, "local", lost)
+        assert refusal("encode", "shards", *DEFAULT, "--out", "out") == "what encodes is gone"
+    assert contents(tars / "out").keys() == {"0.tar", "0.tar.manifest.jsonl"}
+    shards()
+    assert contents(tars / "out") == contents(tars / "whole")
 
 
 def test_refusals(tars):

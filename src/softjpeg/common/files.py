@@ -65,8 +65,10 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
                 file.close()  # Windows renames no open file.
             temporary.replace(path)
     except OSError as error:
-        # Writing to an open file fails without its name, and elsewhere it would be the temporary.
-        if error.filename is None or Path(os.fsdecode(error.filename)).suffix == _SUFFIX:
+        # Writing to an open file fails without its name, and elsewhere it would be the temporary;
+        # without a number it is not the system's, but somebody's sentence.
+        unnamed = error.filename is None and error.errno is not None
+        if unnamed or Path(os.fsdecode(error.filename or "")).suffix == _SUFFIX:
             error.filename, error.filename2 = str(path), None
         raise
 

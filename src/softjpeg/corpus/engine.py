@@ -21,6 +21,10 @@ _LEAST = 1 << 14
 """Bytes that the smallest image counts for."""
 
 
+class EngineLostError(OSError):
+    """What encodes is gone: no image's fault, and the end of the run."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One thing of a source of images.

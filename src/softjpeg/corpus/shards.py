@@ -13,7 +13,7 @@ from typing import IO, Any
 from softjpeg.common.interrupt import told_when_stopped
 from softjpeg.corpus.digests import file_sha256, versions, written_sha256
 from softjpeg.corpus.earlier_rows import manifest_rows, reusing
-from softjpeg.corpus.engine import Engine
+from softjpeg.corpus.engine import Engine, EngineLostError
 from softjpeg.corpus.error_classes import tried_again
 from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES, encode_parquet, parquet_images
 from softjpeg.corpus.places import Place, place_of
@@ -96,6 +96,7 @@ def encode_shards(
             image can be encoded with, or another process writes to `out`.
         OSError: the disk is full or cannot be written to.
         TooManyFailuresError: more images failed than may; the shard in hand is not published.
+        EngineLostError: what encodes is gone; nor is it then.
         KeyboardInterrupt: its words say what is kept.
     """
     again = tried_again(retry)
@@ -135,7 +136,7 @@ def encode_shards(
                 else:
                     encode = _encoding(here, there, name, run, again if head else None)
                     head = _encode_shard(there, name, version | about, encode, watch)
-            except TooManyFailuresError:
+            except (TooManyFailuresError, EngineLostError):
                 raise
             except (ValueError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in NO_ROOM:
