@@ -69,7 +69,8 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         # without a number it is not the system's, but somebody's sentence.
         unnamed = error.filename is None and error.errno is not None
         if unnamed or Path(os.fsdecode(error.filename or "")).suffix == _SUFFIX:
-            error.filename, error.filename2 = str(path), None
+            error.filename = str(path)
+            del error.filename2  # None would be shown as a name.
         raise
 
 
