@@ -360,6 +360,19 @@ def checks_of(model, baseline, count=48):
     )
 
 
+def test_random_starts_are_compared_with_as_many_steps_without(monkeypatch):
+    asked = []
+
+    def noted(*words, steps, restarts=1, random_start=True, **options):
+        asked.append((steps, restarts, random_start))
+        return gradient_masking.fgsm(*words, eps=options["eps"])
+
+    monkeypatch.setattr(gradient_masking, "pgd", noted)
+    checks_of(convolutional(), None, 4)
+    few = {(n, 1, True) for n in (3, 6, 12)}
+    assert set(asked) == few | {(3, 1, False), (3, 2, True), (50, 1, True)}
+
+
 @pytest.mark.parametrize("layer", ["none", "paper", "hard"])
 def test_an_honest_network_passes_every_check(layer):
     model = convolutional(layers()[layer])
@@ -506,7 +519,10 @@ def test_mean_table_and_file(tmp_path):
     with console.capture() as capture:
         console.print(table(some_points(), "attacks"))
     assert "62.0 ± 5.7" in capture.get()
-    assert "eps 2/255" in capture.get()
+    (head,) = (line for line in capture.get().splitlines() if "eps 2/255" in line)
+    strengths = sorted({p.eps for p in some_points() if p.attack != "none"})
+    columns = ["network", "attack", "top-1 %", *(f"eps {eps:g}/255" for eps in strengths)]
+    assert [word.strip() for word in head.strip("┃ ").split("┃")] == columns
     check = Check("a", 0.1, 0.2, True, "fine")
     save_json(some_points(), tmp_path / "x.json", {"seed": 0}, {"base": [check]})
     body = json.loads((tmp_path / "x.json").read_text())

@@ -349,6 +349,20 @@ class TestOptS:
             assert table[0, 0] < 128
             assert (table.reshape(64)[1:] == 255).all()
 
+    def test_colour_that_a_network_never_reads_is_given_away(self):
+        class Gray(nn.Module):
+            network = tiny_network()
+
+            def forward(self, x):
+                luma = (x * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, True)
+                return self.network(luma.expand_as(x))
+
+        given = context(model=Gray(), targets_bpp=(1.5,))
+        (encoder,) = COMPETITORS["opts"].curve(given).values()
+        luma, chroma = written_tables(encoder(given.images[0]))
+        assert luma[0, 0] < 255
+        assert (chroma == 255).all()
+
     def test_labels_are_used(self):
         given = context(targets_bpp=(2.5,))
         tables = []
