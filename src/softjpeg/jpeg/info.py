@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softjpeg.jpeg.color_space import COMPONENT_NAMES, color_space
 from softjpeg.jpeg.definitions import defined_tables
@@ -133,6 +134,8 @@ def nearest_quality(luma: Table, chroma: Table | None = None) -> tuple[int, bool
 
 
 @cache
-def _logarithms() -> np.ndarray:
+def _logarithms() -> NDArray[np.float64]:
     """Of both tables of each quality 1..100, (100, 2, 8, 8)."""
-    return np.log(np.array([quality_tables(quality) for quality in range(1, 101)]))
+    tables = np.array([quality_tables(quality) for quality in range(1, 101)], dtype=np.float64)
+    found: NDArray[np.float64] = np.log(tables)
+    return found
