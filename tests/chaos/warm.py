@@ -42,6 +42,8 @@ def _become(folder: Path, words: list[str], environment: Mapping[str, str], outp
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         # The pipe ends with what has it: this process and those that it starts.
         os.close(output)
+        # Not those of the copied process, whose files may have been of another kind.
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
         sys.argv = ["killed.py", *words]
         import killed
 
