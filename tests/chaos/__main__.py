@@ -31,6 +31,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from killed import survivors
+from warm import run_forked
 
 from helpers.adapting import NETWORK as READER
 from helpers.images import photos
@@ -94,6 +95,9 @@ def run(folder: Path, words: list[str], **told: object) -> int:
     environment = {**os.environ, "KILL_AT": "0", "OMP_NUM_THREADS": "1"}
     environment |= {"RAY_raylet_start_wait_time_s": "300"}
     environment |= {name: str(value) for name, value in told.items()}
+    # Shards start processes by Python's own means, which are not for copies of a process.
+    if "shards" not in words:
+        return run_forked(folder, words, environment)
     # Whatever it starts writes to the same pipe, which ends with the last of them.
     return subprocess.run(
         [sys.executable, Path(__file__).parent / "killed.py", *words],

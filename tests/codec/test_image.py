@@ -12,6 +12,7 @@ from PIL import Image
 
 from helpers import references
 from helpers.images import as_tensor, smooth_image
+from helpers.jpeg_files import jpeg, noise
 from softjpeg import Preset, decode, encode, read_coefficients
 from softjpeg.codec.image import encode_coefficients
 from softjpeg.codec.probabilistic import sample_indices
@@ -385,6 +386,15 @@ def test_floats_of_any_width(dtype):
 def test_decode_says_what_no_image_is(data):
     with pytest.raises(ValueError, match=r"data cannot be decoded as an image: [^<]*$"):
         decode(data)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_decode_takes_no_memory_for_what_only_a_header_claims(progressive):
+    data = jpeg(noise(size=(50, 34)), progressive=progressive)
+    claims = data.replace(bytes([8, 0, 34, 0, 50]), bytes([8, 0x10, 0, 0x50, 0]))
+    assert claims != data
+    with pytest.raises(ValueError, match=rf": {len(data)} bytes cannot hold 20480x4096$"):
+        decode(claims)
 
 
 def test_decode_reads_paths(tmp_path):

@@ -1,6 +1,7 @@
 """All manifests' rows as one Parquet file, read back by pyarrow and pandas."""
 
 import json
+import os
 import tarfile
 
 import pytest
@@ -122,6 +123,12 @@ def test_what_is_no_manifest_is_refused_and_nothing_is_left(folder):
         assert (folder / "rows.parquet").read_bytes() == b"mine"
         assert {p.name for p in folder.iterdir()} >= {"rows.parquet"}
         assert not list(folder.glob(".softjpeg*"))
+
+
+def test_a_name_that_is_no_utf8(folder):
+    (folder / os.fsdecode(b"photos/a\xff.png")).write_bytes((folder / "photos/a.png").read_bytes())
+    encoded("photos", "--preset", "default", "--quality", 20, "--manifest")
+    assert table().column("key").to_pylist()[:2] == ["a.png", r"a\udcff.png"]
 
 
 def test_a_manifest_is_not_written_over(folder):

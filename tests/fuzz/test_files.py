@@ -1,6 +1,5 @@
 """Hostile files of our own kinds: refused in one sentence, or read, and then written again."""
 
-import copy
 import json
 import os
 
@@ -11,6 +10,7 @@ pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
 import torch
 
+from fuzz.hostile_json import changed, hostile
 from fuzz.test_fuzz import accepted, mutated
 from softjpeg import Ladder, Preset
 from softjpeg.adaptation.adapter import Adapter
@@ -22,8 +22,6 @@ from softjpeg.training.trained_network import TrainedNetwork, load_run
 
 COUNT = int(os.environ.get("SOFTJPEG_FUZZ", "200"))
 SEED = int(os.environ.get("SOFTJPEG_FUZZ_SEED", "0"))
-VALUES = [0, -1, 2**31, 2**63, 2**200, 10**399, 1e308, 1e-320, float("nan"), float("inf"), None]
-VALUES += [True, "", "x", "\ud800", "9" * 5000, [], {}, [[1]], {"a": {"b": 1}}, [0] * 9]
 LADDER = Ladder(
     (Preset.from_quality(20), Preset.from_quality(60)),
     ((0, 0.1), (1, 0.5), (2, 1.0), (3, 8.0)),
@@ -50,40 +48,6 @@ FACTS = {
     "result": {"top1": 0.5, "best_top1": 0.5},
     "initial_tables": [[[[1.0] * 8] * 8] * 2],
 }
-
-
-def places(tree, path=()):
-    """Where a value stands in a tree of objects and lists."""
-    yield path
-    if not isinstance(tree, (dict, list)):
-        return
-    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
-        yield from places(value, (*path, key))
-
-
-def hostile(tree, rng):
-    """A tree in which one value is another, missing, or there twice."""
-    tree = copy.deepcopy(tree)
-    every = list(places(tree))[1:]
-    *path, key = every[int(rng.integers(len(every)))]
-    node = tree
-    for step in path:
-        node = node[step]
-    kind = rng.random()
-    if kind < 0.1:
-        del node[key]
-    elif kind < 0.2 and isinstance(node, dict):
-        node[key + "x"] = node[key]
-    else:
-        node[key] = VALUES[int(rng.integers(len(VALUES)))]
-    return tree
-
-
-def changed(text, rng):
-    """JSON with one hostile value, or with other bytes."""
-    if rng.random() < 0.7:
-        return json.dumps(hostile(json.loads(text), rng))
-    return mutated(text.encode(), rng).decode("latin-1")
 
 
 def with_facts(data, facts):

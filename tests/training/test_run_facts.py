@@ -68,6 +68,9 @@ def readers(path):
         ("losses", {"a": 1}, "losses"),
         ("result", {"top5": 1}, "result"),
         ("initial_tables", [[1]], r"initial_tables\.0\.0: .*list, got 1"),
+        ("initial_tables", [[[[1.0] * 9] * 8]], r"initial_tables\.0\.0\.0: .* at most 8 items"),
+        ("initial_tables", [[], [[[1.0] * 8] * 8]], "initial_tables: .* as many tables"),
+        ("initial_tables", [[[[2.0**200] * 8] * 8]], r"initial_tables\.0\.0\.0\.0: .* 65535"),
     ],
 )
 def test_a_wrong_or_missing_fact_is_named(weights, tmp_path, key, value, message):

@@ -2,6 +2,7 @@
 
 import gc
 import io
+import json
 import tarfile
 
 import numpy as np
@@ -94,8 +95,13 @@ def test_the_index_is_kept_and_follows_the_shards(tmp_path, monkeypatch):
     assert read == [0, 1, 2]
     assert len(first) == 11
     index = next(tmp_path.glob(".*.json"))
-    index.write_bytes(b"{")
-    assert_same_samples(open_split("shards", tmp_path, True), judge(tmp_path))
+    whole = json.loads(index.read_bytes())
+    damaged = [b"{", b"[]", b"[" * 10**5, json.dumps({"state": whole["state"]}).encode()]
+    for key, value in (("labels", ["a"] * 9), ("places", [[0, -1, 5]] * 9), ("members", [])):
+        damaged.append(json.dumps({**whole, key: value}).encode())
+    for data in damaged:
+        index.write_bytes(data)
+        assert_same_samples(open_split("shards", tmp_path, True), judge(tmp_path))
 
 
 def test_an_epoch_finishes_some_shards_before_others(tmp_path, monkeypatch):
@@ -161,6 +167,17 @@ def test_broken_shards_are_named(tmp_path):
     data = (tmp_path / "train-000.tar").read_bytes()
     (tmp_path / "train-000.tar").write_bytes(data[: len(data) // 2])
     assert refusal(tmp_path).startswith(f"{tmp_path}/train-000.tar cannot be read as a shard: ")
+
+
+def test_a_label_that_no_data_set_has(tmp_path):
+    write(tmp_path)
+    with tarfile.open(tmp_path / "train-000009.tar", "w") as archive:
+        for name, data in (("a.png", b""), ("a.cls", b"9" * 12)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    with pytest.raises(ValueError, match="has label 999999999999: at most 1048576 classes"):
+        open_split("shards", tmp_path, True)
 
 
 def test_labels_beyond_the_classes(tmp_path):

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from softjpeg.codec.metadata import display_metadata
 from softjpeg.codec.pillow_images import to_pillow_image
 from softjpeg.codec.stored_size import stored_picture
+from softjpeg.common.image_files import holds_its_blocks
 from softjpeg.common.image_planes import planes_of
 from softjpeg.common.image_samples import of_same_pixels
 from softjpeg.jpeg.markers import insert_after_header, read_bytes
@@ -157,13 +158,16 @@ def decode(data: bytes | str | os.PathLike[str]) -> Tensor:
         data: the file's bytes, or its path.
 
     Raises:
-        ValueError: not an image that Pillow can decode, or of more pixels than it allows
-            (``PIL.Image.MAX_IMAGE_PIXELS``).
+        ValueError: not an image that Pillow can decode, of more pixels than it allows
+            (``PIL.Image.MAX_IMAGE_PIXELS``), or of fewer bits than blocks.
         OSError: the path cannot be read.
     """
-    file = io.BytesIO(read_bytes(data))
+    data = read_bytes(data)
     try:
-        with Image.open(file) as image:
+        with Image.open(io.BytesIO(data)) as image:
+            # Before memory is taken for what a header claims.
+            if not holds_its_blocks(image, len(data)):
+                raise ValueError(f"{len(data)} bytes cannot hold {image.width}x{image.height}")
             pixels = planes_of(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     except UnidentifiedImageError:
         raise ValueError(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Container, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from softjpeg.corpus.digests import sha256
 from softjpeg.corpus.engine import Engine, Entry
+from softjpeg.corpus.records import Record, is_record, parse_line
 from softjpeg.corpus.samples import Row
 
 
@@ -33,8 +34,8 @@ def reusing(
     earlier, written = iter(rows), _Ahead(files)
 
     def row_of(entry: Entry) -> Row | None:
-        facts = next(earlier, None)
-        if facts is None or facts["key"] != entry.key:
+        facts = next(earlier, {})
+        if not is_record(facts) or facts["key"] != entry.key:
             return None
         if facts["status"] == "failed":
             return None if facts["error"] in again else Row(entry.key, None, facts)
@@ -58,11 +59,11 @@ def reusing(
     return run
 
 
-def manifest_rows(path: Path) -> Generator[dict[str, Any], None, None]:
-    """The lines of a shard's manifest after the first."""
-    with path.open("rb") as file:
+def manifest_rows(path: Path) -> Generator[Record, None, None]:
+    """The lines of a shard's manifest after the first, up to one that is damaged."""
+    with path.open("rb") as file, suppress(ValueError):
         next(file)
-        yield from map(json.loads, file)
+        yield from map(parse_line, file)
 
 
 class _Ahead:

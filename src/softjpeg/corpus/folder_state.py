@@ -10,6 +10,7 @@ from pathlib import Path
 from softjpeg.corpus.digests import file_sha256
 from softjpeg.corpus.engine import Entry
 from softjpeg.corpus.manifest import Line, Manifest
+from softjpeg.corpus.records import is_record
 from softjpeg.corpus.targets import Job
 
 
@@ -76,7 +77,7 @@ def entries_of(
 
 def _of_others(line: Line, manifest: Manifest, files: Set[str]) -> Iterator[Entry]:
     """The line of an image that another source had: it stays as long as its file is its own."""
-    if line.body["status"] == "written" and line.body["file"] not in files:
+    if line.body["status"] == "written" and line.body.get("file") not in files:
         yield Entry(line.body["key"], b"", False, Keeping(line, None))
     else:
         manifest.drop()
@@ -86,7 +87,7 @@ def _is_done(
     line: Line, job: Job, source: dict[str, int], manifest: Manifest, again: Set[str], verify: bool
 ) -> bool:
     body = line.body
-    if not manifest.is_of_this_run(line) or body.get("file") != job.file:
+    if not is_record(body) or not manifest.is_of_this_run(line) or body.get("file") != job.file:
         return False
     if not source or any(body.get(name) != value for name, value in source.items()):
         return False

@@ -24,9 +24,9 @@ from typing import IO, Any
 
 from softjpeg.common.files import atomic_file
 from softjpeg.corpus.digests import sha256, versions
+from softjpeg.corpus.records import Record, parse_line
 
 NAME, PART = "manifest.jsonl", ".softjpeg-manifest.part"
-Record = dict[str, Any]
 
 _FLUSHED = 64
 """Lines after which the disk has them."""
@@ -71,13 +71,12 @@ class Manifest:
         self._settings = json.loads(json.dumps(settings, sort_keys=True, allow_nan=False))
         run = {"settings": self._settings, "versions": versions()}
         self.run = sha256(_line(run))[:16]
-        self._runs: dict[str, Record] = {}
+        self._runs: dict[str, Record] = {self.run: {"run": self.run, **run}}
         self._file: IO[bytes] | None = None
         self._kept = self._added = 0
         self._used: set[str] = set()
         self._left_out: list[bytes] = []
         self.put_together()
-        self._runs[self.run] = {"run": self.run, **run}
 
     def lines(self) -> Iterator[Line]:
         """The images' lines of earlier runs, in the keys' order."""
@@ -189,17 +188,27 @@ class Manifest:
                 if not data.endswith(b"\n"):
                     break  # A killed run may leave the last line without its end.
                 try:
-                    body = json.loads(data)
-                    if "settings" in body:
-                        self._runs[body["run"]] = body
-                    elif "left_out" in body:
+                    body = parse_line(data)
+                    if "left_out" in body:
                         left_out.append(data)
+                    elif not isinstance(run := body.get("run"), str):
+                        raise ValueError
+                    elif "settings" in body:
+                        # Named by a digest: another of that name is the same.
+                        self._runs.setdefault(run, body)
+                    elif run not in self._runs or not _names_an_image(body):
+                        raise ValueError
                     else:
-                        _ = body["key"] + body["status"], self._runs[body["run"]]
                         yield Line(body, data)
-                except (ValueError, KeyError, TypeError):
+                except ValueError:
+                    if path == self._part:
+                        break  # As if the run had been killed there.
                     raise ValueError(f"{path}, line {number}: this is no manifest's") from None
         self._left_out = left_out
+
+
+def _names_an_image(body: Record) -> bool:
+    return isinstance(body.get("key"), str) and isinstance(body.get("status"), str)
 
 
 def _line(body: Mapping[str, Any]) -> bytes:

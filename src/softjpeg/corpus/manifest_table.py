@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from softjpeg.common.extras import import_extra
 from softjpeg.common.files import atomic_file
 from softjpeg.corpus.manifest import NAME
+from softjpeg.corpus.records import FIELDS, Record, is_record, parse_line
 
 _GROUP = 50_000
 """Rows that are in memory at a time, and a row group of the file."""
 
-_TYPES = {
-    "manifest": "string",
-    "key": "string",
-    "status": "string",
-    "error": "string",
-    "detail": "string",
-    "source_sha256": "string",
-    "source_bytes": "int64",
-    "source_mtime_ns": "int64",
-    "source_kept": "bool",
-    "file": "string",
-    "sha256": "string",
-    "bytes": "int64",
-    "width": "int64",
-    "height": "int64",
-    "quality": "int64",
-    "seed": "int64",
-    "encoder": "string",
-    "kept": "bool",
-    "runs": "int64",
-    "run": "string",
-}
-"""Columns; beside them `remarks`, a list of strings, and `measures`, a map of numbers by name."""
+_COLUMNS = {str: "string", int: "int64", bool: "bool_"}
+"""By the types of `FIELDS`."""
 
 
 def write_table(folder: Path, out: Path) -> int:
@@ -64,17 +42,14 @@ def write_table(folder: Path, out: Path) -> int:
     paths = _manifests(folder)
     if not paths:
         raise ValueError(f"{folder} holds no manifest: encode with --manifest, or shards")
-    kinds = {name: getattr(pa, kind.replace("bool", "bool_"))() for name, kind in _TYPES.items()}
+    fields = {"manifest": str, **FIELDS}
+    kinds = {name: getattr(pa, _COLUMNS[kind])() for name, kind in fields.items()}
     lists = {"remarks": pa.list_(pa.string()), "measures": pa.map_(pa.string(), pa.float64())}
     schema = pa.schema({**kinds, **lists})
     rows, count = _rows(folder, paths), 0
     with atomic_file(out) as file, pq.ParquetWriter(file, schema) as writer:
         while group := list(islice(rows, _GROUP)):
-            try:
-                writer.write_table(pa.Table.from_pylist(group, schema))
-            except pa.ArrowException as error:
-                names = f"{group[0]['manifest']} to {group[-1]['manifest']}"
-                raise ValueError(f"a line of {names} cannot be a row: {error}") from error
+            writer.write_table(pa.Table.from_pylist(group, schema))
             count += len(group)
     return count
 
@@ -85,24 +60,36 @@ def _manifests(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.name == NAME or path.name.endswith(f".{NAME}"))
 
 
-def _rows(folder: Path, paths: list[Path]) -> Iterator[dict[str, Any]]:
-    known = {*_TYPES, "remarks", "measures"}
+def _rows(folder: Path, paths: list[Path]) -> Iterator[Record]:
+    known = {*FIELDS, "remarks", "measures"}
     for path in paths:
         name = path.relative_to(folder).as_posix()
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    body = json.loads(line)
+                    body = parse_line(line)
                     # Runs, what was left out, and a shard's first line are no images'.
                     if "settings" in body or "left_out" in body:
                         continue
                     unknown = body.keys() - known
-                    row = {**body, "manifest": name}
-                    _ = row["key"] + row["status"]
-                    row["measures"] = list(body["measures"].items()) if "measures" in body else None
-                except (ValueError, KeyError, TypeError, AttributeError):
+                    if not unknown and not is_record(body):
+                        unknown = {"no manifest's line"}
+                except ValueError:
                     unknown = {"no manifest's line"}
                 if unknown:
                     what = ", ".join(sorted(unknown))
                     raise ValueError(f"{path}, line {number} is not known here: {what}")
-                yield row
+                yield _row({**body, "manifest": name})
+
+
+def _row(body: Record) -> Record:
+    """As a table has it, in UTF-8, which names of files need not be."""
+    if "measures" in body:
+        body["measures"] = list(body["measures"].items())
+    if "remarks" in body:
+        body["remarks"] = list(map(_utf8, body["remarks"]))
+    return {key: _utf8(value) if isinstance(value, str) else value for key, value in body.items()}
+
+
+def _utf8(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

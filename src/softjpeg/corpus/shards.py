@@ -19,6 +19,7 @@ from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES, encode_parquet, par
 from softjpeg.corpus.places import Place, place_of
 from softjpeg.corpus.processes import processes
 from softjpeg.corpus.ray_engine import ray_workers
+from softjpeg.corpus.records import Record, parse_line
 from softjpeg.corpus.samples import Encoder, Row, encode_batch
 from softjpeg.corpus.tar_shards import encode_tar, tar_images
 from softjpeg.corpus.watch import TooManyFailuresError, Watch, Watching, watched
@@ -154,16 +155,29 @@ def _done(there: Place, name: str, wanted: dict[str, Any], verify: bool) -> dict
     """The first line of a shard's manifest, where it says that there is nothing to do."""
     try:
         with there.local(name + MANIFEST) as path, path.open("rb") as file:
-            head: dict[str, Any] = json.loads(file.readline())
+            head = parse_line(file.readline())
         size = there.version(name)["source_bytes"]
     except (OSError, ValueError):
         return None
-    if size != head["bytes"] or any(head.get(key) != value for key, value in wanted.items()):
+    if (
+        not _is_head(head)
+        or size != head["bytes"]
+        or any(head.get(key) != value for key, value in wanted.items())
+    ):
         return None
     if not verify:
         return head
     with there.local(name) as path:
         return head if file_sha256(path) == head["sha256"] else None
+
+
+def _is_head(head: Record) -> bool:
+    """Whether it says of a shard all that is read of it again."""
+    counts = [head.get(name) for name in ("bytes", "images", "failed", "bytes_in", "bytes_out")]
+    errors = head.get("errors")
+    if not isinstance(errors, dict) or not isinstance(head.get("sha256"), str):
+        return False
+    return all(type(count) is int for count in (*counts, *errors.values(), head.get("kept", 0)))
 
 
 Encoding = Callable[[IO[bytes], str], Iterator[Row]]

@@ -17,7 +17,8 @@ from softjpeg.common.locks import sole_writer
 from softjpeg.corpus.engine import Engine, Entry
 from softjpeg.corpus.error_classes import error_class, tried_again
 from softjpeg.corpus.folder_state import Keeping, Todo, entries_of
-from softjpeg.corpus.manifest import Manifest, Record
+from softjpeg.corpus.manifest import Manifest
+from softjpeg.corpus.records import Record
 from softjpeg.corpus.samples import Row, failed_row
 from softjpeg.corpus.targets import Job, Plan
 from softjpeg.corpus.watch import Watch, Watching, watched

@@ -71,7 +71,7 @@ def load_json(path: str | os.PathLike[str]) -> tuple[list[RatePoint], dict[str, 
         return points, dict(body["provenance"])
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"{path} does not hold measured points ({reason})") from None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softjpeg.jpeg.color_space import COMPONENT_NAMES, color_space
 from softjpeg.jpeg.definitions import defined_tables
@@ -125,10 +127,15 @@ def nearest_quality(luma: Table, chroma: Table | None = None) -> tuple[int, bool
     (85, False)
     """
     wanted = np.stack([luma] if chroma is None else [luma, chroma])
+    steps = _logarithms()[:, : len(wanted)] - np.log(np.maximum(wanted, 1))
+    distances = np.abs(steps).sum((1, 2, 3))
+    best = int(distances.argmin())
+    return best + 1, bool(distances[best] == 0)
 
-    def distance(quality: int) -> float:
-        tables = np.stack(quality_tables(quality)[: len(wanted)])
-        return float(np.abs(np.log(np.maximum(wanted, 1) / tables)).sum())
 
-    best = min(range(1, 101), key=distance)
-    return best, distance(best) == 0
+@cache
+def _logarithms() -> NDArray[np.float64]:
+    """Of both tables of each quality 1..100, (100, 2, 8, 8)."""
+    tables = np.array([quality_tables(quality) for quality in range(1, 101)], dtype=np.float64)
+    found: NDArray[np.float64] = np.log(tables)
+    return found

@@ -56,11 +56,28 @@ class Log:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """All records; a last line that a killed process left half written is dropped."""
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+    """All records; what a killed process or lost power left half written at the end is dropped.
+
+    Raises:
+        ValueError: a line before records is none.
+    """
+    records: list[dict[str, Any]] = []
+    damaged = 0
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        record = _record(line)
+        if record is None:
+            damaged = damaged or number
+        elif damaged:
+            raise ValueError(f"{path}, line {damaged}: this is no record of a run's log")
+        else:
+            records.append(record)
     return records
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    good = isinstance(found, dict) and isinstance(found.get("event"), str)
+    return found if good and type(found.get("step")) is int else None

@@ -6,11 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from softjpeg.common.bounds import MAX_CLASSES
 from softjpeg.common.brief import brief
 from softjpeg.training.recipe_section import Count, CountOrNone
+
+_Step = Annotated[float, Field(strict=True, gt=0, le=65535)]
+_Row = Annotated[list[_Step], Field(min_length=8, max_length=8)]
+_Table = Annotated[list[_Row], Field(min_length=8, max_length=8)]
+
+
+def _of_one_shape(rounds: list[list[Any]]) -> list[list[Any]]:
+    """Of as many tables each, as a tensor has them."""
+    if len(set(map(len, rounds))) != 1:
+        raise ValueError("every round must have as many tables")
+    return rounds
 
 
 class _Result(BaseModel):
@@ -31,7 +42,7 @@ class _Facts(BaseModel):
     step: CountOrNone
     best: tuple[float, CountOrNone]
     result: _Result | Annotated[dict[str, Any], Field(max_length=0)]
-    initial_tables: list[list[list[list[float]]]] | None = None
+    initial_tables: Annotated[list[list[_Table]], AfterValidator(_of_one_shape)] | None = None
     tested: CountOrNone = 0
     skipped: CountOrNone = 0
     losses: tuple[float, CountOrNone] = (0.0, 0)

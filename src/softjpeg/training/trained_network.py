@@ -42,7 +42,7 @@ class TrainedNetwork:
     def initial_tables(self) -> Tensor | None:
         """(rounds, kinds, 8, 8) steps before training; None without a layer."""
         values = self.facts.get("initial_tables")
-        return None if values is None else torch.tensor(values)
+        return None if values is None else torch.tensor(values, dtype=torch.float32)
 
 
 def load_run(

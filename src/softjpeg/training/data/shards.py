@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from softjpeg.common.bounds import MAX_CLASSES
+from softjpeg.common.brief import brief
 from softjpeg.common.files import write_atomically
 from softjpeg.common.image_files import SUFFIXES, NamedBytes, read_image
 
@@ -88,6 +90,9 @@ def open_shards(root: Path, train: bool) -> ShardSplit:
         classes = tuple(listing.read_text(encoding="utf-8").splitlines())
     else:
         largest = max((index if train else _index(root, "train"))["labels"])
+        if largest >= MAX_CLASSES:
+            words = f"{brief(largest)}: at most {MAX_CLASSES} classes are told apart"
+            raise ValueError(f"{root} has label {words}")
         classes = tuple(str(i) for i in range(largest + 1))
     shards = tuple(root / name for name in index["shards"])
     places = np.array(index["places"], dtype=np.int64).reshape(-1, 3)
@@ -110,11 +115,11 @@ def _index(root: Path, prefix: str) -> dict[str, Any]:
         )
     state = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in shards]
     saved = root / f".{prefix}-index.json"
-    with contextlib.suppress(OSError, ValueError):
-        index: dict[str, Any] = json.loads(saved.read_bytes())
-        if index["state"] == state:
-            return index
-    index = {"state": state, "shards": [p.name for p in shards]}
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        found = json.loads(saved.read_bytes())
+        if _is_index(found, state):
+            return dict(found)
+    index: dict[str, Any] = {"state": state, "shards": [p.name for p in shards]}
     index |= {"members": [], "places": [], "labels": []}
     for number, path in enumerate(shards):
         _add_shard(index, number, path)
@@ -124,6 +129,25 @@ def _index(root: Path, prefix: str) -> dict[str, Any]:
     with contextlib.suppress(OSError):
         write_atomically(saved, json.dumps(index).encode())
     return index
+
+
+def _is_index(found: Any, state: list[list[Any]]) -> bool:
+    """Whether what is in a file is whole, and of shards in this state."""
+    if not isinstance(found, dict) or found.get("state") != state:
+        return False
+    if not all(isinstance(found.get(name), list) for name in ("members", "places", "labels")):
+        return False
+    members, places, labels = found["members"], found["places"], found["labels"]
+    kinds = [int] * 3
+    return (
+        found.get("shards") == [name for name, _, _ in state]
+        and 0 < len(members) == len(places) == len(labels)
+        and all(type(member) is str for member in members)
+        and all(type(label) is int for label in labels)
+        and all(isinstance(place, list) and [*map(type, place)] == kinds for place in places)
+        and all(0 <= min(place) <= max(place) < 2**63 for place in places)
+        and all(place[0] < len(state) for place in places)
+    )
 
 
 def _add_shard(index: dict[str, Any], number: int, path: Path) -> None:
