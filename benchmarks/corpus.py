@@ -1,15 +1,17 @@
 """Shards of images: throughput beside a plain Pillow loop, and many tiny images.
 
     python benchmarks/corpus.py speed [--images 200] [--side 500] [--rounds 3]
+    python benchmarks/corpus.py ray [--images 200] [--side 500] [--rounds 3]
     python benchmarks/corpus.py cpu [--images 60] [--side 500] [--rounds 3]
     python benchmarks/corpus.py many [--images 10000] [--shard 1000] [--folder FOLDER]
 
 `speed`: images a second of two processes that decode, encode and write a tar file, beside as many
 processes of a loop that does the same with Pillow alone; the two take turns, and a ratio is the
-median over rounds. `cpu`: CPU time of an image in one process, of both, which other work on the
+median over rounds. `ray`: the same of Ray's workers on this machine beside as many processes, both
+started. `cpu`: CPU time of an image in one process, of both, which other work on the
 machine changes less. `many`: an encode of tiny images of which 1 % are none: seconds to the first
-shard, peak memory of all its processes, seconds of the same command once more, and how many images
-are encoded when the broken ones are retried. A folder is kept: sources that are there are not
+shard, peak memory of all its processes, seconds of the same command once more, and of a retry of
+the broken ones. A folder is kept: sources that are there are not
 written again, and an encode that was interrupted goes on, whose seconds are then those of the rest.
 Prints JSON.
 """
@@ -37,7 +39,9 @@ from PIL import Image
 
 from softjpeg import Preset
 from softjpeg.codec.adaptive_quality import load_for_images
-from softjpeg.corpus.processes import Engine, processes
+from softjpeg.corpus.engine import Engine
+from softjpeg.corpus.processes import processes
+from softjpeg.corpus.ray_engine import ray_workers
 from softjpeg.corpus.samples import Encoder, encode_one
 from softjpeg.corpus.tar_shards import encode_tar
 from softjpeg.report.environment import environment
@@ -94,6 +98,13 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def encode_with(engine: Engine, source: Path, out: Path) -> None:
+    """A tar file anew by softjpeg's own means."""
+    with out.open("wb") as file:
+        for row in encode_tar(source, file, engine):
+            assert row.data is not None, row.facts
+
+
 def speed(images: int, side: int, rounds: int) -> dict[str, object]:
     """Images a second of softjpeg and of Pillow alone, for each kind of source."""
     found: dict[str, object] = {}
@@ -107,21 +118,19 @@ def speed(images: int, side: int, rounds: int) -> dict[str, object]:
             with tarfile.open(out, "w") as archive:
                 add(archive, pool.imap(pillow_file, members(source), 4))
 
-        def ours(source: Path, engine: Engine) -> None:
-            with out.open("wb") as file:
-                for row in encode_tar(source, file, engine):
-                    assert row.data is not None, row.facts
-
         presets = {"hard": Preset.from_quality(40), "universal": load_for_images("universal", 40)}
         for kind in ("jpeg", "png"):
             source = Path(scratch, f"{kind}.tar")
             write_tar(source, ((f"{i}.{kind}", picture(i, side, kind)) for i in range(images)))
             for name, preset in presets.items():
                 with processes(Encoder(preset), JOBS) as engine:
-                    ours(source, engine)
+                    encode_with(engine, source, out)
                     plain(source)
                     pairs = [
-                        (seconds(lambda: plain(source)), seconds(lambda: ours(source, engine)))  # noqa: B023
+                        (
+                            seconds(lambda: plain(source)),  # noqa: B023
+                            seconds(lambda: encode_with(engine, source, out)),  # noqa: B023
+                        )
                         for _ in range(rounds)
                     ]
                 found[f"{kind} {name}"] = {
@@ -130,6 +139,23 @@ def speed(images: int, side: int, rounds: int) -> dict[str, object]:
                     "of_pillow_rounds": [round(a / b, 3) for a, b in pairs],
                 }
     return found
+
+
+def ray(images: int, side: int, rounds: int) -> dict[str, object]:
+    """Seconds of Ray's workers over those of processes."""
+    encoder = Encoder(Preset.from_quality(40))
+    with tempfile.TemporaryDirectory() as scratch:
+        source, out = Path(scratch, "in.tar"), Path(scratch, "out.tar")
+        write_tar(source, ((f"{i}.jpeg", picture(i, side)) for i in range(images)))
+        with processes(encoder, JOBS) as few, ray_workers(encoder, JOBS) as many:
+            pairs = [
+                [seconds(lambda: encode_with(engine, source, out)) for engine in (few, many)]  # noqa: B023
+                for _ in range(rounds + 1)
+            ][1:]
+    return {
+        "of_processes": round(statistics.median(b / a for a, b in pairs), 3),
+        "of_processes_rounds": [round(b / a, 3) for a, b in pairs],
+    }
 
 
 def cpu(images: int, side: int, rounds: int) -> dict[str, object]:
@@ -221,7 +247,7 @@ def many(images: int, shard: int, folder: Path) -> dict[str, object]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("subject", choices=["speed", "cpu", "many"])
+    parser.add_argument("subject", choices=["speed", "ray", "cpu", "many"])
     parser.add_argument("--images", type=int)
     parser.add_argument("--folder", type=Path)
     for option, default in (("side", 500), ("rounds", 3), ("shard", 1000)):
@@ -229,6 +255,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.subject == "speed":
         found = speed(given.images or 200, given.side, given.rounds)
+    elif given.subject == "ray":
+        found = ray(given.images or 200, given.side, given.rounds)
     elif given.subject == "cpu":
         found = cpu(given.images or 60, given.side, given.rounds)
     else:
