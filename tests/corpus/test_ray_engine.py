@@ -20,13 +20,14 @@ ray = pytest.importorskip("ray", reason="softjpeg[ray] is not installed")
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-def deadly(key, data, encoder):
+def deadly(images, encoder):
     """As what encodes, but for images that end its process, or never end."""
-    if data == b"kill":
-        os.kill(os.getpid(), 9)
-    if data == b"stuck":
-        time.sleep(600)
-    return encode_batch([(key, data)], encoder)[0]
+    for _, data in images:
+        if data == b"kill":
+            os.kill(os.getpid(), 9)
+        if data == b"stuck":
+            time.sleep(600)
+    return encode_batch(images, encoder)
 
 
 def test_the_rows_of_processes_and_a_killed_worker_costs_one(monkeypatch):
@@ -45,7 +46,8 @@ def test_the_rows_of_processes_and_a_killed_worker_costs_one(monkeypatch):
     try:
         with ray_engine.ray_workers(encoder, 2) as engine:
             assert list(engine(entries)) == expected
-        monkeypatch.setattr(ray_engine, "_encode_one", deadly)
+        monkeypatch.setattr(ray_engine, "_encode", deadly)
+        monkeypatch.setattr(ray_engine, "_BEGINNING", 20.0)
         few = replace(encoder, limits=Limits(seconds=5.0))
         bad = [Entry("kill", b"kill", True), Entry("stuck", b"stuck", True)]
         with ray_engine.ray_workers(few, 2) as engine:

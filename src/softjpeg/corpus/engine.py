@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from softjpeg.corpus.samples import Encoder, Row, encode_one
 
@@ -59,6 +59,15 @@ class Entry:
         return max(size, _LEAST)
 
 
+class Task(Protocol):
+    """An image that is being encoded."""
+
+    def done(self) -> bool:
+        """Whether its row is there."""
+
+
+_Task = TypeVar("_Task", bound=Task)
+
 Engine = Callable[[Iterable[Entry]], Iterator[tuple[Entry, Row | None]]]
 """From entries to what became of them, in their order; None of what is no image."""
 
@@ -97,8 +106,8 @@ def pool_of(jobs: int) -> Iterator[ThreadPoolExecutor]:
 
 def in_order(
     entries: Iterable[Entry],
-    submit: Callable[[Entry], Future[Row]],
-    row_of: Callable[[Entry, Future[Row]], Row],
+    submit: Callable[[Entry], _Task],
+    row_of: Callable[[Entry, _Task], Row],
     queued_bytes: int,
 ) -> Iterator[tuple[Entry, Row | None]]:
     """What became of entries, in their order, while later ones are encoded.
@@ -109,7 +118,7 @@ def in_order(
         row_of: waits for it.
         queued_bytes: of sources that are held at once.
     """
-    waiting: deque[tuple[Entry, int, Future[Row] | None]] = deque()
+    waiting: deque[tuple[Entry, int, _Task | None]] = deque()
     held = 0
     for entry in entries:
         size = entry.size
@@ -123,5 +132,5 @@ def in_order(
         yield entry, None if task is None else row_of(entry, task)
 
 
-def _is_done(task: Future[Row] | None) -> bool:
+def _is_done(task: Task | None) -> bool:
     return task is None or task.done()
