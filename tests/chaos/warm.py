@@ -43,7 +43,8 @@ def _become(folder: Path, words: list[str], environment: Mapping[str, str], outp
         # The pipe ends with what has it: this process and those that it starts.
         os.close(output)
         # Not those of the copied process, whose files may have been of another kind.
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
         sys.argv = ["killed.py", *words]
         import killed
 
