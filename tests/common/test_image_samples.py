@@ -84,3 +84,6 @@ def test_of_same_pixels_copies_only_what_lies_in_a_mapped_file(tmp_path):
         pixels, kept = file.tobytes(), of_same_pixels(file)
     assert not kept.readonly
     assert kept.tobytes() == pixels
+    # Opened, and not read yet.
+    with Image.open(tmp_path / "a.pgm") as file:
+        assert of_same_pixels(file).tobytes() == pixels
