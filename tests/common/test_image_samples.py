@@ -86,4 +86,6 @@ def test_of_same_pixels_copies_only_what_lies_in_a_mapped_file(tmp_path):
     assert kept.tobytes() == pixels
     # Opened, and not read yet.
     with Image.open(tmp_path / "a.pgm") as file:
-        assert of_same_pixels(file).tobytes() == pixels
+        kept = of_same_pixels(file)
+    assert not kept.readonly
+    assert kept.tobytes() == pixels
