@@ -89,7 +89,7 @@ def test_photos_are_written_at_their_own_size_and_both_views_are_of_one_part():
 def test_crops_are_moved_before_they_are_written():
     crop, preset = noise(1, 32)[0], Preset.from_quality(25)
     seen = set()
-    for original, shown in views(crop, preset, None):
+    for original, shown in views(crop, preset, None, 60):
         image = (255 * original).round().byte()
         assert torch.equal(original, image / 255)
         assert torch.equal(shown, by_pillow(image, 25) / 255)
@@ -105,8 +105,8 @@ def test_crops_are_moved_before_they_are_written():
                 crop[:, 8 + down : 24 + down, 8 + right : 24 + right],
             )
         }
-    assert len(seen) > 8
-    assert {flip for *_, flip in seen} == {0, 1}
+    for place, moves in enumerate([range(-4, 5), range(-4, 5), range(2)]):
+        assert {each[place] for each in seen} == set(moves)
 
 
 @pytest.mark.parametrize("reads", [None, Preprocessing(20, crop=(16, 16))])
@@ -127,11 +127,13 @@ def test_files_that_show_fewer_pixels():
     assert {*sides} == {(3, 60, 88)}
 
 
-def test_a_photo_smaller_than_the_crop():
-    with pytest.raises(ValueError, match="resized to 20x20 is smaller than the crop 24x24"):
-        training_view(
-            noise(1, 24)[0], None, Preprocessing(20, crop=(24, 24)), np.random.default_rng(0)
-        )
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(24, 24, "20x20"), (24, 48, "40x20"), (48, 24, "20x40")]
+)
+def test_a_photo_smaller_than_the_crop(height, width, size):
+    photo, reads = noise(1, 48)[0][:, :height, :width], Preprocessing(20, crop=(24, 24))
+    with pytest.raises(ValueError, match=f"resized to {size} is smaller than the crop 24x24"):
+        training_view(photo, None, reads, np.random.default_rng(0))
 
 
 def test_parts_beside_the_centre_are_read_of_photos_stored_whole():

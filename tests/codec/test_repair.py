@@ -12,6 +12,7 @@ from torch import nn
 
 from helpers.images import as_tensor, smooth_image
 from softjpeg import Preset, encode, read_coefficients, write_coefficients
+from softjpeg.codec.closed_loop import repair
 from softjpeg.codec.closed_loop.blocks import blocks_of
 from softjpeg.codec.closed_loop.candidates import default_presets, preset_candidates
 from softjpeg.codec.closed_loop.gradients import margin_gradients, resampled
@@ -185,7 +186,7 @@ def test_what_is_taken_for_better():
     image = scene()
     data = encode(image, Preset.from_quality(20))
     blocks = blocks_of(image, data)
-    repair = _Repair(blocks, blocks.indices, data, ())
+    one = _Repair(blocks, blocks.indices, data, ())
     taken = []
     for size, margin, kept in [
         (90, -2.0, False),
@@ -196,13 +197,34 @@ def test_what_is_taken_for_better():
         (70, -0.1, False),
         (98, 0.05, True),
     ]:
-        repair.data = bytes(size)
-        repair.update(margin, (float(not kept),), kept, torch.zeros(1))
-        taken.append((repair.margin, len(repair.result().data), repair.result().kept))
+        one.data = bytes(size)
+        one.update(margin, (float(not kept),), kept, torch.zeros(1))
+        taken.append((one.margin, len(one.result().data), one.result().kept))
     first, later = (90, False), (99, True)
     margins = [-2.0, -2.0, -1.0, 0.1, 0.1, 0.1, 0.05]
     best = [first, first, first, later, later, later, (98, True)]
     assert taken == [(a, *b) for a, b in zip(margins, best, strict=True)]
+
+
+def test_every_file_is_read_once_in_a_pass(monkeypatch):
+    """The network reads a few files at a time: of five in twos, none is read again."""
+    counts = []
+
+    class Counting(nn.Module):
+        def forward(self, x):
+            counts.append(len(x))
+            return x
+
+    network = linear_network()
+    module = nn.Sequential(Counting(), network.module)
+    images = [scene(seed=i) for i in range(5)]
+    files = [encode(image, Preset.from_quality(60)) for image in images]
+    judge = judge_of(Network(module, "counting"))
+    monkeypatch.setattr(repair, "_BATCH", 2)
+    found = repair_files(images, files, judge, 1)
+    assert [result.passes for result in found] == [1] * 5
+    assert max(counts[-3:]) == 2
+    assert sum(counts[-3:]) == 5
 
 
 def test_repair_is_deterministic_and_leaves_good_files_alone(repaired):

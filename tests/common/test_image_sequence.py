@@ -40,6 +40,10 @@ def test_what_is_held_is_bounded_and_the_same_image_again(folder):
     assert torch.equal(images[0], first)
     # A part shares what is held.
     assert images[:2][0] is images[0]
+    # The last one is held however large it is.
+    large = ImageFiles(images.paths, cache_bytes=1)
+    assert large[0] is large[0]
+    assert large._cache.held == large[1].nbytes
 
 
 def test_a_broken_file_is_named(tmp_path):

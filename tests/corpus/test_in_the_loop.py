@@ -16,6 +16,10 @@ from typer.testing import CliRunner
 from helpers.images import smooth_image
 from softjpeg import Preset
 from softjpeg.cli import app
+from softjpeg.codec.closed_loop.candidates import preset_candidates
+from softjpeg.codec.closed_loop.judge import Judge
+from softjpeg.corpus.in_the_loop import encode_in_the_loop, encode_presets_in_the_loop
+from softjpeg.models.fidelity import parse_fidelity
 from softjpeg.models.network import load_network
 
 NETWORK = """
@@ -191,6 +195,27 @@ def test_whatever_decides_the_files_is_among_the_settings(folder):
         done("photos", *SEARCH, "out")
         assert "done already" not in done("photos", *SEARCH, "out", *words), words
         assert "(3 done already)" in done("photos", *SEARCH, "out", *words), words
+
+
+@pytest.mark.parametrize("own_family", [False, True])
+def test_digests_are_compared_only_when_asked_for(folder, own_family):
+    photos, out = folder / "photos", folder / "out"
+    judge = Judge((load_network("net.py:first"),), parse_fidelity("top1"))
+    presets = {str(quality): Preset.from_quality(quality) for quality in (10, 90)}
+
+    def file(**options):
+        if own_family:
+            family = lambda image, seed: preset_candidates(presets, seed=seed)  # noqa: E731
+            encode_in_the_loop(photos, out, family, judge, settings={}, **options)
+        else:
+            encode_presets_in_the_loop(photos, out, presets, judge, **options)
+        return (out / "0.jpg").read_bytes()
+
+    sound = file()
+    damaged = sound[::-1]
+    (out / "0.jpg").write_bytes(damaged)
+    assert file() == file(verify=False) == damaged
+    assert file(verify=True) == sound
 
 
 def age(out):

@@ -518,6 +518,10 @@ def test_mean_table_and_file(tmp_path):
     console = Console(width=120)
     with console.capture() as capture:
         console.print(table(some_points(), "attacks"))
+    head = ["network", "attack", "top-1 %", "eps 1/255", "eps 2/255"]
+    view = table(some_points())
+    assert [column.header for column in view.columns] == head
+    assert [next(iter(column.cells)) for column in view.columns[:3]] == ["base", "fgsm", "90.0"]
     assert "62.0 ± 5.7" in capture.get()
     (head,) = (line for line in capture.get().splitlines() if "eps 2/255" in line)
     strengths = sorted({p.eps for p in some_points() if p.attack != "none"})

@@ -80,8 +80,11 @@ def _run(copy: Path, tests: list[str], plugin: Touched | Ordered) -> None:
             os.dup2(log.fileno(), stream)
     # A package that brings a plugin was imported before pytest looked.
     early = "ignore::pytest.PytestAssertRewriteWarning"
-    options = ["-x", "-n", "0", "-p", "no:cacheprovider", "-W", early, *tests]
-    code = pytest.main(options, plugins=[plugin])
+    options = ["-x", "-n", "0", "-p", "no:cacheprovider", "-W", early]
+    if isinstance(plugin, Touched):
+        # Two threads that coverage follows from the same moment on get in each other's way.
+        options += ["-W", "ignore::pytest.PytestUnraisableExceptionWarning"]
+    code = pytest.main([*options, *tests], plugins=[plugin])
     if isinstance(plugin, Touched):
         (copy / "notes").write_bytes(pickle.dumps(plugin))
     os._exit(code)

@@ -61,7 +61,10 @@ def test_preset_as_text(tmp_path):
     text = shown(tmp_path / "p.json")
     assert "nearest, not exact" in text
     assert "stored at    a shorter side of 288 pixels at most" in text
-    assert "luma hardness" in text
+    # Luma's first row goes from 1 in steps of 59/127; chroma's goes on at 30.7.
+    for title, first in (("luma hardness", 1), ("chroma hardness", 1 + 64 * 59 / 127)):
+        row = text[text.index(title) :].splitlines()[1].split()
+        assert float(row[0]) == pytest.approx(first, abs=0.5), row
     assert "provenance" not in text
 
 

@@ -55,6 +55,8 @@ def network(inplace=True):
 
 # Tables
 
+LIGHTEST = "#f3f7fb"
+
 
 def brightness(color):
     return sum(bytes.fromhex(color[1:]))
@@ -71,10 +73,22 @@ def test_tables_stand_beside_their_initial_ones():
     assert [m.rows[3][5][0] for m in maps] == ["2.00", "5.00", "2.50", "635"]
     assert [m.rows[7][7][0] for m in others] == ["2.00", "1.00", ".50", "127"]
     assert brightness(maps[1].rows[3][5][1]) < brightness(maps[1].rows[0][0][1])
+    # Colours reach from the least step to the largest one.
+    assert others[1].rows[7][7][1] == LIGHTEST
+    assert brightness(maps[0].rows[0][0][1]) < brightness(LIGHTEST)
     # What grew is blue, what shrank is red.
     for cell, blue in ((maps[2].rows[3][5], True), (others[2].rows[7][7], False)):
         red, _, last = bytes.fromhex(cell[1][1:])
         assert (last > red) is blue
+
+
+def test_colours_reach_over_three_decades():
+    steps = torch.full((1, 1, 8, 8), 1000.0)
+    steps[..., 0, :3] = torch.tensor([0.01, 1.0, 2.0])
+    ((_, (learned,)),) = table_maps(steps)
+    least, low, more = (color for _, color, *_ in learned.rows[0][:3])
+    assert least == low == LIGHTEST
+    assert brightness(more) < brightness(low)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +121,8 @@ def test_a_bound_is_dark_only_where_it_cuts():
     steps = torch.full((1, 1, 8, 8), 100.0)
     steps[..., 0, 0] = 0.01
     bound = table_maps(steps, levels=127)[0][1][-1]
-    nothing_cut = brightness("#f3f7fb")
-    assert brightness(bound.rows[5][5][1]) == nothing_cut
-    assert brightness(bound.rows[0][0][1]) < nothing_cut / 2
+    assert bound.rows[5][5][1] == LIGHTEST
+    assert brightness(bound.rows[0][0][1]) < brightness(LIGHTEST) / 2
 
 
 def test_refused_tables():
@@ -378,6 +391,9 @@ def test_page_of_a_layer_in_front():
     for word in (*words, "1.0", "1.1"):
         assert word in found.text
     assert "third" not in found.text
+    changes = "Of the changes, blue ones grew in training"
+    assert changes in found.text
+    assert changes not in page(model, layer).text
     with torch.no_grad():
         answer = model(noise(3)[:1] / 255).argmax().item()
     assert f"class: class {answer}" in found.text

@@ -172,7 +172,6 @@ def choose_steps(gains: Tensor, bits: Tensor, count: int, wanted: float) -> Tens
     >>> choose_steps(gains, bits, 3, -0.2).tolist(), choose_steps(gains, bits, 3, 0.3).tolist()
     ([[0, 0]], [[0, 0], [2, 0]])
     """
-    chosen = torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long)
     for price in _PRICES:
         scores, places = (gains - price * bits).max(1)
         best = scores.topk(min(count, len(scores)))
