@@ -523,10 +523,6 @@ def test_mean_table_and_file(tmp_path):
     assert [column.header for column in view.columns] == head
     assert [next(iter(column.cells)) for column in view.columns[:3]] == ["base", "fgsm", "90.0"]
     assert "62.0 ± 5.7" in capture.get()
-    (head,) = (line for line in capture.get().splitlines() if "eps 2/255" in line)
-    strengths = sorted({p.eps for p in some_points() if p.attack != "none"})
-    columns = ["network", "attack", "top-1 %", *(f"eps {eps:g}/255" for eps in strengths)]
-    assert [word.strip() for word in head.strip("┃ ").split("┃")] == columns
     check = Check("a", 0.1, 0.2, True, "fine")
     save_json(some_points(), tmp_path / "x.json", {"seed": 0}, {"base": [check]})
     body = json.loads((tmp_path / "x.json").read_text())

@@ -68,6 +68,8 @@ class TestCrops:
         # 4 rows, 3 columns, 2 mirrors: 720 draws, 30 each on average.
         assert len(counts) == 24
         assert 10 < min(counts.values()) < 30 < max(counts.values()) < 55
+        # Half are mirrored, within four standard deviations.
+        assert abs(sum(n for (*_, mirrored), n in counts.items() if mirrored) - 360) < 54
 
     def test_of_an_image_are_others_in_each_epoch_and_of_each_seed(self):
         split = array_split(12)
