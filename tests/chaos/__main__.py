@@ -31,7 +31,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from killed import survivors
-from warm import run_forked
+from warm import SAID, run_forked
 
 from helpers.adapting import NETWORK as READER
 from helpers.images import photos
@@ -99,15 +99,16 @@ def run(folder: Path, words: list[str], **told: object) -> int:
     if "shards" not in words:
         return run_forked(folder, words, environment)
     # Whatever it starts writes to the same pipe, which ends with the last of them.
-    return subprocess.run(
-        [sys.executable, Path(__file__).parent / "killed.py", *words],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        timeout=1200,
-        check=False,
-    ).returncode
+    with (folder / SAID).open("wb") as said:
+        return subprocess.run(
+            [sys.executable, Path(__file__).parent / "killed.py", *words],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            timeout=1200,
+            check=False,
+        ).returncode
 
 
 def words_for(name: str, out: str) -> list[str]:
@@ -144,7 +145,9 @@ def check(name: str, kills: int, rng: random.Random, folder: Path) -> None:
             started = folder / "started"
             told = {"STARTED_IN": started} | ({"KILL_WORKER": 1} if workers else {})
             status = run(folder, words, KILL_AT=rng.randint(1, moments), **told)
-            assert status in (expected, -signal.SIGKILL), f"{name}: exit status {status}"
+            if status not in (expected, -signal.SIGKILL):
+                print((folder / SAID).read_text(errors="replace")[-4000:], file=sys.stderr)
+                raise AssertionError(f"{name}: exit status {status}")
             done += started.exists()
             if started.exists():
                 left = survivors([int(word) for word in started.read_text().split()], 300)

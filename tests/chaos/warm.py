@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
+SAID = "said"
+"""What the last command wrote to standard error, in its folder."""
+
+
 def run_forked(folder: Path, words: list[str], environment: Mapping[str, str]) -> int:
     """The exit status of `killed.py` with these words, once it and all that it started have ended.
 
@@ -39,7 +43,7 @@ def _become(folder: Path, words: list[str], environment: Mapping[str, str], outp
         os.environ.clear()
         os.environ.update(environment)
         os.dup2(output, 1)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os.dup2(os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         # The pipe ends with what has it: this process and those that it starts.
         os.close(output)
         # Not those of the copied process, whose files may have been of another kind.
