@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-
 SAID = "said"
 """What the last command wrote to standard error, in its folder."""
 
