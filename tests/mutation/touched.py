@@ -7,6 +7,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,14 @@ class Touched:
     def pytest_sessionstart(self) -> None:
         """Begin, before any module is imported."""
         sys.addaudithook(self._audit)
+        # Python's own way to start processes tells no hook.
+        start = BaseProcess.start
+
+        def noted(process: BaseProcess) -> None:
+            self._note_process()
+            start(process)
+
+        BaseProcess.start = noted  # type: ignore[method-assign]
         self._coverage = coverage.Coverage(
             data_file=None, config_file=False, include=[f"{self._package}/*"], messages=False
         )
@@ -93,7 +102,11 @@ class Touched:
         return {name: value for name, value in vars(self).items() if name != "_coverage"}
 
     def _audit(self, event: str, arguments: Any) -> None:
-        if event in _PROCESSES and self._test:
+        if event in _PROCESSES:
+            self._note_process()
+
+    def _note_process(self) -> None:
+        if self._test:
             self.with_processes.add(self._test)
 
 
