@@ -50,7 +50,10 @@ def kill(at: int) -> None:
     started, victim = descendants(os.getpid()), os.getpid()
     if "KILL_WORKER" in os.environ:
         names = {one: Path(f"/proc/{one}/cmdline").read_bytes() for one in started if is_alive(one)}
-        workers = sorted(one for one, name in names.items() if name.startswith(b"ray::"))
+        # Without its agents Ray's node ends, and the command with it.
+        workers = sorted(
+            one for one, name in names.items() if name.startswith(b"ray::") and b"Agent" not in name
+        )
         if not workers:
             return
         victim = workers[at % len(workers)]

@@ -263,6 +263,9 @@ def test_autopgd_is_at_least_as_strong_as_fgsm():
     assert torch.equal(attacked, autopgd(model, x, y, EPS, steps=20))
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     assert torch.equal(autopgd(model, x, y, 0.0), x)
+    options = {"attacks": ["autopgd"], "eps": [255 * EPS]}
+    without, under = robustness({"one": model}, pictures, y, **options)
+    assert (without.top1, under.top1) == (1.0, pytest.approx(top1(model, attacked, y), abs=0.05))
 
 
 def test_random_search_is_about_as_strong_as_the_square_attack():
