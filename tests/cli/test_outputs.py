@@ -237,6 +237,14 @@ def test_what_a_killed_run_left_beside_a_file_is_removed_by_the_next(folder):
     assert not (folder / ".softjpeg-left.tmp").exists()
 
 
+def test_and_in_a_folder_of_runs(folder):
+    (folder / "runs").mkdir()
+    (folder / "runs/.softjpeg-left.tmp").touch()
+    (folder / "runs/summary.json").touch()
+    assert "missing.toml" in refusal("train", "missing.toml", "--out", "runs")
+    assert os.listdir("runs") == ["summary.json"]
+
+
 # What is left out of a folder, or of an image
 
 

@@ -75,9 +75,10 @@ def resumable(out: Path, checkpoint: Path | None) -> Iterator[None]:
 
 
 def check_output_folder(folder: Path) -> None:
-    """Refuse what is no folder and cannot become one."""
+    """Refuse what is no folder and cannot become one; remove what killed processes left in it."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out {folder}: this is not a folder")
+    remove_orphans(folder)
 
 
 def _how_to_go_on(checkpoint: Path | None) -> str:

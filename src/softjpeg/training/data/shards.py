@@ -19,7 +19,7 @@ from PIL import Image
 
 from softjpeg.common.bounds import MAX_CLASSES
 from softjpeg.common.brief import brief
-from softjpeg.common.files import write_atomically
+from softjpeg.common.files import remove_orphans, write_atomically
 from softjpeg.common.image_files import SUFFIXES, NamedBytes, read_image
 
 _MIXED = 16
@@ -126,6 +126,7 @@ def _index(root: Path, prefix: str) -> dict[str, Any]:
     if not index["labels"]:
         raise ValueError(f"{root} has shards {prefix}-*.tar, but no images in them")
     # Shards may lie where one cannot write.
+    remove_orphans(root)
     with contextlib.suppress(OSError):
         write_atomically(saved, json.dumps(index).encode())
     return index
