@@ -14,6 +14,7 @@ from helpers.html_page import Page
 from helpers.images import photos
 from helpers.networks import HighFrequencyReader
 from softjpeg.presets.preset import Preset
+from softjpeg.report import learn_page as module
 from softjpeg.report.learn_page import learn_page, shown_presets
 
 pytest.importorskip("jinja2", reason="the page needs softjpeg[report]")
@@ -56,6 +57,15 @@ def test_only_images_of_the_judging_half_are_shown():
     pictures = re.findall(r"<h3>(folder/\d\d.png)</h3>", text)
     assert len(pictures) == 6
     assert set(pictures) <= set(NAMES[24:])
+
+
+def test_of_many_images_the_first_of_that_half_are_measured(monkeypatch):
+    monkeypatch.setattr(module, "_IMAGES", 5)
+    text = page()
+    assert "Measured on 5 images" in Page(text).text
+    assert {name for name in NAMES if name in text} <= set(NAMES[24:29])
+    # Those whose answer changed are named.
+    assert any(name in re.sub(r"<h3>.*?</h3>", "", text) for name in NAMES[24:29])
 
 
 def test_pictures_whose_answer_changed_come_first():
