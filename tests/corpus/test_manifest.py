@@ -89,3 +89,42 @@ def test_what_is_no_manifest_is_named_with_its_line(tmp_path):
         (tmp_path / "other" / NAME).write_bytes(data + line + b"\n")
         with pytest.raises(ValueError, match=r"other/manifest.jsonl, line 3: this is no manifest"):
             list(Manifest(tmp_path / "other", {}).lines())
+
+
+DAMAGED = {
+    "no JSON": b"x\n",
+    "zeros": bytes(64) + b"\n",
+    "no UTF-8": b"\xff\xfe\n",
+    "a list": b"[]\n",
+    "nested": b"[" * 100_000 + b"\n",
+    "no number": b'{"key": "c", "status": "written", "run": NaN}\n',
+    "no status": b'{"key": "c", "run": "x"}\n',
+    "an unknown run": b'{"key": "c", "status": "written", "run": "x"}\n',
+    "cut off": b'{"key": "c", "stat',
+}
+
+
+@pytest.mark.parametrize("line", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_part_counts_up_to_the_damage(tmp_path, line):
+    """As if the run had been killed there: later images are as the manifest has them."""
+    change(tmp_path, dict.fromkeys("abcd", 1), 0)
+    # Stopped after three of four; the third's line is damaged, and so what follows it is lost.
+    change(tmp_path, dict.fromkeys("abcd", 2), 1, stop_after=3)._close()
+    lines = (tmp_path / PART).read_bytes().splitlines(keepends=True)
+    assert b'"c"' in lines[-1]
+    for after in (b"", lines[-1]):
+        if after and not line.endswith(b"\n"):
+            continue
+        (tmp_path / PART).write_bytes(b"".join(lines[:-1]) + line + after)
+        before = (tmp_path / NAME).read_bytes()
+        Manifest(tmp_path, {"of": "nothing"})
+        assert not (tmp_path / PART).exists()
+        assert said(tmp_path) == ({"a": 2, "b": 2, "c": 1, "d": 1}, [])
+        (tmp_path / NAME).write_bytes(before)
+
+
+def test_a_damaged_part_without_a_manifest(tmp_path):
+    for line in DAMAGED.values():
+        (tmp_path / PART).write_bytes(line)
+        assert list(Manifest(tmp_path, {}).lines()) == []
+        assert not (tmp_path / PART).exists()

@@ -337,9 +337,33 @@ def test_csv_is_a_row_a_point(tmp_path):
 
 
 def test_files_that_hold_no_points(tmp_path):
-    (tmp_path / "x.json").write_text('{"points": [{}], "provenance": {}}')
-    for name in ("absent.json", "x.json"):
-        with pytest.raises(ValueError, match=name):
+    save_json(measured(), tmp_path / "p.json", {})
+    whole = json.loads((tmp_path / "p.json").read_text())
+    point = whole["points"][0]
+    bodies = [
+        *("", "x", "[]", "5", "null", "{}", "\xff", "[" * 100_000, '{"points": ' + "[" * 100_000),
+        '{"points": [{}], "provenance": {}}',
+        *(
+            json.dumps({k: v for k, v in whole.items() if k != key})
+            for key in whole
+            if key[0] == "p"
+        ),
+        *(json.dumps({**whole, "points": value}) for value in (5, None, [5], [None], "x")),
+        json.dumps({**whole, "provenance": 5}),
+        json.dumps({**whole, "points": [{k: v for k, v in point.items() if k != "kl"}]}),
+        *(
+            json.dumps({**whole, "points": [{**point, "images": v}]})
+            for v in (5, "x", {"more": []})
+        ),
+        json.dumps({**whole, "points": [{**point, "images": {**point["images"], "kl": "many"}}]}),
+    ]
+    for body in bodies:
+        (tmp_path / "x.json").write_text(body, "latin-1")
+        with pytest.raises(ValueError, match=r"x\.json does not hold measured points") as refused:
+            load_json(tmp_path / "x.json")
+        assert "\n" not in str(refused.value)
+    for name in ("absent.json", "."):
+        with pytest.raises(ValueError, match="cannot be read: "):
             load_json(tmp_path / name)
 
 
