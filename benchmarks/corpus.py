@@ -8,12 +8,11 @@
 `speed`: images a second of two processes that decode, encode and write a tar file, beside as many
 processes of a loop that does the same with Pillow alone; the two take turns, and a ratio is the
 median over rounds. `ray`: the same of Ray's workers on this machine beside as many processes, both
-started. `cpu`: CPU time of an image in one process, of both, which other work on the
-machine changes less. `many`: an encode of tiny images of which 1 % are none: seconds to the first
-shard, peak memory of all its processes, seconds of the same command once more, and of a retry of
-the broken ones. A folder is kept: sources that are there are not
-written again, and an encode that was interrupted goes on, whose seconds are then those of the rest.
-Prints JSON.
+started. `cpu`: CPU time of an image in one process, of both, which other work on the machine
+changes less. `many`: an encode of tiny images of which 1 % are none: seconds to the first shard,
+peak memory of all its processes, seconds of the same command once more, and of a retry of the
+broken ones. A folder is kept: sources that are there are not written again, and an encode that was
+interrupted goes on, whose seconds are then those of the rest. Prints JSON.
 """
 
 from __future__ import annotations
@@ -147,9 +146,9 @@ def ray(images: int, side: int, rounds: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as scratch:
         source, out = Path(scratch, "in.tar"), Path(scratch, "out.tar")
         write_tar(source, ((f"{i}.jpeg", picture(i, side)) for i in range(images)))
-        with processes(encoder, JOBS) as few, ray_workers(encoder, JOBS) as many:
+        with processes(encoder, JOBS) as local, ray_workers(encoder, JOBS) as remote:
             pairs = [
-                [seconds(lambda: encode_with(engine, source, out)) for engine in (few, many)]  # noqa: B023
+                [seconds(lambda: encode_with(engine, source, out)) for engine in (local, remote)]  # noqa: B023
                 for _ in range(rounds + 1)
             ][1:]
     return {

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from helpers.damaged_lines import DAMAGED_LINES
 from softjpeg.corpus.manifest import NAME, PART, Manifest
 
 
@@ -91,12 +92,7 @@ def test_what_is_no_manifest_is_named_with_its_line(tmp_path):
             list(Manifest(tmp_path / "other", {}).lines())
 
 
-DAMAGED = {
-    "no JSON": b"x\n",
-    "zeros": bytes(64) + b"\n",
-    "no UTF-8": b"\xff\xfe\n",
-    "a list": b"[]\n",
-    "nested": b"[" * 100_000 + b"\n",
+DAMAGED = {name: line + b"\n" for name, line in DAMAGED_LINES.items()} | {
     "no number": b'{"key": "c", "status": "written", "run": NaN}\n',
     "no status": b'{"key": "c", "run": "x"}\n',
     "an unknown run": b'{"key": "c", "status": "written", "run": "x"}\n',
@@ -128,3 +124,17 @@ def test_a_damaged_part_without_a_manifest(tmp_path):
         (tmp_path / PART).write_bytes(line)
         assert list(Manifest(tmp_path, {}).lines()) == []
         assert not (tmp_path / PART).exists()
+
+
+def test_wherever_a_part_is_cut_off(tmp_path):
+    """Its last line counts with its end alone, behind which the next line begins."""
+    change(tmp_path, dict.fromkeys("abc", 1), 0)
+    change(tmp_path, dict.fromkeys("abc", 2), 1, stop_after=2)._close()
+    part, whole = (tmp_path / PART).read_bytes(), (tmp_path / NAME).read_bytes()
+    start = part.index(b'{"key"')  # Behind the runs.
+    for end in range(start, len(part) + 1):
+        (tmp_path / PART).write_bytes(part[:end])
+        (tmp_path / NAME).write_bytes(whole)
+        Manifest(tmp_path, {"of": "nothing"})
+        done = "ab"[: part[start:end].count(b"\n")]
+        assert said(tmp_path) == (dict.fromkeys("abc", 1) | dict.fromkeys(done, 2), [])

@@ -32,7 +32,7 @@ def folder(tmp_path, monkeypatch):
     for name in ("a.png", "sub/b.png", "sub/c.png"):
         smooth_image(40, 30, len(name)).save(f"photos/{name}")
     (tmp_path / "photos/sub/d.png").write_bytes(b"no image")
-    (tmp_path / "photos/notes.txt").write_text("left out")
+    (tmp_path / "photos/e.gif").write_bytes(b"left out, and said")
     for shard in ("0.tar", "sub/1.tar"):
         path = tmp_path / "shards" / shard
         path.parent.mkdir(exist_ok=True)
@@ -69,6 +69,7 @@ def without_nulls(row):
 
 def test_folders_with_qualities_and_failures(folder):
     encoded("photos", "--preset", "default", "--max-bytes", 2000, "--manifest")
+    assert '"left_out": ' in (folder / "out/manifest.jsonl").read_text()
     found, wanted = table(), lines(folder / "out", "manifest.jsonl")
     assert len(wanted) == 4
     assert [without_nulls(row) for row in found.to_pylist()] == wanted

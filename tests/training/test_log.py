@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from helpers.damaged_lines import DAMAGED_LINES
 from softjpeg.training.log import Log, read_log
 
 RECORDS = [{"event": "step", "step": step, "loss": step / 2} for step in range(4)]
@@ -36,12 +37,7 @@ def test_wherever_it_is_cut_off_whole_records_stay(whole):
         assert read_log(whole) == RECORDS[: data[:end].count(b"}")]
 
 
-DAMAGED = {
-    "no JSON": b"x",
-    "zeros": bytes(64),
-    "no UTF-8": b"\xff\xfe",
-    "a list": b"[1]",
-    "nested": b"[" * 100_000,
+DAMAGED = DAMAGED_LINES | {
     "nothing": b"",
     "no step": b'{"event": "step"}',
     "no event": b'{"step": 3}',

@@ -73,7 +73,7 @@ def _rows(folder: Path, paths: list[Path]) -> Iterator[Record]:
                         continue
                     unknown = body.keys() - known
                     if not unknown and not is_record(body):
-                        unknown = {"no manifest's line"}
+                        raise ValueError
                 except ValueError:
                     unknown = {"no manifest's line"}
                 if unknown:

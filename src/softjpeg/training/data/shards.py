@@ -125,8 +125,8 @@ def _index(root: Path, prefix: str) -> dict[str, Any]:
         _add_shard(index, number, path)
     if not index["labels"]:
         raise ValueError(f"{root} has shards {prefix}-*.tar, but no images in them")
-    # Shards may lie where one cannot write.
     remove_orphans(root)
+    # Shards may lie where one cannot write.
     with contextlib.suppress(OSError):
         write_atomically(saved, json.dumps(index).encode())
     return index
