@@ -294,6 +294,52 @@ def test_gradient_does_not_collapse_on_the_full_lattice():
         assert low < grad.mean() < high
 
 
+INDEX_SETS = {
+    "all integers": ({}, 60),
+    "five points": ({"window": 5}, 2),
+    "few levels": ({"levels": 3}, 60),
+    "five points of few levels": ({"levels": 3, "window": 5}, 2),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("name", INDEX_SETS)
+def test_second_derivatives(name, dtype):
+    """By autograd twice and by `torch.func` both ways, beside a sum that PyTorch differentiates."""
+    options, reach = INDEX_SETS[name]
+    levels, offsets = options.get("levels"), torch.arange(-reach, reach + 1)
+    g = torch.Generator().manual_seed(0)
+    q = (4 + 8 * torch.rand(64, generator=g)).to(dtype)
+    # Some far beyond the ends, where e^x overflows.
+    z = (60 * torch.randn(64, generator=g)).to(dtype)
+    point = z, q, torch.linspace(0.5, 9, 64, dtype=dtype) / q**2
+    toward = tuple(torch.randn(64, generator=g).to(dtype) for _ in point)
+    everything, weights = (0, 1, 2), torch.linspace(0, 1, 64, dtype=dtype)
+
+    def loss(*t):
+        return (soft_quantize(*t, **options).square() * weights).sum()
+
+    def slow(*t):
+        return (brute_force(*t, offsets, levels).square() * weights).sum()
+
+    def twice(function, dtype):
+        t = [x.to(dtype).requires_grad_() for x in point]
+        first = torch.autograd.grad(function(*t), t, create_graph=True)
+        along = sum((x * v).sum() for x, v in zip(first, toward, strict=True))
+        return torch.autograd.grad(along, t)
+
+    expected = twice(slow, torch.float64)
+    gradient = torch.func.grad(loss, everything)
+    for found in (
+        twice(loss, dtype),
+        torch.func.vjp(gradient, *point)[1](toward),
+        torch.func.jvp(gradient, point, toward)[1],
+        torch.func.grad(lambda *t: torch.func.jvp(loss, t, toward)[1], everything)(*point),
+    ):
+        for f, e in zip(found, expected, strict=True):
+            assert (f - e).norm() <= (1e-8 if dtype == torch.float64 else 1e-3) * e.norm()
+
+
 def test_hard_straight_through_gradients():
     z = torch.tensor([3.0, 17.0, -44.0, 99.0], requires_grad=True)
     q = torch.full((4,), 10.0, requires_grad=True)

@@ -1,5 +1,6 @@
 """`JPEGLayer`: against the functions it is made of, and real files."""
 
+import functools
 import io
 
 import numpy as np
@@ -351,6 +352,41 @@ class TestFunctionTransforms:
         for image, gradient in zip(x, found, strict=True):
             expected = self.gradients(layer, image[None])[0]
             torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-4)
+
+    def test_products_with_the_hessian(self, layer):
+        """Beside differences of plain gradients, which a layer that rounds has not."""
+        layer.rounding = False
+        layer.double()
+        x, tables = picture(1, 3, 16, 16).double(), layer.tables.detach()
+        toward = torch.randn(tables.shape, dtype=torch.float64)
+        gradient = torch.func.grad(lambda tables: self.loss(layer, tables, x).square())
+        expected = (gradient(tables + 1e-5 * toward) - gradient(tables - 1e-5 * toward)) / 2e-5
+        assert expected.norm() > 1
+        for found in (
+            torch.func.jvp(gradient, (tables,), (toward,))[1],
+            torch.func.vjp(gradient, tables)[1](toward)[0],
+        ):
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+    def test_many_tables_for_one_picture(self, layer):
+        x, tables = picture(1, 3, 16, 16), layer.tables.detach()
+        many = torch.stack([tables, 1.5 * tables])
+        run = functools.partial(torch.func.functional_call, layer, args=(x,))
+        found = torch.func.vmap(lambda tables: run({"tables": tables}))(many)
+        for shown, each in zip(found, many, strict=True):
+            torch.testing.assert_close(shown, run({"tables": each}), rtol=1e-4, atol=1e-4)
+
+    def test_a_picture_that_no_transform_is_about(self, layer):
+        x, tables = picture(1, 3, 16, 16), layer.tables.detach()
+        scaled = torch.tensor([1.0, -2.0])
+
+        def gradient(scale):
+            _, vjp = torch.func.vjp(lambda tables: self.loss(layer, tables, x), tables)
+            return vjp(scale)[0]
+
+        found = torch.func.vmap(gradient)(scaled)
+        expected = scaled.view(2, 1, 1, 1, 1) * self.gradients(layer, x)[0]
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
     def test_meta_tensors_have_shapes_alone(self, layer):
         shown = layer.to("meta")(torch.empty(2, 3, 9, 20, device="meta"))

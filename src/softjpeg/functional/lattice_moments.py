@@ -107,9 +107,11 @@ def direct_sum(
     """
     total, *sums = (torch.zeros_like(r) for _ in range(4 if all_moments else 2))
     for k in range(-half, half + 1):
-        weight = _weight(alpha * q * k * (2 * r - k * q))
+        exponent = alpha * q * k * (2 * r - k * q)
         if levels is not None:
-            weight = torch.where((c + k).abs() <= levels, weight, 0.0)
+            # Before e^x, which may overflow there: 0 times its slope is no number.
+            exponent = torch.where((c + k).abs() <= levels, exponent, -torch.inf)
+        weight = _weight(exponent)
         total = total + weight
         sums = [m + k**power * weight for power, m in enumerate(sums, 1)]
     if not all_moments:

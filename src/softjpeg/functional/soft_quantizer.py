@@ -116,7 +116,6 @@ class _SoftQuantize(torch.autograd.Function):
         ctx.save_for_backward(*tensors)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, q, alpha = ctx.saved_tensors
         slopes = _slopes(z, q, alpha, ctx.levels, ctx.window, ctx.needs_input_grad)
@@ -188,24 +187,29 @@ def _moments(
     if levels is not None:
         half = min(half, 2 * levels)
     # A captured graph cannot branch on values, and a compiler fuses the terms of a direct sum.
-    if window is not None and (half != 2 or _is_captured(z)):
+    if window is not None and (half != 2 or _is_captured(z, q, alpha)):
         return c, direct_sum(c, r, q, alpha, levels=levels, half=half, all_moments=all_moments)
-    if window is None:
-        moments = _full_lattice(c, r, q, alpha, all_moments)
-    else:
-        moments = five_points(r, q, alpha, all_moments=all_moments)
+    inner, edge = r, None
     if levels is not None and _largest(c) > levels - half:
-        edge = (c.abs() > levels - half).nonzero(as_tuple=True)
-        parts = (c[edge], r[edge], q.expand_as(z)[edge], alpha.expand_as(z)[edge])
+        edge = c.abs() > levels - half
+        # Beyond the ends residuals are large: what overflows there has no gradient, 0 or not.
+        inner = r.masked_fill(edge, 0)
+    if window is None:
+        moments = _full_lattice(c, inner, q, alpha, all_moments)
+    else:
+        moments = five_points(inner, q, alpha, all_moments=all_moments)
+    if edge is not None:
+        at = edge.nonzero(as_tuple=True)
+        parts = (c[at], r[at], q.expand_as(z)[at], alpha.expand_as(z)[at])
         cut = direct_sum(*parts, levels=levels, half=half, all_moments=all_moments)
-        for moment, part in zip(moments, cut, strict=True):
-            moment[edge] = part
+        # Not in place: a second derivative needs what they were made of.
+        moments = tuple(m.index_put(at, part) for m, part in zip(moments, cut, strict=True))
     return c, moments
 
 
-def _is_captured(z: Tensor) -> bool:
+def _is_captured(*tensors: Tensor) -> bool:
     """Whether values cannot be looked at: in a graph, behind `torch.func`, or on no device."""
-    return torch.compiler.is_compiling() or z.is_meta or not are_plain(z)
+    return torch.compiler.is_compiling() or tensors[0].is_meta or not are_plain(*tensors)
 
 
 def reach(hardness: Tensor, spare: int = 2) -> int:
@@ -226,7 +230,7 @@ def reach(hardness: Tensor, spare: int = 2) -> int:
 
 def _full_lattice(c: Tensor, r: Tensor, q: Tensor, alpha: Tensor, all_moments: bool) -> Moments:
     hard = alpha * q**2 >= _FIVE_POINTS_FROM
-    captured = _is_captured(r)
+    captured = _is_captured(r, q, alpha)
     far: Moments = ()
     near: Moments = ()
     if captured or not hard.all():

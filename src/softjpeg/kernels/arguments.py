@@ -31,8 +31,8 @@ def are_plain(*tensors: Tensor) -> bool:
             type(t) in (Tensor, torch.nn.Parameter)
             and t.layout == torch.strided
             and not t.is_neg()
-            # Wrapped by torch.func.
-            and torch.func.debug_unwrap(t, recurse=False) is t
+            # Within torch.func what is wrapped, and what becomes so by whatever is done with it.
+            and torch.func.debug_unwrap(view := t.detach(), recurse=False) is view
             # A kernel without a rule for them would drop tangents without a word.
             and forward_ad.unpack_dual(t).tangent is None  # type: ignore[no-untyped-call]
             for t in tensors
