@@ -302,6 +302,7 @@ INDEX_SETS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("name", INDEX_SETS)
 def test_second_derivatives(name, dtype):

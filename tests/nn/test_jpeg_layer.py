@@ -353,6 +353,7 @@ class TestFunctionTransforms:
             expected = self.gradients(layer, image[None])[0]
             torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-4)
 
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
     def test_products_with_the_hessian(self, layer):
         """Beside differences of plain gradients, which a layer that rounds has not."""
         layer.rounding = False
