@@ -6,8 +6,8 @@ FOLDER holds imagenet_sample_1000.zip with its labels.csv. EfficientNet-Lite0 ad
 labels, on photos of class index mod 5 < 4 at their own size (an ADAPTER that exists is read), and
 is judged on those of mod 5 == 4: default 4:2:0 files, decoded by Pillow, read through the network's
 own resize and crop, the strength from each file's tables; with `--preset NAME` also a ladder's
-files, with `--center 0.9` those that store their centre alone whole, too. `--crops` judges 224x224
-crops instead.
+files, with `--center 0.9` those that store their centre alone whole, too. `--crops` adapts to
+224x224 crops instead, or judges them where the adapter is there.
 """
 
 from __future__ import annotations
@@ -58,14 +58,24 @@ def photos(data: Path, cache: Path, rests: set[int], limit: int) -> tuple[ImageF
     return ImageFiles(paths), torch.tensor([int(row["label"]) for row in rows])
 
 
+def as_read(network: Network, files: ImageFiles, crops: bool) -> tuple[torch.nn.Module, Images]:
+    """What reads, and what it is given: photos behind resize and crop, or crops of its size."""
+    if not crops:
+        return network.reader, files
+    cropped = [Image.fromarray(_crop(Image.open(path))) for path in files.paths]
+    return network.module, torch.stack([from_image(crop) for crop in cropped])
+
+
 def adapted(network: Network, options: argparse.Namespace) -> Adapter:
     if not options.adapter.exists():
-        images, _ = photos(options.data, options.cache, {0, 1, 2, 3}, options.images)
+        files, _ = photos(options.data, options.cache, {0, 1, 2, 3}, options.images)
+        reader, images = as_read(network, files, options.crops)
         adapter = adapt(
-            network.reader,
+            reader,
             images,
             train=options.train,
             epochs=options.epochs,
+            learning_rate=options.learning_rate,
             seed=options.seed,
             checkpoint=options.adapter.with_suffix(".checkpoint"),
             progress=True,
@@ -100,6 +110,7 @@ def main() -> None:
     parser.add_argument("--train", default="norm")
     parser.add_argument("--images", type=int, default=0, help="to adapt on, 0 for all 800")
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--limit", type=int, default=0, help="to judge on, 0 for all 200")
     parser.add_argument("--qualities", type=int, nargs="+", default=QUALITIES)
     parser.add_argument("--preset", action="append", default=[], help="a ladder to judge, too")
@@ -112,11 +123,7 @@ def main() -> None:
     adapter = adapted(network, options)
     show(figures_table(adapter.provenance["figures"], adapter.provenance["loss"]))
     files, labels = photos(options.data, options.cache, {4}, options.limit)
-    images: Images = files
-    if options.crops:
-        crops = [Image.fromarray(_crop(Image.open(path))) for path in files.paths]
-        images = torch.stack([from_image(crop) for crop in crops])
-    reader = network.module if options.crops else network.reader
+    reader, images = as_read(network, files, options.crops)
     readers = {"frozen": reader, "adapted": AdaptedNetwork(reader, adapter)}
     ladders = with_centers(load_curves(options.preset, options.qualities), options.center)
     points = evaluate(
