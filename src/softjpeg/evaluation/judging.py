@@ -26,6 +26,7 @@ from softjpeg.evaluation.structural_similarity import structural_similarity
 from softjpeg.jpeg.markers import scan_bytes
 from softjpeg.jpeg.subsampling import subsampling_name
 from softjpeg.models.fidelity import agree, check_scores, cosine, kl
+from softjpeg.models.folded import folded_on
 from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 
@@ -86,6 +87,10 @@ def judge(
             _point("uncompressed", reader, _uncompressed(images, ssim), output, output, labels)
         ]
         for reader, output in originals.items()
+    }
+    readers = {
+        reader: model if isinstance(model, AdaptedNetwork) else folded_on(images, model)
+        for reader, model in readers.items()
     }
     for name, encoder in track(encoders.items(), "judging", len(encoders), enabled=progress):
         files = _Files(ssim=[] if ssim else None)

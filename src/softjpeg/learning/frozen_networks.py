@@ -14,6 +14,7 @@ from softjpeg.learning.checkpoint import fingerprint, of_images
 from softjpeg.learning.halves import fitting_batch_size
 from softjpeg.learning.losses import Loss, default_loss
 from softjpeg.models.fidelity import agree, check_scores
+from softjpeg.models.folded import folded_on
 from softjpeg.models.inference import check_inputs, check_labels, device_of, outputs_of
 from softjpeg.models.preprocessing import Preprocessed
 
@@ -58,6 +59,8 @@ class FrozenNetworks:
         self.loss_kind = "custom" if loss else "KL" if labels is None else "cross-entropy"
         self.loss: Loss = loss or default_loss(labels)
         self.outputs = [self._read_uncompressed(k) for k in range(len(self.models))]
+        # What reads compressed images many times.
+        self._readers = [folded_on(self.images, model) for model in self.models]
 
     def __len__(self) -> int:
         return len(self.models)
@@ -82,7 +85,7 @@ class FrozenNetworks:
     def checked(self, k: int, part: slice) -> nn.Module:
         """Network k, refusing to give an output that is not finite on compressed images `part`."""
         name = f"{self._prefix(k)}the network's output"
-        return _CheckedNetwork(self.models[k], name, self._where(part))
+        return _CheckedNetwork(self._readers[k], name, self._where(part))
 
     def targets(self, k: int, part: slice) -> Tensor:
         """What the loss compares network k's outputs on images `part` with."""
