@@ -9,6 +9,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from softjpeg.common.image_files import ImageFiles
+from softjpeg.evaluation.encoders import default_jpeg
+from softjpeg.evaluation.judging import judge
+from softjpeg.learning.frozen_networks import FrozenNetworks
 from softjpeg.models.folded import folded, folded_on
 
 IMAGES = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
@@ -157,3 +160,27 @@ def test_on_photos_of_a_folder(tmp_path):
     found = folded_on(ImageFiles([tmp_path / "a.png"]), network)
     assert norms(found) == 0
     torch.testing.assert_close(found(IMAGES), network(IMAGES), rtol=1e-4, atol=1e-4)
+
+
+class Counted(nn.BatchNorm2d):
+    calls = 0
+
+    def forward(self, x):
+        type(self).calls += 1
+        return super().forward(x)
+
+
+def test_compressed_images_are_read_without():
+    network = trained(nn.Sequential(nn.Conv2d(3, 4, 3), Counted(4), nn.Flatten(), nn.LazyLinear(5)))
+    images = torch.randint(0, 256, (8, 3, 16, 16)).byte()
+    network(images / 255)
+    Counted.calls = 0
+    encoders = default_jpeg([10, 30, 50, 70, 90], "4:4:4")
+    judge(network, images, encoders, batch_size=4)
+    # Two batches of originals, and one image to see what can be folded.
+    assert Counted.calls == 3
+    networks = FrozenNetworks(network, images, batch_size=4)
+    calls = Counted.calls
+    answers = networks.checked(0, slice(0, 4))(images[:4] / 255)
+    torch.testing.assert_close(answers, networks.outputs[0][:4], rtol=1e-4, atol=1e-4)
+    assert Counted.calls == calls
