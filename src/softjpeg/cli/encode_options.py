@@ -65,6 +65,13 @@ KeepSmaller = Annotated[
     bool,
     typer.Option("--keep-smaller", help="A JPEG that would not become smaller stays as it is."),
 ]
+Requantize = Annotated[
+    bool,
+    typer.Option(
+        "--requantize",
+        help="Of a JPEG its own coefficients with the preset's tables, without pixels between.",
+    ),
+]
 DrySample = Annotated[
     int | None,
     typer.Option("--dry-run", help="Write nothing: bytes, cost and failures, from N images."),
@@ -91,12 +98,12 @@ def watching_of(max_failures: str | None, json: bool, metrics: Path | None) -> W
     return Watching(True, sys.stdout if json else None, metrics, most)
 
 
-def check_for_networks(out: str, engine: str, keep_smaller: bool, *numbers: float | None) -> None:
-    """Refuse what there is not with networks in the loop: --seconds, --max-bytes, --dry-run."""
-    if keep_smaller or any(number is not None for number in numbers):
+def check_for_networks(out: str, engine: str, flags: bool, *numbers: float | None) -> None:
+    """Refuse what there is not with networks in the loop."""
+    if flags or any(number is not None for number in numbers):
         raise ValueError(
-            "--seconds, --max-bytes, --keep-smaller and --dry-run are for images that no network "
-            "is asked about: leave them or --network out"
+            "--seconds, --max-bytes, --keep-smaller, --requantize and --dry-run are for images "
+            "that no network is asked about: leave them or --network out"
         )
     check_for_folders(out, engine, True, "", False)
 

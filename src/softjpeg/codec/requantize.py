@@ -18,8 +18,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from softjpeg.codec.byte_limit import ByteLimit
-from softjpeg.codec.image import encode_coefficients
 from softjpeg.codec.dct_downsampling import coarser, subsampled
+from softjpeg.codec.image import encode_coefficients
 from softjpeg.codec.metadata import display_metadata
 from softjpeg.common.image_samples import orientation
 from softjpeg.jpeg.entropy.limits import MAX_AC, MAX_DC, MIN_DC

@@ -37,6 +37,7 @@ def encode_files(
     rules: SourceRules | None = None,
     seconds: float | None = None,
     keep_smaller: bool = False,
+    requantize: bool = False,
     retry: str = "",
     verify: bool = False,
     list_files: bool = False,
@@ -58,7 +59,7 @@ def encode_files(
         manifest: keep a manifest in each folder written to, and leave alone what it says is done.
         rules: what of the source is read, and how.
         seconds: for an image; then each is encoded in a process, which ends after them.
-        keep_smaller: a JPEG that would not become smaller stays as it is.
+        keep_smaller, requantize: as in `Encoder`.
         retry, verify, list_files, watching: as in `Bookkeeping`.
         jobs: images at a time; the files do not depend on it.
         options: of `softjpeg.encode`, passed on.
@@ -74,7 +75,7 @@ def encode_files(
         else Limits(FILE_LIMITS.pixels, FILE_LIMITS.bytes, seconds=seconds)
     )
     rules = rules or SourceRules()
-    encoder = Encoder(preset, mode, seed, rules, limits, options, keep_smaller)
+    encoder = Encoder(preset, mode, seed, rules, limits, options, keep_smaller, requantize)
     # Options that no image can be encoded with are refused before anything is written.
     encoder.encoded(Image.new("L", (8, 8)), seed)
     settings = encoder.settings if manifest else None
