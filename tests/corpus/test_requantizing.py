@@ -163,7 +163,10 @@ def test_processes_do_not_matter():
         (("default", "--mode", "probabilistic"), "requantizing rounds each coefficient: mode must"),
         (("default", "--short-side", 20), "requantizing keeps every block where it is: no short_s"),
         (("universal-288",), "requantizing keeps every block where it is: no short_side and no ce"),
-        (("default", "--network", "squeezenet1.1"), "--seconds, --max-bytes, --keep-smaller, --re"),
+        (
+            ("default", "--network", "squeezenet1.1"),
+            "--seconds, --max-bytes, --max-pixels, ",
+        ),
     ],
 )
 def test_what_needs_pixels_is_refused_before_anything_is_written(tmp_path, words, said):

@@ -112,7 +112,8 @@ COMMANDS = {
     "[--metadata/--no-metadata True] [--network ...] [--keep top1] [--average] "
     "[--effort all] [--reader ...] [--manifest] [--name-collision error] "
     "[--background 255,255,255] [--truncated refuse] [--follow-links] "
-    "[--batch-size 32] [--jobs CORES] [--seed 0] [--seconds] [--retry ] [--verify] "
+    "[--batch-size 32] [--jobs CORES] [--seed 0] [--max-pixels] [--max-source-bytes] "
+    "[--max-frames] [--seconds] [--retry ] [--verify] "
     "[--max-failures] [--keep-smaller] [--requantize] [--dry-run] [--json] [--metrics] "
     "[--engine local]",
     "manifest": "FOLDER --out",

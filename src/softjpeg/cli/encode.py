@@ -28,6 +28,9 @@ from softjpeg.cli.encode_options import (
     Manifests,
     MaxBytes,
     MaxFailures,
+    MaxFrames,
+    MaxPixels,
+    MaxSourceBytes,
     Metrics,
     Requantize,
     Retry,
@@ -38,6 +41,7 @@ from softjpeg.cli.encode_options import (
     check_for_folders,
     check_for_networks,
     check_for_shards,
+    limits_of,
     watching_of,
 )
 from softjpeg.cli.encode_report import report, report_dry_run, report_readers, report_shards
@@ -108,6 +112,9 @@ def encode(
         os.cpu_count() or 1
     ),
     seed: Seed = 0,
+    max_pixels: MaxPixels = None,
+    max_source_bytes: MaxSourceBytes = None,
+    max_frames: MaxFrames = None,
     seconds: Seconds = None,
     retry: Retry = "",
     verify: Verify = False,
@@ -149,7 +156,8 @@ def encode(
         from softjpeg.codec.closed_loop.judge import Judge
         from softjpeg.models.fidelity import parse_fidelity
 
-        check_for_networks(out, engine, keep_smaller or requantize, seconds, max_bytes, dry_run)
+        numbers_of_files = (max_pixels, max_source_bytes, max_frames, seconds, max_bytes, dry_run)
+        check_for_networks(out, engine, keep_smaller or requantize, *numbers_of_files)
         summary = encode_for_networks(
             Path(images),
             Path(out),
@@ -168,8 +176,7 @@ def encode(
     else:
         from softjpeg.cli.presets import load_tables, stored_as
         from softjpeg.corpus.dry_run import dry_run as run_dry
-        from softjpeg.corpus.folders import FILE_LIMITS, encode_files
-        from softjpeg.corpus.limits import Limits
+        from softjpeg.corpus.folders import encode_files
         from softjpeg.corpus.samples import Encoder
         from softjpeg.corpus.shard_search import holds_shards
         from softjpeg.corpus.shards import encode_shards
@@ -181,7 +188,7 @@ def encode(
             check_for_shards(images, manifest or name_collision != "error" or bool(reader))
         else:
             check_for_folders(out, engine, manifest, retry, verify)
-        limits = Limits(seconds=60.0 if seconds is None else seconds) if shards else FILE_LIMITS
+        limits = limits_of(bool(shards), max_pixels, max_source_bytes, max_frames, seconds)
         keeping = {"keep_smaller": keep_smaller, "requantize": requantize}
         encoder = Encoder(tables, mode.value, seed, rules, limits, options, **keeping)
         if dry_run is not None:
@@ -190,7 +197,7 @@ def encode(
         if shards:
             report_shards(encode_shards(images, encoder, out, engine=engine, **books), json)
             return
-        driver |= {"manifest": manifest, "seconds": seconds, **keeping}
+        driver |= {"manifest": manifest, "limits": limits, "seconds": seconds, **keeping}
         summary = encode_files(
             Path(images), tables, Path(out), mode=mode.value, **options, **driver
         )

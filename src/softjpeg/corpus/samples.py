@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,12 +76,16 @@ class Encoder:
     @property
     def settings(self) -> dict[str, Any]:
         """All that decides a file's bytes besides the image, in JSON's types."""
-        limits = {"pixels": self.limits.pixels, "bytes": self.limits.bytes}
-        limits["frames"] = self.limits.frames
         named = {"preset": preset_sha256(self.preset), "mode": self.mode, "seed": self.seed}
         keeping = {"keep_smaller": True} if self.keep_smaller else {}
         keeping |= {"requantize": True} if self.requantize else {}
-        return {**named, **self.options, **self.rules.settings, **keeping, "limits": limits}
+        return {**named, **self.options, **self.rules.settings, **keeping}
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """While inside, images are read by its rules and limits."""
+        with self.rules.applied(), self.limits.applied():
+            yield
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,12 @@ def encode_batch(samples: Iterable[tuple[str, bytes | Path]], encoder: Encoder) 
     >>> row.data, row.facts["status"], row.facts["error"]
     (None, 'failed', 'decode')
     """
-    with encoder.rules.applied():
+    with encoder.applied():
         return [encode_one(key, source, encoder) for key, source in samples]
 
 
 def encode_one(key: str, source: bytes | Path, encoder: Encoder) -> Row:
-    """The row of one image, while the encoder's rules are applied; it never raises.
+    """The row of one image, while the encoder is applied; it never raises.
 
     Args:
         key: its name.
