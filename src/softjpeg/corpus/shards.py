@@ -159,8 +159,7 @@ def encode_shards(
 def _done(there: Place, name: str, wanted: dict[str, Any], verify: bool) -> dict[str, Any] | None:
     """The first line of a shard's manifest, where it says that there is nothing to do."""
     try:
-        with there.local(name + MANIFEST) as path, path.open("rb") as file:
-            head = parse_line(file.readline())
+        head = parse_line(there.first_line(name + MANIFEST))
         size = there.version(name)["source_bytes"]
     except (OSError, ValueError):
         return None
