@@ -58,7 +58,7 @@ def tried_again(retry: str) -> set[str]:
     """
     classes = get_args(ErrorClass)
     if retry not in ("", "all", ALL_LIMITS, *classes):
-        known = ", ".join(("all", ALL_LIMITS, *classes))
+        known = ", ".join(("all", *classes, ALL_LIMITS))
         raise ValueError(f"--retry must be one of {known}, got {retry}")
     if retry == "all":
         return set(classes)
