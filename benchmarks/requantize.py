@@ -10,7 +10,7 @@ encoded twice with default JPEG's tables at every quality, 4:2:0: as by `softjpe
 
 KL is EfficientNet-Lite0's, from its answer on the source to its answer on the file, in nats, the
 mean over images; `bytes_at_equal_kl` is the BD-rate of these means over the qualities, with an
-interval of 1000 draws of images (null where the two have no KL in common). CPU time is of one
+interval of 1000 draws of images (null where a KL is 0). CPU time is of one
 process, of checking the source, encoding and naming the file's digest. Prints JSON.
 """
 
@@ -138,7 +138,8 @@ def gain(sizes: dict[str, list], losses: dict[str, list], chosen: np.ndarray) ->
         rate = np.array(sizes[way])[:, chosen].mean(1)
         quality = as_quality(np.array(losses[way])[:, chosen].mean(1), "kl")
         curves[way] = front(rate, quality)
-    return float(bd_rate(curves["coefficients"], curves["pixels"]))
+    exact = any((np.array(losses[way]).mean(1) == 0).any() for way in WAYS)
+    return float("nan") if exact else float(bd_rate(curves["coefficients"], curves["pixels"]))
 
 
 def main() -> None:
