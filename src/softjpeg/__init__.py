@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from softjpeg.codec.adaptive_quality import AdaptiveQuality
     from softjpeg.codec.image import decode, encode
     from softjpeg.codec.recode import recode
+    from softjpeg.codec.requantize import requantize
     from softjpeg.evaluation.rate_accuracy import evaluate
     from softjpeg.jpeg.reader import read_coefficients
     from softjpeg.jpeg.writer import write_coefficients
@@ -54,6 +55,7 @@ __all__ = [
     "read_coefficients",
     "read_strength",
     "recode",
+    "requantize",
     "wrap",
     "write_coefficients",
 ]
@@ -78,6 +80,7 @@ _MODULE_OF = {
     "read_coefficients": "jpeg.reader",
     "read_strength": "adaptation.adapter",
     "recode": "codec.recode",
+    "requantize": "codec.requantize",
     "wrap": "nn.wrapping",
     "write_coefficients": "jpeg.writer",
 }

@@ -104,7 +104,7 @@ def test_files_that_no_quality_makes_small_enough(folder):
     assert len(sizes(folder / "out")) == 4
     rows = (folder / "out/manifest.jsonl").read_text().splitlines()
     (failed,) = (row for row in map(json.loads, rows) if row.get("status") == "failed")
-    assert (failed["key"], failed["error"]) == ("noise.png", "limit")
+    assert (failed["key"], failed["error"]) == ("noise.png", "limit-output")
 
 
 def test_limits_of_bytes_that_are_none(folder):
@@ -119,7 +119,7 @@ def test_limits_of_bytes_that_are_none(folder):
     said = refusal(*encode_to, 900, "--preset", "universal", "--subsampling", "4:4:4")
     assert said == "universal is learned for 4:2:0, got --subsampling 4:4:4"
     said = refusal(*encode_to, 900, "--network", "net.py:coarse")
-    assert said.startswith("--seconds, --max-bytes, --keep-smaller and --dry-run are for images")
+    assert said.startswith("--seconds, --max-bytes, --max-pixels, --max-source-bytes, ")
     assert not (folder / "out").exists()
 
 

@@ -27,7 +27,7 @@ def raised(function, *words):
 def test_damaged_absent_and_large_images(tmp_path):
     path = tmp_path / "a.png"
     smooth_image(40, 40).save(path)
-    assert error_class(raised(Limits(pixels=9).check, path)) == "limit"
+    assert error_class(raised(Limits(pixels=9).check, path)) == "limit-pixels"
     path.write_bytes(path.read_bytes()[:700])
     assert error_class(raised(read_upright, path)) == "decode"
     path.write_bytes(b"text")
@@ -52,8 +52,8 @@ def test_a_connection_that_is_refused():
         (urllib.error.URLError(socket.gaierror(-2, "Name not known")), "network"),
         (TimeoutError(), "network"),
         (MemoryError(), "memory"),
-        (Image.DecompressionBombError(), "limit"),
-        (TooLargeError("no quality has at most 9 bytes"), "limit"),
+        (Image.DecompressionBombError(), "limit-pixels"),
+        (TooLargeError("no quality has at most 9 bytes"), "limit-output"),
         (KeyError("a"), "other"),
     ],
 )

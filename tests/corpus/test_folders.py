@@ -159,7 +159,7 @@ def test_seconds_end_an_image_of_a_folder(folder):
     result = run("--seconds", 0.2, code=3, source="photos/a")
     failed = [row for row in rows(folder / "out/manifest.jsonl") if row["status"] == "failed"]
     assert "slow.bmp" in [row["key"] for row in failed]
-    assert {row["error"] for row in failed} == {"limit"}
+    assert {row["error"] for row in failed} == {"limit-seconds"}
     assert "slow.bmp took over 0.2 seconds" in result.stderr
 
 

@@ -6,14 +6,18 @@ import pickle
 import struct
 import subprocess
 import sys
+import tarfile
 import zlib
 
 import pytest
 from PIL import Image
 
+from helpers.commands import call, refusal
 from helpers.images import smooth_image
+from softjpeg import Preset
 from softjpeg.common.image_files import NamedBytes
 from softjpeg.corpus.limits import FormatError, LimitError, Limits
+from softjpeg.corpus.samples import Encoder, encode_batch
 
 
 def chunk(name, data):
@@ -60,14 +64,14 @@ def segments_bomb():
 
 
 BOMBS = {
-    "1x65535": (lambda: png(1, 65535), "limit side"),
-    "65535x1": (lambda: png(65535, 1), "limit side"),
-    "200 megapixels": (lambda: png(16000, 12500), "limit pixels"),
-    "150 megapixels": (lambda: png(15000, 10000), "limit pixels"),
-    "a header that lies": (lambda: jpeg(claims=(60000, 60000)), "limit pixels"),
-    "a header that lies a little": (lambda: jpeg(claims=(9000, 9000)), "limit pixels"),
-    "a packed profile of 200 MB": (profile_bomb, "limit profile"),
-    "a profile of 200 MB": (segments_bomb, "limit bytes"),
+    "1x65535": (lambda: png(1, 65535), "limit-side"),
+    "65535x1": (lambda: png(65535, 1), "limit-side"),
+    "200 megapixels": (lambda: png(16000, 12500), "limit-pixels"),
+    "150 megapixels": (lambda: png(15000, 10000), "limit-pixels"),
+    "a header that lies": (lambda: jpeg(claims=(60000, 60000)), "limit-pixels"),
+    "a header that lies a little": (lambda: jpeg(claims=(9000, 9000)), "limit-pixels"),
+    "a packed profile of 200 MB": (profile_bomb, "limit-profile"),
+    "a profile of 200 MB": (segments_bomb, "limit-bytes"),
 }
 
 READ = """
@@ -85,7 +89,7 @@ for path in sys.argv[1:]:
         Limits().check(path)
         read_upright(path)
     except Exception as error:
-        found[path] = " ".join([error_class(error), *filter(None, [getattr(error, "limit", "")])])
+        found[path] = error_class(error)
 print(json.dumps([found, peak() - before]))
 """
 
@@ -147,3 +151,95 @@ def test_no_program_is_started_for_a_format_that_needs_one():
 def test_a_limit_is_above_0(value):
     with pytest.raises(ValueError, match=f"seconds must be above 0, got {value}"):
         Limits(seconds=value)
+
+
+def test_more_pixels_than_pillow_decodes_of_itself(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    file = io.BytesIO()
+    smooth_image(20, 20).save(file, "png")
+    for pixels, status in ((400, "written"), (399, "failed")):
+        encoder = Encoder(Preset.from_quality(50), limits=Limits(pixels=pixels))
+        (row,) = encode_batch([("a", file.getvalue())], encoder)
+        assert row.facts["status"] == status
+        assert Image.MAX_IMAGE_PIXELS == 50
+
+
+def animation():
+    frames = [Image.new("L", (8, 8), color) for color in range(3)]
+    file = io.BytesIO()
+    frames[0].save(file, "png", save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+ASKING = {
+    # A header and nothing behind it: whoever decoded it would say that it is damaged.
+    "frames.png": (animation, "--max-frames", 2, "limit-frames"),
+    "long.png": (lambda: png(300, 2)[:45], "--max-pixels", 599, "limit-pixels"),
+    "small.png": (lambda: png(8, 8), None, None, None),
+    "wide.bmp": (lambda: b"BM" + bytes(3000), "--max-source-bytes", 2999, "limit-bytes"),
+}
+
+
+@pytest.fixture(params=["folder", "tar"])
+def limited(request, tmp_path, monkeypatch):
+    """What encodes into a folder and returns its errors by key, and what was said."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    files = {name: make() for name, (make, *_) in ASKING.items()}
+    if request.param == "tar":
+        pytest.importorskip("pebble")
+        with tarfile.open("in/0.tar", "w") as archive:
+            for name, data in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    else:
+        for name, data in files.items():
+            (tmp_path / "in" / name).write_bytes(data)
+
+    def encode(*words):
+        more = () if request.param == "tar" else ("--manifest",)
+        tables = ("--preset", "default", "--quality", 30)
+        result = call("encode", "in", "--out", "out", *tables, *more, *words)
+        assert result.exit_code == 3, result.output
+        manifest = "0.tar.manifest.jsonl" if request.param == "tar" else "manifest.jsonl"
+        lines = map(json.loads, (tmp_path / "out" / manifest).read_text().splitlines())
+        rows = [line for line in lines if "key" in line]
+        return {row["key"].removeprefix("0.tar/"): row.get("error") for row in rows}, result
+
+    return encode
+
+
+def test_options_say_what_an_image_may_ask_for(limited):
+    default = {"frames.png": None, "long.png": "decode", "small.png": None, "wide.bmp": "decode"}
+    assert limited()[0] == default
+    words = [word for _, option, value, _ in ASKING.values() if option for word in (option, value)]
+    # Nothing but what failed is looked at again, and a limit changes no file.
+    assert limited(*words)[0] == default
+    limits = {name: error for name, (*_, error) in ASKING.items()}
+    found, _ = limited(*words, "--retry", "decode")
+    assert found == {**limits, "frames.png": None}
+    found, _ = limited("--max-pixels", 600, "--retry", "limit-pixels")
+    assert found == {**limits, "frames.png": None, "long.png": "decode"}
+    found, _ = limited("--max-source-bytes", 3002, "--retry", "limit")
+    assert found == default
+
+
+def test_a_limit_of_frames(limited):
+    assert limited("--max-frames", 2)[0]["frames.png"] == "limit-frames"
+
+
+@pytest.mark.parametrize(
+    "option", ["--max-pixels", "--max-source-bytes", "--max-frames", "--seconds"]
+)
+@pytest.mark.parametrize("value", [0, -1])
+def test_an_option_is_above_0(tmp_path, option, value):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    words = ("encode", tmp_path, "--out", tmp_path / "out", "--preset", "default", "--quality", 30)
+    assert refusal(*words, option, value).startswith(f"{option} must be above 0, got {value}")
+    assert refusal(*words, "--network", "squeezenet1.1", option, 1).startswith("--seconds, --max")
+    assert not (tmp_path / "out").exists()
+
+
+def test_any_number_is_a_limit():
+    Limits(pixels=10**400).check(NamedBytes(png(8, 8), "a"))

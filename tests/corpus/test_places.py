@@ -70,6 +70,28 @@ def test_the_same_shards_as_in_folders(memory, tmp_path):
     assert memory.cat("/bucket/other/0.tar") == expected["0.tar"]
 
 
+def test_of_what_is_done_the_first_lines_alone_are_read(memory, monkeypatch):
+    out, read = "memory://bucket/out", []
+    encoded(URL, out)
+    # A long manifest, as of ten thousand images.
+    name = "/bucket/out/0.tar.manifest.jsonl"
+    memory.pipe(name, memory.cat(name) + b'{"key": "x"}\n' * 20_000)
+    kind, cat = type(memory), type(memory).cat_file
+
+    def counting(self, *words, **options):
+        read.append(len(data := cat(self, *words, **options)))
+        return data
+
+    monkeypatch.setattr(kind, "cat_file", counting)
+    monkeypatch.setattr(kind, "get_file", None)
+    assert "(2 done already)" in encoded(URL, out).stdout
+    assert max(read) <= 1 << 16
+    assert len(read) == 2
+    memory.rm(name)
+    monkeypatch.undo()
+    assert "(1 done already)" in encoded(URL, out).stdout
+
+
 def test_what_is_done_there_is_left_alone(memory):
     out = "memory://bucket/in/out"
     encoded(URL, out)

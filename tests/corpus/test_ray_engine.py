@@ -52,7 +52,7 @@ def test_the_rows_of_processes_and_a_killed_worker_costs_one(monkeypatch):
         bad = [Entry("kill", b"kill", True), Entry("stuck", b"stuck", True)]
         with ray_engine.ray_workers(few, 2) as engine:
             rows = [row for _, row in engine([*entries, *bad, *entries])]
-        assert [row.facts["error"] for row in rows[12:14]] == ["memory", "limit"]
+        assert [row.facts["error"] for row in rows[12:14]] == ["memory", "limit-seconds"]
         assert rows[:12] == rows[14:] == [row for _, row in expected]
         # Ray lets a task wait for ever whose nodes are gone.
         monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": False}])

@@ -122,7 +122,7 @@ def test_too_many_pixels_are_refused_by_the_header(client):
     buffer = io.BytesIO()
     Image.new("L", (400, 300)).save(buffer, "png")
     answer = post(client, buffer.getvalue())
-    assert (answer.status_code, answer.json()["error"]) == (413, "limit")
+    assert (answer.status_code, answer.json()["error"]) == (413, "limit-pixels")
     assert "400x300 pixels" in answer.json()["detail"]
 
 
@@ -228,7 +228,7 @@ def test_a_slow_image_is_ended_and_the_next_one_is_encoded():
     smooth_image(6000, 6000).save(buffer, "png", compress_level=1)
     with TestClient(make_app(Settings(PRESETS, limits))) as client:
         answer = post(client, buffer.getvalue())
-        assert (answer.status_code, answer.json()["error"]) == (504, "limit")
+        assert (answer.status_code, answer.json()["error"]) == (504, "limit-seconds")
         assert answer.json()["detail"] == "image took over 0.4 seconds"
 
 
@@ -265,7 +265,7 @@ def test_a_limit_of_bytes_chooses_the_quality(client):
     capped = post(client, data, query | {"quality": str(quality - 5), "preset": "default"})
     assert capped.headers["x-quality"] == str(quality - 5)
     too_small = post(client, data, query | {"max_bytes": "300"})
-    assert (too_small.status_code, too_small.json()["error"]) == (422, "limit")
+    assert (too_small.status_code, too_small.json()["error"]) == (422, "limit-output")
     assert too_small.json()["detail"].startswith("no quality has at most 300 bytes")
     for wrong in ("0", "-1", "1e3", str(10**10), "\u0661"):
         answer = post(client, data, query | {"max_bytes": wrong})

@@ -263,7 +263,7 @@ def test_a_stuck_image_is_ended_and_delays_no_other(monkeypatch):
     with processes(encoder, 2) as engine:
         # The first may take longer: its process begins with it.
         rows = [row for _, row in engine(entries)]
-    assert rows[1].facts["error"] == "limit"
+    assert rows[1].facts["error"] == "limit-seconds"
     assert "1 took over 0.05 seconds" in rows[1].facts["detail"]
 
 
@@ -271,4 +271,4 @@ def test_a_batch_never_raises():
     encoder = Encoder(Preset.from_quality(20))
     rows = encode_batch([("a", png(1)), ("b", b""), ("c", b"P5 70000 1 255 ")], encoder)
     assert rows[0].data == encode(Image.open(io.BytesIO(png(1))), Preset.from_quality(20))
-    assert [row.facts.get("error") for row in rows] == [None, "decode", "limit"]
+    assert [row.facts.get("error") for row in rows] == [None, "decode", "limit-side"]

@@ -61,6 +61,8 @@ NAMES = {
     "read_strength": "(source, adapter)",
     "recode": "(data, *, header='compact', optimize=True, progressive=False, metadata=True, "
     "strict=True)",
+    "requantize": "(data, preset, *, optimize=True, header='jfif', progressive=False, gray=False, "
+    "metadata=True)",
     "wrap": "(model, layer, mean, std, *, at=None)",
     "write_coefficients": "(coefficients, tables, *, size, subsampling='4:4:4', optimize=True, "
     "restart_interval=0, header='jfif')",
@@ -110,8 +112,10 @@ COMMANDS = {
     "[--metadata/--no-metadata True] [--network ...] [--keep top1] [--average] "
     "[--effort all] [--reader ...] [--manifest] [--name-collision error] "
     "[--background 255,255,255] [--truncated refuse] [--follow-links] "
-    "[--batch-size 32] [--jobs CORES] [--seed 0] [--seconds] [--retry ] [--verify] "
-    "[--max-failures] [--keep-smaller] [--dry-run] [--json] [--metrics] [--engine local]",
+    "[--batch-size 32] [--jobs CORES] [--seed 0] [--max-pixels] [--max-source-bytes] "
+    "[--max-frames] [--seconds] [--retry ] [--verify] "
+    "[--max-failures] [--keep-smaller] [--requantize] [--dry-run] [--json] [--metrics] "
+    "[--engine local]",
     "manifest": "FOLDER --out",
     "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
     "[--mode hard] [--reader ...] [--against] [--learn-from] [--center] [--recode] [--ssim] "

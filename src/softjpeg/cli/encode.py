@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +17,7 @@ from softjpeg.cli.app import (
     commands,
     numbers,
 )
+from softjpeg.cli.encode_for_networks import encode_for_networks
 from softjpeg.cli.encode_options import (
     Center,
     DrySample,
@@ -29,7 +28,11 @@ from softjpeg.cli.encode_options import (
     Manifests,
     MaxBytes,
     MaxFailures,
+    MaxFrames,
+    MaxPixels,
+    MaxSourceBytes,
     Metrics,
+    Requantize,
     Retry,
     Seconds,
     ShortSide,
@@ -38,15 +41,11 @@ from softjpeg.cli.encode_options import (
     check_for_folders,
     check_for_networks,
     check_for_shards,
+    limits_of,
     watching_of,
 )
 from softjpeg.cli.encode_report import report, report_dry_run, report_readers, report_shards
 from softjpeg.cli.load import network_on_device
-
-if TYPE_CHECKING:
-    from softjpeg.codec.closed_loop.judge import Judge
-    from softjpeg.corpus.writing import EncodeSummary
-    from softjpeg.jpeg.subsampling import SubsamplingOrGray
 
 _LADDER = "5,8,12,16,20,25,30,40,50,60,75,85,95"
 _NETWORKS = "timm:NAME, FILE.py:FACTORY, a run, ...; may be repeated."
@@ -113,11 +112,15 @@ def encode(
         os.cpu_count() or 1
     ),
     seed: Seed = 0,
+    max_pixels: MaxPixels = None,
+    max_source_bytes: MaxSourceBytes = None,
+    max_frames: MaxFrames = None,
     seconds: Seconds = None,
     retry: Retry = "",
     verify: Verify = False,
     max_failures: MaxFailures = None,
     keep_smaller: KeepSmaller = False,
+    requantize: Requantize = False,
     dry_run: DrySample = None,
     json: JSONRows = False,
     metrics: Metrics = None,
@@ -153,8 +156,9 @@ def encode(
         from softjpeg.codec.closed_loop.judge import Judge
         from softjpeg.models.fidelity import parse_fidelity
 
-        check_for_networks(out, engine, keep_smaller, seconds, max_bytes, dry_run)
-        summary = _encode_for_networks(
+        numbers_of_files = (max_pixels, max_source_bytes, max_frames, seconds, max_bytes, dry_run)
+        check_for_networks(out, engine, keep_smaller or requantize, *numbers_of_files)
+        summary = encode_for_networks(
             Path(images),
             Path(out),
             Judge(tuple(networks[: len(set(network))]), parse_fidelity(keep), average),
@@ -172,8 +176,7 @@ def encode(
     else:
         from softjpeg.cli.presets import load_tables, stored_as
         from softjpeg.corpus.dry_run import dry_run as run_dry
-        from softjpeg.corpus.folders import FILE_LIMITS, encode_files
-        from softjpeg.corpus.limits import Limits
+        from softjpeg.corpus.folders import encode_files
         from softjpeg.corpus.samples import Encoder
         from softjpeg.corpus.shard_search import holds_shards
         from softjpeg.corpus.shards import encode_shards
@@ -185,15 +188,16 @@ def encode(
             check_for_shards(images, manifest or name_collision != "error" or bool(reader))
         else:
             check_for_folders(out, engine, manifest, retry, verify)
-        limits = Limits(seconds=60.0 if seconds is None else seconds) if shards else FILE_LIMITS
-        encoder = Encoder(tables, mode.value, seed, rules, limits, options, keep_smaller)
+        limits = limits_of(bool(shards), max_pixels, max_source_bytes, max_frames, seconds)
+        keeping = {"keep_smaller": keep_smaller, "requantize": requantize}
+        encoder = Encoder(tables, mode.value, seed, rules, limits, options, **keeping)
         if dry_run is not None:
             report_dry_run(run_dry(images, encoder, dry_run, out), json)
             return
         if shards:
             report_shards(encode_shards(images, encoder, out, engine=engine, **books), json)
             return
-        driver |= {"manifest": manifest, "seconds": seconds, "keep_smaller": keep_smaller}
+        driver |= {"manifest": manifest, "limits": limits, "seconds": seconds, **keeping}
         summary = encode_files(
             Path(images), tables, Path(out), mode=mode.value, **options, **driver
         )
@@ -204,44 +208,3 @@ def encode(
         total = summary.written + summary.done + failed
         typer.echo(f"softjpeg: {failed} of {total} images were not written", err=True)
         raise typer.Exit(3)
-
-
-def _encode_for_networks(
-    images: Path,
-    out: Path,
-    judge: Judge,
-    *,
-    specs: Sequence[str],
-    qualities: Sequence[int],
-    samplings: Sequence[SubsamplingOrGray],
-    short_sides: Sequence[int | None],
-    center: str | None,
-    effort: str,
-    **options: Any,
-) -> EncodeSummary:
-    """For each image the smallest file found that keeps the networks' answers."""
-    from softjpeg.cli.presets import stored_center
-    from softjpeg.codec.closed_loop.candidates import at_short_sides, named_presets
-    from softjpeg.codec.closed_loop.search import parse_effort
-    from softjpeg.corpus.in_the_loop import encode_presets_in_the_loop
-
-    steps, passes = parse_effort(effort)
-    if passes and "progressive" in options:
-        raise ValueError("--effort repair writes sequential files: leave --progressive out")
-    presets = at_short_sides(named_presets(specs, sorted(qualities)), short_sides)
-    if center is not None:
-        presets = {n: replace(p, center=stored_center(center)) for n, p in presets.items()}
-    if passes and any(preset.short_side or preset.center for preset in presets.values()):
-        raise ValueError("--effort repair stores images whole: --short-side keep, --center none")
-    return encode_presets_in_the_loop(
-        images,
-        out,
-        presets,
-        judge,
-        subsamplings=samplings,
-        effort=steps,
-        passes=passes,
-        # The sizes of different families' files are in another order for every image.
-        by_size=any(len(family) > 1 for family in (specs, samplings, short_sides)),
-        **options,
-    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from softjpeg.corpus.limits import Limits
     from softjpeg.corpus.watch import Watching
 
 Sources = Annotated[
@@ -58,12 +61,34 @@ Seconds = Annotated[
     float | None,
     typer.Option(help="An image that takes longer fails; default: of shards 60, else none."),
 ]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        help="An image whose header says more fails; default: of shards 89478485, else 178956970."
+    ),
+]
+MaxSourceBytes = Annotated[
+    int | None,
+    typer.Option(
+        help="An image whose file is larger fails; default: of shards 67108864, else 1073741824."
+    ),
+]
+MaxFrames = Annotated[
+    int | None, typer.Option(help="An image of more frames or pages fails; default: 1000.")
+]
 MaxFailures = Annotated[
     str | None, typer.Option(help="End the run when more images failed than N, or N%.")
 ]
 KeepSmaller = Annotated[
     bool,
     typer.Option("--keep-smaller", help="A JPEG that would not become smaller stays as it is."),
+]
+Requantize = Annotated[
+    bool,
+    typer.Option(
+        "--requantize",
+        help="Of a JPEG its own coefficients with the preset's tables, without pixels between.",
+    ),
 ]
 DrySample = Annotated[
     int | None,
@@ -91,12 +116,41 @@ def watching_of(max_failures: str | None, json: bool, metrics: Path | None) -> W
     return Watching(True, sys.stdout if json else None, metrics, most)
 
 
-def check_for_networks(out: str, engine: str, keep_smaller: bool, *numbers: float | None) -> None:
-    """Refuse what there is not with networks in the loop: --seconds, --max-bytes, --dry-run."""
-    if keep_smaller or any(number is not None for number in numbers):
+def limits_of(
+    shards: bool,
+    pixels: int | None,
+    source_bytes: int | None,
+    frames: int | None,
+    seconds: float | None,
+) -> Limits:
+    """What --max-pixels, --max-source-bytes, --max-frames and --seconds say, or else the default.
+
+    Raises:
+        ValueError: one that is not above 0.
+    """
+    from softjpeg.corpus.folders import FILE_LIMITS
+    from softjpeg.corpus.limits import Limits
+
+    given = {
+        "pixels": ("--max-pixels", pixels),
+        "bytes": ("--max-source-bytes", source_bytes),
+        "frames": ("--max-frames", frames),
+        "seconds": ("--seconds", seconds),
+    }
+    for option, value in given.values():
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{option} must be above 0, got {value}")
+    known: dict[str, Any] = {name: value for name, (_, value) in given.items() if value is not None}
+    return replace(Limits() if shards else FILE_LIMITS, **known)
+
+
+def check_for_networks(out: str, engine: str, flags: bool, *numbers: float | None) -> None:
+    """Refuse what there is not with networks in the loop."""
+    if flags or any(number is not None for number in numbers):
         raise ValueError(
-            "--seconds, --max-bytes, --keep-smaller and --dry-run are for images that no network "
-            "is asked about: leave them or --network out"
+            "--seconds, --max-bytes, --max-pixels, --max-source-bytes, --max-frames, "
+            "--keep-smaller, --requantize and --dry-run are for images that no network is asked "
+            "about: leave them or --network out"
         )
     check_for_folders(out, engine, True, "", False)
 

@@ -89,7 +89,7 @@ def _interval(found: Estimate, form: str) -> str:
 
 
 def _say_totals(summary: EncodeSummary | ShardSummary, images: int, failed: int) -> None:
-    names = ("done", "kept", "bytes_in", "bytes_out")
+    names = ("done", "kept", "requantized", "bytes_in", "bytes_out")
     totals = {name: getattr(summary, name) for name in names}
     facts = {"images": images, "failed": failed, "errors": dict(summary.errors), **totals}
     typer.echo(json.dumps({"total": facts}))
@@ -105,5 +105,6 @@ def _done_and_bytes(summary: EncodeSummary | ShardSummary) -> str:
     already = f" ({summary.done} done already)" if summary.done else ""
     share = f" ({summary.bytes_out / summary.bytes_in:.1%})" if summary.bytes_in else ""
     kept = f"; {summary.kept} would not have become smaller, and stay" if summary.kept else ""
+    kept += f"; {summary.requantized} from their own coefficients" * (summary.requantized > 0)
     sizes = f"{summary.bytes_in:,} bytes in, {summary.bytes_out:,} bytes out"
     return f"{already}: {sizes}{share}{kept}"

@@ -83,10 +83,18 @@ class ByteLimit:
             TooLargeError: a ValueError: not even quality 1 fits.
             ValueError: for the reasons of `softjpeg.encode`.
         """
+        return self.chosen(lambda preset: encode(image, preset, mode, seed, **options))
+
+    def chosen(self, write: Callable[[Preset], bytes]) -> tuple[bytes, int]:
+        """The same of whatever writes a file with a preset.
+
+        Raises:
+            TooLargeError: not even quality 1 fits.
+        """
         files: dict[int, bytes] = {}
 
         def size(quality: int) -> int:
-            files[quality] = encode(image, self.at(quality), mode, seed, **options)
+            files[quality] = write(self.at(quality))
             return len(files[quality])
 
         quality = _highest_within(size, self.most, self.highest)

@@ -84,7 +84,7 @@ def threads(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -> It
     Raises:
         ValueError: `jobs` is below 1.
     """
-    with pool_of(jobs) as pool, encoder.rules.applied():
+    with pool_of(jobs) as pool, encoder.applied():
 
         def submit(entry: Entry) -> Future[Row]:
             return pool.submit(encode_one, entry.key, entry.source, encoder)

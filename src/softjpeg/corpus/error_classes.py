@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from PIL import Image
 
 from softjpeg.codec.byte_limit import TooLargeError
 from softjpeg.corpus.limits import LimitError
 
-ErrorClass = Literal["decode", "limit", "io", "network", "memory", "other"]
-"""Of what is no image or damaged, too large, not to be read or written, or short of memory."""
+ErrorClass = Literal[
+    "decode",
+    "limit-pixels",
+    "limit-side",
+    "limit-bytes",
+    "limit-frames",
+    "limit-seconds",
+    "limit-profile",
+    "limit-output",
+    "io",
+    "network",
+    "memory",
+    "other",
+]
+"""Of what is no image or damaged, beyond a limit, not to be read or written, or short of memory.
+
+Each limit has its own; `limit-output` is of a file that no quality makes small enough.
+"""
+
+ALL_LIMITS = "limit"
+"""Of all of them, where classes are asked for."""
 
 _PASSING = {"io", "network", "memory"}
 """What may be otherwise the next time, though the image is the same."""
@@ -29,7 +48,7 @@ def tried_again(retry: str) -> set[str]:
     """The classes of failures that a run tries again: all, or one, beside those that may pass.
 
     Args:
-        retry: a class, "all", or nothing.
+        retry: a class, "limit" for those of all limits, "all", or nothing.
 
     Raises:
         ValueError: it is none of them.
@@ -38,9 +57,13 @@ def tried_again(retry: str) -> set[str]:
     ['decode', 'io', 'memory', 'network']
     """
     classes = get_args(ErrorClass)
-    if retry not in ("", "all", *classes):
-        raise ValueError(f"--retry must be one of {', '.join(('all', *classes))}, got {retry}")
-    return set(classes) if retry == "all" else {*_PASSING, *filter(None, [retry])}
+    if retry not in ("", "all", ALL_LIMITS, *classes):
+        known = ", ".join(("all", *classes, ALL_LIMITS))
+        raise ValueError(f"--retry must be one of {known}, got {retry}")
+    if retry == "all":
+        return set(classes)
+    asked = {name for name in classes if retry in (name, name.partition("-")[0])}
+    return _PASSING | asked
 
 
 def error_class(error: BaseException) -> ErrorClass:
@@ -64,8 +87,12 @@ def error_class(error: BaseException) -> ErrorClass:
 
 
 def _own_class(error: BaseException) -> ErrorClass | None:
-    if isinstance(error, (LimitError, TooLargeError, Image.DecompressionBombError)):
-        return "limit"
+    if isinstance(error, LimitError):
+        return cast("ErrorClass", f"limit-{error.limit}")
+    if isinstance(error, Image.DecompressionBombError):
+        return "limit-pixels"
+    if isinstance(error, TooLargeError):
+        return "limit-output"
     # PyTorch says it in words.
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         return "memory"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,10 @@ def encode_files(
     seed: int = 0,
     manifest: bool = False,
     rules: SourceRules | None = None,
+    limits: Limits = FILE_LIMITS,
     seconds: float | None = None,
     keep_smaller: bool = False,
+    requantize: bool = False,
     retry: str = "",
     verify: bool = False,
     list_files: bool = False,
@@ -57,8 +60,9 @@ def encode_files(
             the same bytes.
         manifest: keep a manifest in each folder written to, and leave alone what it says is done.
         rules: what of the source is read, and how.
+        limits: what an image may ask for, but for seconds.
         seconds: for an image; then each is encoded in a process, which ends after them.
-        keep_smaller: a JPEG that would not become smaller stays as it is.
+        keep_smaller, requantize: as in `Encoder`.
         retry, verify, list_files, watching: as in `Bookkeeping`.
         jobs: images at a time; the files do not depend on it.
         options: of `softjpeg.encode`, passed on.
@@ -68,13 +72,10 @@ def encode_files(
             to `out`.
         KeyboardInterrupt: its words say what is kept.
     """
-    limits = (
-        FILE_LIMITS
-        if seconds is None
-        else Limits(FILE_LIMITS.pixels, FILE_LIMITS.bytes, seconds=seconds)
-    )
+    if seconds is not None:
+        limits = replace(limits, seconds=seconds)
     rules = rules or SourceRules()
-    encoder = Encoder(preset, mode, seed, rules, limits, options, keep_smaller)
+    encoder = Encoder(preset, mode, seed, rules, limits, options, keep_smaller, requantize)
     # Options that no image can be encoded with are refused before anything is written.
     encoder.encoded(Image.new("L", (8, 8)), seed)
     settings = encoder.settings if manifest else None

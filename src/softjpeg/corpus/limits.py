@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 from PIL import Image, UnidentifiedImageError
@@ -65,8 +67,19 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not (value > 0 and math.isfinite(value)):
+            if not (value > 0 and (isinstance(value, int) or math.isfinite(value))):
                 raise ValueError(f"{field.name} must be above 0, got {value}")
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """While inside, Pillow decodes as many pixels, too: else no more than 179 million."""
+        before = Image.MAX_IMAGE_PIXELS
+        if before is not None and self.pixels > 2 * before:
+            Image.MAX_IMAGE_PIXELS = self.pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
     def check(self, source: ImageSource) -> None:
         """Refuse an image by the size of its file and by what its header says.

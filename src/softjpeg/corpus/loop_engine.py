@@ -148,7 +148,7 @@ def _row(picture: _Picture, choice: Choice, judge: Judge) -> Row:
         picture.name,
         picture.data,
         choice.data,
-        picture.image,
+        picture.image.size,
         picture.remarks,
         seed=picture.seed,
         encoder=choice.candidate,

@@ -16,6 +16,9 @@ from softjpeg.corpus.parquet_shards import PARQUET_SUFFIXES
 from softjpeg.corpus.tar_shards import TAR_SUFFIXES
 from softjpeg.corpus.writing import written_alone
 
+_LINE = 1 << 16
+"""Bytes of the longest line that is looked at."""
+
 
 def is_url(place: str) -> bool:
     """Whether it names a place by a URL, as ``s3://bucket/shards``, and not a path."""
@@ -42,6 +45,10 @@ class Place(ABC):
     @abstractmethod
     def local(self, name: str) -> AbstractContextManager[Path]:
         """While inside, a path under which the file can be read."""
+
+    @abstractmethod
+    def first_line(self, name: str) -> bytes:
+        """Of a file, without reading the rest; OSError where it is gone."""
 
     @abstractmethod
     def writing(self, name: str) -> AbstractContextManager[IO[bytes]]:
@@ -94,6 +101,10 @@ class _Local(Place):
 
     def local(self, name: str) -> AbstractContextManager[Path]:
         return nullcontext(self.root / name)
+
+    def first_line(self, name: str) -> bytes:
+        with (self.root / name).open("rb") as file:
+            return file.readline(_LINE)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
@@ -156,6 +167,11 @@ class _Remote(Place):
                     raise
                 there = f"{self.url.rstrip('/')}/{name}"
                 raise ValueError(str(error).replace(str(path), there)) from error
+
+    def first_line(self, name: str) -> bytes:
+        with self._named(name):
+            found: bytes = self.fs.cat_file(self._path(name), start=0, end=_LINE)
+        return found.partition(b"\n")[0]
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:

@@ -81,7 +81,7 @@ def _row(seconds: float, entry: Entry, task: Future[Row]) -> Row:
         return task.result()
     except TookTooLong:
         sentence = f"{entry.key} took over {seconds:g} seconds"
-        return failed_row(entry.key, entry.source, "limit", sentence)
+        return failed_row(entry.key, entry.source, "limit-seconds", sentence)
     except ProcessExpired as error:
         sentence = f"{entry.key} ended the process that encoded it: {error}"
         return failed_row(entry.key, entry.source, "memory", sentence)

@@ -82,7 +82,7 @@ def ray_workers(encoder: Encoder, jobs: int, queued_bytes: int = QUEUED_BYTES) -
                 return _result(ray, batch, seconds + _BEGINNING)[place.number]
             except (TookTooLong, ray.exceptions.GetTimeoutError):
                 ray.cancel(batch.reference, force=True)
-                failure = "limit", f"{entry.key} took over {seconds:g} seconds"
+                failure = "limit-seconds", f"{entry.key} took over {seconds:g} seconds"
             except ray.exceptions.RayTaskError as error:
                 failure = "other", str(error)
             except ray.exceptions.RayError as error:

@@ -21,6 +21,7 @@ FIELDS: Mapping[str, type] = {
     "source_bytes": int,
     "source_mtime_ns": int,
     "source_kept": bool,
+    "requantized": bool,
     "file": str,
     "sha256": str,
     "bytes": int,

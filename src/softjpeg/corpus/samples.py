@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from PIL import Image
 from softjpeg.codec.adaptive_quality import AdaptiveQuality
 from softjpeg.codec.byte_limit import ByteLimit, encode_choosing
 from softjpeg.codec.image import Mode
+from softjpeg.codec.requantize import check_stores_whole
 from softjpeg.common.image_files import NamedBytes, read_whole
 from softjpeg.corpus.digests import image_seed, preset_sha256, sha256
 from softjpeg.corpus.error_classes import ErrorClass, error_class
 from softjpeg.corpus.limits import Limits
+from softjpeg.corpus.requantizing import PixelsNeededError, requantized_file
 from softjpeg.corpus.sources import JPEG, SourceRules
 from softjpeg.presets.preset import Preset
 
@@ -36,6 +39,11 @@ class Encoder:
         limits: what an image may ask for.
         options: of `softjpeg.encode`.
         keep_smaller: a JPEG that would not become smaller stays as it is.
+        requantize: a JPEG's own coefficients get the preset's tables, as by
+            `softjpeg.requantize`; what cannot be done so goes through pixels, and its row says why.
+
+    Raises:
+        ValueError: `requantize` with what needs pixels.
     """
 
     preset: Preset | AdaptiveQuality | ByteLimit
@@ -45,6 +53,15 @@ class Encoder:
     limits: Limits = field(default_factory=Limits)
     options: Mapping[str, Any] = field(default_factory=dict)
     keep_smaller: bool = False
+    requantize: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.requantize:
+            return
+        if self.mode != "hard":
+            words = "requantizing rounds each coefficient: mode must be hard"
+            raise ValueError(f"{words}, got {self.mode}")
+        check_stores_whole(self.preset)
 
     @property
     def needs_torch(self) -> bool:
@@ -59,11 +76,16 @@ class Encoder:
     @property
     def settings(self) -> dict[str, Any]:
         """All that decides a file's bytes besides the image, in JSON's types."""
-        limits = {"pixels": self.limits.pixels, "bytes": self.limits.bytes}
-        limits["frames"] = self.limits.frames
         named = {"preset": preset_sha256(self.preset), "mode": self.mode, "seed": self.seed}
         keeping = {"keep_smaller": True} if self.keep_smaller else {}
-        return {**named, **self.options, **self.rules.settings, **keeping, "limits": limits}
+        keeping |= {"requantize": True} if self.requantize else {}
+        return {**named, **self.options, **self.rules.settings, **keeping}
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """While inside, images are read by its rules and limits."""
+        with self.rules.applied(), self.limits.applied():
+            yield
 
 
 @dataclass(frozen=True)
@@ -92,12 +114,12 @@ def encode_batch(samples: Iterable[tuple[str, bytes | Path]], encoder: Encoder) 
     >>> row.data, row.facts["status"], row.facts["error"]
     (None, 'failed', 'decode')
     """
-    with encoder.rules.applied():
+    with encoder.applied():
         return [encode_one(key, source, encoder) for key, source in samples]
 
 
 def encode_one(key: str, source: bytes | Path, encoder: Encoder) -> Row:
-    """The row of one image, while the encoder's rules are applied; it never raises.
+    """The row of one image, while the encoder is applied; it never raises.
 
     Args:
         key: its name.
@@ -106,13 +128,32 @@ def encode_one(key: str, source: bytes | Path, encoder: Encoder) -> Row:
     """
     number = image_seed(encoder.seed, key)
     try:
-        data, image, remarks = read_source(key, source, encoder.rules, encoder.limits)
-        file, facts = encoder.encoded(image, number)
+        data = checked_source(key, source, encoder.limits)
+        file, size, remarks, facts = _encoded(data, encoder, number)
     except IMAGE_ERRORS as error:
         return failed_row(key, source, error_class(error), str(error))
-    if encoder.keep_smaller and len(file) >= len(data) and data.startswith(JPEG):
-        return written_row(key, data, data, image, remarks, seed=number, source_kept=True)
-    return written_row(key, data, file, image, remarks, seed=number, **facts)
+    whole = data.getvalue()
+    if encoder.keep_smaller and len(file) >= len(whole) and whole.startswith(JPEG):
+        return written_row(key, whole, whole, size, remarks, seed=number, source_kept=True)
+    return written_row(key, whole, file, size, remarks, seed=number, **facts)
+
+
+def _encoded(
+    source: NamedBytes, encoder: Encoder, seed: int
+) -> tuple[bytes, tuple[int, int], tuple[str, ...], dict[str, Any]]:
+    """A file, (width, height), what there is to say of it, and what else a manifest says."""
+    why: tuple[str, ...] = ()
+    if encoder.requantize:
+        try:
+            made = requantized_file(source.getvalue(), encoder.preset, **encoder.options)
+        except PixelsNeededError as error:
+            why = (str(error),)
+        else:
+            file, size, facts = made
+            return file, size, (), dict(facts)
+    image, remarks = encoder.rules.read(source)
+    file, facts = encoder.encoded(image, seed)
+    return file, image.size, (*remarks, *why), facts
 
 
 def read_source(
@@ -129,12 +170,27 @@ def read_source(
     Raises:
         ImageFileError: it cannot be read, or is beyond a limit.
     """
+    file = checked_source(key, source, limits)
+    return file.getvalue(), *rules.read(file)
+
+
+def checked_source(key: str, source: bytes | Path, limits: Limits) -> NamedBytes:
+    """An image file whose header is within the limits.
+
+    Args:
+        key: what errors call it, where it has no path.
+        source: what is in the file, or its path.
+        limits: what it may ask for.
+
+    Raises:
+        ImageFileError: it cannot be read, or is beyond a limit.
+    """
     if isinstance(source, Path):
         limits.check_bytes(source)
         source, key = read_whole(source), str(source)
     file = NamedBytes(source, key)
     limits.check(file)
-    return source, *rules.read(file)
+    return file
 
 
 def failed_row(key: str, source: bytes | Path, error: ErrorClass, sentence: str) -> Row:
@@ -154,7 +210,7 @@ def written_row(
     key: str,
     source: bytes,
     file: bytes,
-    image: Image.Image,
+    size: tuple[int, int],
     remarks: Sequence[str],
     **facts: Any,
 ) -> Row:
@@ -164,12 +220,12 @@ def written_row(
         key: its name.
         source: what is in its source.
         file: what it became.
-        image: as it was read.
+        size: (width, height) of the image as it was read.
         remarks: what there is to say of it.
         facts: what else a manifest says.
     """
     facts = {"sha256": sha256(file), "bytes": len(file), **facts}
-    facts |= {"width": image.width, "height": image.height}
+    facts |= {"width": size[0], "height": size[1]}
     facts |= {"remarks": list(remarks)} if remarks else {}
     return Row(key, file, {"key": key, "status": "written", **_source(source), **facts})
 

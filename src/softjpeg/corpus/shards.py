@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,8 @@ ENGINES = {"local": processes, "ray": ray_workers}
 
 _PIXEL = b"P5 1 1 255 \x80"
 INDEX, MANIFEST = "index.jsonl", ".manifest.jsonl"
+_AMONG_THEM = {"kept": "source_kept", "requantized": "requantized"}
+"""What a head counts, where there are any, and the fact that says so."""
 
 
 @dataclass
@@ -40,6 +42,7 @@ class ShardSummary:
         images, failed: written, and failed, those of earlier runs included.
         bytes_in, bytes_out: of the images written.
         kept: sources that would not have become smaller, among the images.
+        requantized: files of a JPEG's own coefficients, among the images.
         errors: failed images by their class.
         failures: shards that could not be encoded, each with its error.
     """
@@ -51,6 +54,7 @@ class ShardSummary:
     bytes_in: int = 0
     bytes_out: int = 0
     kept: int = 0
+    requantized: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, Exception]] = field(default_factory=list)
 
@@ -60,6 +64,7 @@ class ShardSummary:
         for name in ("images", "failed", "bytes_in", "bytes_out"):
             setattr(self, name, getattr(self, name) + head[name])
         self.kept += head.get("kept", 0)
+        self.requantized += head.get("requantized", 0)
         self.errors.update(head["errors"])
 
 
@@ -154,8 +159,7 @@ def encode_shards(
 def _done(there: Place, name: str, wanted: dict[str, Any], verify: bool) -> dict[str, Any] | None:
     """The first line of a shard's manifest, where it says that there is nothing to do."""
     try:
-        with there.local(name + MANIFEST) as path, path.open("rb") as file:
-            head = parse_line(file.readline())
+        head = parse_line(there.first_line(name + MANIFEST))
         size = there.version(name)["source_bytes"]
     except (OSError, ValueError):
         return None
@@ -177,7 +181,8 @@ def _is_head(head: Record) -> bool:
     errors = head.get("errors")
     if not isinstance(errors, dict) or not isinstance(head.get("sha256"), str):
         return False
-    return all(type(count) is int for count in (*counts, *errors.values(), head.get("kept", 0)))
+    counts += [head.get(name, 0) for name in _AMONG_THEM]
+    return all(type(count) is int for count in (*counts, *errors.values()))
 
 
 Encoding = Callable[[IO[bytes], str], Iterator[Row]]
@@ -227,10 +232,15 @@ def _encode_shard(
         "errors": dict(sorted(errors.items())),
         "bytes_in": sum(fact["source_bytes"] for fact in written),
         "bytes_out": sum(fact["bytes"] for fact in written),
-        **({"kept": kept} if (kept := sum("source_kept" in fact for fact in written)) else {}),
+        **_among_them(written),
         **about,
     }
     lines = "".join(json.dumps(line) + "\n" for line in (head, *facts))
     with there.writing(name + MANIFEST) as file:
         file.write(lines.encode())
     return head
+
+
+def _among_them(written: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    counts = {name: sum(said in row for row in written) for name, said in _AMONG_THEM.items()}
+    return {name: count for name, count in counts.items() if count}

@@ -36,6 +36,7 @@ class EncodeSummary:
         done: how many were there already, made by an earlier run of the same settings.
         bytes_in, bytes_out: of all these images, before and after.
         kept: sources that would not have become smaller, among them.
+        requantized: files of a JPEG's own coefficients, among them.
         totals: sums over the images that networks were asked about, of what the manifest says.
         files: each image and its file, where they are asked for.
         failures: the others, each with its error.
@@ -49,6 +50,7 @@ class EncodeSummary:
     bytes_in: int = 0
     bytes_out: int = 0
     kept: int = 0
+    requantized: int = 0
     totals: Counter[str] = field(default_factory=Counter)
     files: list[tuple[Path, Path]] = field(default_factory=list)
     failures: list[tuple[Path, Exception]] = field(default_factory=list)
@@ -199,6 +201,7 @@ def _count(summary: EncodeSummary, job: Job, body: Record, books: Bookkeeping) -
     summary.bytes_in += body["source_bytes"]
     summary.bytes_out += body["bytes"]
     summary.kept += "source_kept" in body
+    summary.requantized += "requantized" in body
     if "runs" in body:
         summary.totals.update({"searched": 1, "runs": body["runs"], "kept": body["kept"]})
     if books.list_files:

@@ -75,7 +75,7 @@ def _stays(request: Request) -> bool:
 
 
 def _too_large(most: int) -> Refusal:
-    return Refusal(413, "limit", f"the body must have at most {most} bytes")
+    return Refusal(413, "limit-bytes", f"the body must have at most {most} bytes")
 
 
 def _busy(held: Held) -> Refusal:

@@ -34,8 +34,9 @@ def encode_body(data: bytes, name: str, order: Order, limits: Limits) -> Encoded
         return Refusal(400, "request", _sentence(error))
     try:
         source = NamedBytes(data, name)
-        limits.check(source)
-        image, remarks = read_upright(source)
+        with limits.applied():
+            limits.check(source)
+            image, remarks = read_upright(source)
         if fault := jpeg_fault(data, image):
             raise ImageFileError(f"{name} is cut off or corrupt: {fault}")
         file, quality = encode_choosing(image, tables, order.mode)

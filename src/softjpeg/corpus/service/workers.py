@@ -121,7 +121,7 @@ class Workers:
             task = self._pool.schedule(encode_body, (data, name, order, limits), timeout=most)
             return await asyncio.wrap_future(task)
         except TookTooLong:
-            return Refusal(504, "limit", f"{name} took over {most:g} seconds")
+            return Refusal(504, "limit-seconds", f"{name} took over {most:g} seconds")
         except ProcessExpired as error:
             return Refusal(503, "memory", f"{name} ended the process that encoded it: {error}")
 
