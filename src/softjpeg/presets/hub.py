@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _CARD = """{header}---
 # {kind} of JPEG quantization tables
 
-Tables for JPEG files that a neural network reads: small, and read nearly as the
-originals are. The files are ordinary .jpg, and every decoder reads them. Learned by softjpeg for the
-objective of [J4D](https://arxiv.org/abs/2606.16185).
+Tables for JPEG files that a neural network reads: small, and read nearly as the originals are. The
+files are ordinary .jpg, and every decoder reads them. Learned by softjpeg for the objective of
+[J4D](https://arxiv.org/abs/2606.16185).
 
     pip install "softjpeg[hub]"
     softjpeg encode photos/ --preset hub:ORG/NAME{quality} --out jpegs/
@@ -106,8 +106,8 @@ def _curve(learned: list[Mapping[str, Any]]) -> str:
         f"| bytes saved at equal {kind}, 95 % interval, each network |"
     )
     said = (
-        "\nBeside default JPEG (the standard's own tables), on the half of the learning images that "
-        f"chose the tables, not on images of another source. {kind} is what the network loses: "
-        "0 is nothing.\n"
+        "\nBeside default JPEG (the standard's own tables), on the half of the learning images "
+        "that chose the tables, not on images of another source. "
+        f"{kind} is what the network loses: 0 is nothing.\n"
     )
     return "\n".join([said, head, "|---|---|---|---|---|", *rows]) + "\n"
