@@ -1,3 +1,7 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["softjpeg[models]"]
+# ///
 """A preset for a detector, whose output is lists of boxes.
 
     python examples/detection.py [FOLDER]

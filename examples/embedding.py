@@ -1,3 +1,7 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["softjpeg[models]"]
+# ///
 """A preset for an embedding network: pictures should be found again by their cosine.
 
     python examples/embedding.py [FOLDER]

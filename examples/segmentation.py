@@ -1,3 +1,7 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["softjpeg[models]"]
+# ///
 """A preset for a segmentation network, whose output is a dict of maps.
 
     python examples/segmentation.py [FOLDER]

@@ -9,7 +9,7 @@ import pytest
 
 from softjpeg.common.hub import hub_file
 from softjpeg.presets.built_in import HUB_FILE
-from softjpeg.presets.hub import save_for_hub
+from softjpeg.presets.hub import card, save_for_hub
 from softjpeg.presets.ladder import Ladder
 from softjpeg.presets.loading import load
 from softjpeg.presets.preset import Preset
@@ -97,3 +97,21 @@ def test_what_is_not_there_is_named(cache, name):
 def test_other_names(name):
     with pytest.raises(ValueError, match=f"must be hub:ORG/NAME .* got '{name}'"):
         load(name)
+
+
+def test_a_card_word_by_word():
+    facts = {"network": "net.py:small", "count": 7}
+    preset = replace(Preset.from_quality(30), provenance=facts)
+    assert card(preset).partition("\n---\n")[2] == (
+        "# A preset of JPEG quantization tables\n\n"
+        "Tables for JPEG files that a neural network reads: small, and read nearly as the "
+        "originals are. The\nfiles are ordinary .jpg, and every decoder reads them. Learned by "
+        "softjpeg for the objective of\n[J4D](https://arxiv.org/abs/2606.16185).\n\n"
+        '    pip install "softjpeg[hub]"\n'
+        "    softjpeg encode photos/ --preset hub:ORG/NAME --out jpegs/\n\n"
+        "* **Learned for** net.py:small, and for no other network: whether the\n"
+        "  tables help another one, nobody has measured, unless it is said here.\n"
+        "* How many: 7\n"
+        "* Decoder: libjpeg's, through Pillow\n\n"
+        '```json\n{\n  "count": 7,\n  "network": "net.py:small"\n}\n```\n'
+    )

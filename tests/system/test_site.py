@@ -1,8 +1,10 @@
 """The site's pictures are of the published results, and the tutorials' commands run."""
 
+import io
 import json
 import re
 import shlex
+import tarfile
 from importlib import util
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from helpers.images import smooth_image
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
-WITH_COMMANDS = [page for page in TUTORIALS if "```sh" in page.read_text()]
+BUCKET = ROOT / "docs/tutorials/bucket.md"
+WITH_COMMANDS = [page for page in TUTORIALS if "```sh" in page.read_text() and page != BUCKET]
 
 NETWORK = """
 from torch import nn
@@ -58,6 +61,30 @@ def test_the_tutorials_commands_run_in_their_order(page, tmp_path, monkeypatch):
             for file in files:
                 with Image.open(file) as written:
                     assert written.size == (48, 40)
+
+
+def test_the_buckets_commands_run_on_one_in_memory(tmp_path):
+    pytest.importorskip("pebble", reason="softjpeg[corpus] is not installed")
+    there = pytest.importorskip("fsspec").filesystem("memory")
+    image, shard = tmp_path / "0.png", tmp_path / "0.tar"
+    smooth_image(40, 48, 0).save(image)
+    with tarfile.open(shard, "w") as archive:
+        archive.add(image, "0.png")
+    there.pipe("/bucket/shards/0.tar", shard.read_bytes())
+    try:
+        dry, real = commands(BUCKET)
+        assert call(*(word.replace("s3://", "memory://") for word in dry)).exit_code == 0
+        assert not there.exists("/bucket/smaller")
+        assert call(*(word.replace("s3://", "memory://") for word in real)).exit_code == 0
+        written = {path.rpartition("/")[2] for path in there.find("/bucket/smaller")}
+        assert written >= {"0.tar", "0.tar.manifest.jsonl", "index.jsonl"}
+        with tarfile.open(fileobj=io.BytesIO(there.cat("/bucket/smaller/0.tar"))) as archive:
+            data = archive.extractfile("0.jpg").read()
+        with Image.open(io.BytesIO(data)) as shown:
+            assert (shown.format, shown.size) == ("JPEG", (48, 40))
+    finally:
+        there.store.clear()
+        there.pseudo_dirs[:] = [""]
 
 
 def test_every_page_is_in_the_sites_navigation():

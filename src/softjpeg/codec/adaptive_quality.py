@@ -79,7 +79,10 @@ def adapted(ladder: Ladder, image: Any, quality: float) -> Preset:
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveQuality:
-    """A ladder at a nominal quality, to encode with: `softjpeg.encode` calls it with the image.
+    """A ladder at a quality that each image gets a little lower or higher: `size_exponent`.
+
+    Busy images take many bits and hide errors well. Give it to `softjpeg.encode` as a preset, which
+    calls it with the image.
 
     >>> rung = Preset.from_quality(50)
     >>> ladder = Ladder((rung,), ((0, 0.1), (1, 1.0), (2, 8.0)), ((1, 0.1), (50, 1.0), (100, 8.0)))

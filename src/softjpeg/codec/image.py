@@ -60,7 +60,7 @@ def encode(
         preset: tables, subsampling, what is stored and, for "probabilistic", hardness; or a
             function that gives them for the Pillow image: `AdaptiveQuality` is one.
         mode: "hard" rounds every coefficient (libjpeg-turbo through Pillow); "probabilistic" draws
-            it from the CPMF (J4D); "rdo" decides all of a block together, least distortion for the
+            it from P(i|z) (J4D); "rdo" decides all of a block together, least distortion for the
             network + λ·bits (needs `preset.distortion`); a function decides as it likes, see
             `Quantize`.
         seed: of "probabilistic"; the same seed gives the same bytes, None a fresh one each time.

@@ -35,7 +35,8 @@ except ImportError:
 _CARD = """{header}---
 # {kind}
 
-{kind} of [softjpeg](https://arxiv.org/abs/2410.07081), JPEG as a trainable layer.
+JPEG as a layer with trainable tables, as in [JPEG-DL](https://arxiv.org/abs/2410.07081). With
+`pip install "softjpeg[hub]"`:
 
     {loading}
 

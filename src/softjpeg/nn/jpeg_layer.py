@@ -18,7 +18,7 @@ from softjpeg.presets.preset import Preset
 
 
 class JPEGLayer(TableQuantizer, OnHub):
-    """RGB in, the same RGB as a JPEG of learned tables shows it out.
+    """Images in, out what a decoder shows of their JPEG files: trainable tables, and gradients.
 
     Args:
         luma, chroma: initial tables, (8, 8) or one per round (rounds, 8, 8); default all ones.

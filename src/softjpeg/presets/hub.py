@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 _CARD = """{header}---
 # {kind} of JPEG quantization tables
 
-Learned with [J4D](https://arxiv.org/abs/2606.16185); every JPEG decoder reads the files.
+Tables for JPEG files that a neural network reads: small, and read nearly as the originals are. The
+files are ordinary .jpg, and every decoder reads them. Learned by softjpeg for the objective of
+[J4D](https://arxiv.org/abs/2606.16185).
 
+    pip install "softjpeg[hub]"
     softjpeg encode photos/ --preset hub:ORG/NAME{quality} --out jpegs/
 
 {learned_for}{curve}
@@ -99,8 +102,12 @@ def _curve(learned: list[Mapping[str, Any]]) -> str:
         return ""
     kind = next(facts["loss_kind"] for facts in learned if facts.get("judged"))
     head = (
-        f"| bits per pixel | {kind} | default JPEG's bits | its {kind} "
+        f"| bits per pixel | {kind} | default JPEG: bits per pixel | default JPEG: {kind} "
         f"| bytes saved at equal {kind}, 95 % interval, each network |"
     )
-    said = "\nMeasured on the half of the images that judged, not on images of another source:\n"
+    said = (
+        "\nBeside default JPEG (the standard's own tables), on the half of the learning images "
+        "that chose the tables, not on images of another source. "
+        f"{kind} is what the network loses: 0 is nothing.\n"
+    )
     return "\n".join([said, head, "|---|---|---|---|---|", *rows]) + "\n"

@@ -55,7 +55,7 @@ def jpeg_bits(
     header: Header = "jfif",
     shift: float | None = None,
 ) -> JpegBits:
-    """Expected bits of every image's file: indices drawn from the CPMF, optimized Huffman codes.
+    """Expected bits of every image's file: indices drawn from P(i|z), optimized Huffman codes.
 
     As hardness grows, `scan` becomes `softjpeg.jpeg.entropy.scan_bits` of the rounded indices.
 
