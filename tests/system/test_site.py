@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import softjpeg
 from helpers.commands import call
 from helpers.images import smooth_image
 
@@ -91,6 +92,12 @@ def test_every_page_is_in_the_sites_navigation():
     shown = set(re.findall(r"(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
     docs = ROOT / "docs"
     assert shown == {page.relative_to(docs).as_posix() for page in docs.rglob("*.md")}
+
+
+def test_every_public_name_is_on_a_page_of_the_api():
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs/api").glob("*.md"))
+    shown = set(re.findall(r"^::: \S+\.(\w+)$", pages, re.MULTILINE))
+    assert shown >= {*softjpeg.__all__} - {"__version__", "functional"}
 
 
 @pytest.fixture
