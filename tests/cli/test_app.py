@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import softjpeg
+from helpers import warm
 from helpers.commands import call, refusal
 from helpers.images import as_tensor
 from softjpeg.jpeg.table_formats import read_tables
@@ -174,9 +175,7 @@ def test_learn_is_a_function_however_imported():
         "import softjpeg.learning.learn; from softjpeg import learn",
         "import softjpeg; softjpeg.learn; import softjpeg.learning.learn; learn = softjpeg.learn",
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *ways], capture_output=True, text=True, check=False
-    )
+    done = warm.run("-c", code, *ways)
     expected = ["function softjpeg.learning.learn"] * len(ways)
     assert done.stdout.splitlines() == expected, done.stderr
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import warm
 from helpers.commands import call, refusal
 from helpers.images import smooth_image
 from softjpeg import encode
@@ -436,12 +437,7 @@ app(sys.argv[3:])
 def started(folder, after, number, *words):
     (folder / "slow.py").write_text(SLOW)
     words = ["encode", "many", *DEFAULT, "--out", "out", *words]
-    return subprocess.run(
-        [sys.executable, "slow.py", *map(str, (after, int(number), *words))],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return warm.run("slow.py", after, int(number), *words)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -502,7 +498,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(folder):
     )
     for source in ("photos", "photos/sub"):
         words = ["encode", source, *map(str, DEFAULT), "--out", f"out/{source}"]
-        done = subprocess.run([sys.executable, "killed.py", *words], check=False)
+        done = warm.run("killed.py", *words)
         assert done.returncode == -signal.SIGKILL
         assert sum(name.endswith(".tmp") for name in files(folder / "out")) > 0
     encoded("photos", out="out/photos")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import warm
 from helpers.commands import call, refusal
 from softjpeg.presets.preset import Preset
 
@@ -161,13 +162,7 @@ def test_names_that_are_no_text_in_pages(folder):
 def stopped(number, at, *words):
     """A command that gets a signal when its network reads for the `at`-th time."""
     env = {**os.environ, "SIGNAL": str(int(number)), "STOP_AT": str(at)}
-    return subprocess.run(
-        [sys.executable, "-m", "softjpeg", *map(str, words)],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return warm.run("-m", "softjpeg", *words, env=env)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

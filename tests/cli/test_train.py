@@ -1,12 +1,11 @@
 """``softjpeg train``, and what the other commands make of its runs."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
 
+from helpers import warm
 from helpers.commands import call, refusal
 from helpers.html_page import Page
 from helpers.tiny_training import tiny_recipe, write_images, write_recipe
@@ -242,12 +241,7 @@ def test_what_is_remarkable_about_training_images_is_said(tmp_path, workers):
     # Read in this process alone where they are kept in memory.
     tree["data"]["in_memory"] = not workers
     words = ["train", write_recipe(tmp_path / "r.toml", tree), "--out", tmp_path / "runs"]
-    done = subprocess.run(
-        [sys.executable, "-m", "softjpeg", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run("-m", "softjpeg", *words)
     assert done.returncode == 0, done.stderr
     first, second = sorted(done.stderr.splitlines())
     assert first == (

@@ -4,13 +4,13 @@ import http.client
 import json
 import os
 import re
-import subprocess
-import sys
+import time
 from contextlib import contextmanager
 
 import pytest
 from PIL import Image
 
+from helpers import warm
 from helpers.browser import SCHEMES, WIDTHS, chromium, findings, overflow, watched
 from helpers.commands import refusal
 from helpers.images import smooth_image
@@ -31,22 +31,19 @@ def small():
 """
 
 
+RUNNING = re.compile(r"running on http://127.0.0.1:(\d+)")
+
+
 @contextmanager
 def served(folder):
     """A running app's port."""
     (folder / "net.py").write_text(NETWORK)
     words = ("app", "--port", "0", "--network", f"{folder / 'net.py'}:small")
-    command = [sys.executable, "-m", "softjpeg", *words]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        yield next(
-            int(found[1])
-            for line in process.stderr
-            if (found := re.search(r"running on http://127.0.0.1:(\d+)", line))
-        )
-    finally:
-        process.kill()
-        process.communicate()
+    with warm.Started("-m", "softjpeg", *words) as process:
+        while not (found := RUNNING.search(process.stderr.read_text())):
+            assert process.poll() is None, process.stderr.read_text()
+            time.sleep(0.02)
+        yield int(found[1])
 
 
 def test_it_answers_on_this_machine(tmp_path):

@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from helpers import warm
 from helpers.images import smooth_image
 from softjpeg import Preset
 from softjpeg.cli import app
@@ -242,10 +241,9 @@ def test_killed_and_resumed_is_as_if_it_never_was(folder, torn):
         for name in sorted(whole)[:11]:
             (folder / "out" / name).write_bytes(whole[name])
     else:
-        words = [sys.executable, "-m", "softjpeg", "encode", "many", *map(str, SEARCH), "out"]
         # Past the first 32 images: the second batch is lost.
         env = {**os.environ, "DIE_AT_RUN": "6"}
-        killed = subprocess.run(words, env=env, capture_output=True, check=False)
+        killed = warm.run("-m", "softjpeg", "encode", "many", *SEARCH, "out", env=env)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         assert 0 < len(files(folder / "out")) < 41
     assert "(0 done already)" not in done("many", *SEARCH, "out", "--jobs", 1)

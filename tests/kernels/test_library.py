@@ -1,11 +1,10 @@
 """When the C kernels are used, and that softjpeg works without them."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
+from helpers import warm
 from softjpeg.kernels import library as libraries
 
 NAMES = ("_coder", "_decisions", "_layer")
@@ -37,6 +36,7 @@ def test_older_than_its_sources(name, monkeypatch):
 
 def test_files_are_the_same_without_kernels():
     program = (
+        "import warnings; warnings.simplefilter('error');"
         "import hashlib, numpy, softjpeg;"
         "pixels = numpy.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=numpy.uint8);"
         "preset = softjpeg.Preset.from_quality(60);"
@@ -45,13 +45,7 @@ def test_files_are_the_same_without_kernels():
         "print(hashlib.sha256(data).hexdigest())"
     )
     digests = [
-        subprocess.run(
-            [sys.executable, "-W", "error", "-c", program],
-            env=os.environ | {"SOFTJPEG_KERNELS": value},
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+        warm.run("-c", program, env=os.environ | {"SOFTJPEG_KERNELS": value}).stdout
         for value in ("1", "0")
     ]
     assert len(digests[0].strip()) == 64

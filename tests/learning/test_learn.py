@@ -2,14 +2,14 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from helpers import warm
 from helpers.images import photos as images
 from helpers.networks import HighFrequencyReader
 from softjpeg.codec.image import decode, encode
@@ -97,11 +97,8 @@ measured_ladder(presets, pixels, presets[0].provenance).save(sys.argv[-1])
 """
 
 
-def start(tmp_path, *arguments):
-    from pathlib import Path
-
-    command = [sys.executable, "-c", RUN, str(Path(__file__).parents[1]), *map(str, arguments)]
-    return subprocess.Popen(command, cwd=tmp_path)
+def learn_words(*arguments):
+    return "-c", RUN, Path(__file__).parents[1], *arguments
 
 
 def done_batches(checkpoint):
@@ -109,18 +106,19 @@ def done_batches(checkpoint):
 
 
 def test_killed_and_resumed_is_the_same_byte_for_byte(tmp_path):
-    assert start(tmp_path, tmp_path / "whole.json").wait() == 0
+    assert warm.run(*learn_words(tmp_path / "whole.json")).returncode == 0
     checkpoint = tmp_path / "checkpoint"
+    resumed = learn_words(checkpoint, tmp_path / "resumed.json")
     kills = 0
     # Amid the first rate's first pass, and amid the second rate.
     for enough in (3, 27):
-        process = start(tmp_path, checkpoint, tmp_path / "resumed.json")
-        while process.poll() is None and done_batches(checkpoint) < enough:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
+        with warm.Started(*resumed) as process:
+            while process.poll() is None and done_batches(checkpoint) < enough:
+                time.sleep(0.01)
+            process.kill()
+            kills += process.wait() == -signal.SIGKILL
     assert kills == 2
-    assert start(tmp_path, checkpoint, tmp_path / "resumed.json").wait() == 0
+    assert warm.run(*resumed).returncode == 0
     assert (tmp_path / "resumed.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert (
         json.loads((tmp_path / "whole.json").read_text())["provenance"]["learned"]["images"] == 24

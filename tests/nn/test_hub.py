@@ -5,12 +5,12 @@ import json
 import pickle
 import shutil
 import subprocess
-import sys
 
 import pytest
 import torch
 from torch import nn
 
+from helpers import warm
 from softjpeg import FeatureJPEGLayer, JPEGLayer, Preset, wrap
 from softjpeg.nn.hub import OnHub
 from softjpeg.nn.wrapping import JPEGNetwork
@@ -204,6 +204,7 @@ for call in (softjpeg.JPEGLayer.from_pretrained, layer.save_pretrained, layer.pu
     try: call("org/name")
     except ImportError as error: print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = warm.run("-c", code)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.count('run pip install "softjpeg[hub]"') == 3
     assert issubclass(JPEGLayer, OnHub)

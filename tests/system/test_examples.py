@@ -4,7 +4,6 @@ import importlib.util
 import os
 import re
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from helpers import warm
 from softjpeg.common.image_planes import picture_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -74,10 +74,7 @@ def said(tmp_path_factory):
             pytest.skip(f"{package} is not installed")
         folder = tmp_path_factory.mktemp(name)
         offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder), "TMPDIR": str(folder)}
-        command = [sys.executable, str(EXAMPLES / f"{name}.py")]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, **offline}
-        )
+        done = warm.run(EXAMPLES / f"{name}.py", env={**os.environ, **offline})
         assert done.returncode == 0, done.stderr
         found = re.search(words, done.stdout)
         assert found, done.stdout

@@ -7,12 +7,11 @@ defaults are what a call depends on.
 import importlib
 import inspect
 import os
-import subprocess
-import sys
 
 import pytest
 
 import softjpeg
+from helpers import warm
 from softjpeg import functional
 from softjpeg.cli.app import app, commands
 from softjpeg.models import create_model
@@ -226,6 +225,6 @@ def test_a_module_that_moved_says_where_to(module):
     ],
 )
 def test_documented_imports_in_a_fresh_interpreter(line, words):
-    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
+    done = warm.run("-c", line)
     assert (done.returncode, done.stderr == "") == (int(bool(words)), not words)
     assert words in done.stderr

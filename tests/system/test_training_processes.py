@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -15,6 +13,7 @@ pytest.importorskip("pydantic", reason="softjpeg[train] is not installed")
 
 from safetensors.torch import load_file
 
+from helpers import warm
 from helpers.tiny_training import tiny_recipe, train_variant, write_images, write_recipe
 from softjpeg.training.log import read_log
 from softjpeg.training.trained_network import load_run
@@ -36,13 +35,8 @@ def start():
     threads, running = {"OMP_NUM_THREADS": str(torch.get_num_threads())}, []
 
     def begin(*words, **environment):
-        process = subprocess.Popen(
-            [sys.executable, "-m", *map(str, words)],
-            env=os.environ | threads | {k: str(v) for k, v in environment.items()},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        told = threads | {k: str(v) for k, v in environment.items()}
+        process = warm.Started("-m", *words, env=os.environ | told)
         running.append(process)
         return process
 
@@ -55,7 +49,7 @@ def start():
 def wait_for(path, process):
     until = time.monotonic() + LIMIT
     while not path.exists():
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.stderr.read_text()
         assert time.monotonic() < until, f"{path} never came"
         time.sleep(0.02)
 
@@ -167,12 +161,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(images, tmp_path):
     (tmp_path / "full.py").write_text(FULL_DISK)
     recipe = write_recipe(tmp_path / "r.toml", tree)
     words = ["train", recipe, "--out", tmp_path / "o", "--set", "train.max_steps=4"]
-    done = subprocess.run(
-        [sys.executable, tmp_path / "full.py", str(len(before) - 500), *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(tmp_path / "full.py", len(before) - 500, *words)
     assert done.returncode == 2, done.stderr
     assert done.stderr == f"softjpeg: {last}: File too large\n"
     assert last.read_bytes() == before
