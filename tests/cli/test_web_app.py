@@ -69,29 +69,30 @@ def test_a_person_uploads_moves_the_slider_and_downloads(tmp_path):
     shots = os.environ.get("SOFTJPEG_SCREENSHOTS")
     with served(tmp_path) as port, chromium() as browser:
         for width in WIDTHS:
+            page, errors = watched(browser, width, SCHEMES[0])
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.set_input_files("#files", [photo])
+            page.wait_for_selector("#status:has-text('photo.png, quality 30')")
+            page.wait_for_selector("#curves svg >> nth=1")
+            before = page.text_content("#preset-caption")
+            # By keyboard.
+            page.focus("#quality")
+            for _ in range(5):
+                page.keyboard.press("PageUp")
+            quality = int(page.input_value("#quality"))
+            assert quality > 30
+            page.wait_for_selector(f"#status:has-text('photo.png, quality {quality}')")
+            assert page.text_content("#preset-caption") != before
+            page.click("#measure")
+            page.wait_for_selector("#status:has-text('Measured: 1.')")
+            assert page.locator("#batch tbody tr").count() == 1
+            images = page.locator("#result img")
+            loaded = "images => Promise.all(images.map(i => i.decode()))"
+            images.evaluate_all(loaded)
+            widths = images.evaluate_all("images => images.map(i => i.naturalWidth)")
+            assert widths == [300] * 8
             for scheme in SCHEMES:
-                page, errors = watched(browser, width, scheme)
-                page.goto(f"http://127.0.0.1:{port}/")
-                page.set_input_files("#files", [photo])
-                page.wait_for_selector("#status:has-text('photo.png, quality 30')")
-                page.wait_for_selector("#curves svg >> nth=1")
-                before = page.text_content("#preset-caption")
-                # By keyboard.
-                page.focus("#quality")
-                for _ in range(5):
-                    page.keyboard.press("PageUp")
-                quality = int(page.input_value("#quality"))
-                assert quality > 30
-                page.wait_for_selector(f"#status:has-text('photo.png, quality {quality}')")
-                assert page.text_content("#preset-caption") != before
-                page.click("#measure")
-                page.wait_for_selector("#status:has-text('Measured: 1.')")
-                assert page.locator("#batch tbody tr").count() == 1
-                images = page.locator("#result img")
-                loaded = "images => Promise.all(images.map(i => i.decode()))"
-                images.evaluate_all(loaded)
-                widths = images.evaluate_all("images => images.map(i => i.naturalWidth)")
-                assert widths == [300] * 8
+                page.emulate_media(color_scheme=scheme)
                 assert overflow(page) <= 0
                 if shots:
                     page.screenshot(path=f"{shots}/app-{width}-{scheme}.png", full_page=True)

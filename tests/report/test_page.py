@@ -125,37 +125,42 @@ PAGES = {
 }
 
 
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
 @pytest.mark.parametrize("kind", PAGES)
-def test_a_page_serves_everyone(kind, tmp_path):
+def test_a_page_serves_everyone(browser, kind, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(PAGES[kind](), encoding="utf-8")
     shots = os.environ.get("SOFTJPEG_SCREENSHOTS")
-    with chromium() as browser:
-        for width in WIDTHS:
-            for scheme in SCHEMES:
-                page, errors = watched(browser, width, scheme)
-                page.goto(path.as_uri())
-                if shots:
-                    page.screenshot(path=f"{shots}/{kind}-{width}-{scheme}.png", full_page=True)
-                assert findings(page) == []
-                assert overflow(page) <= 0
-                assert errors == []
+    for width in WIDTHS:
+        for scheme in SCHEMES:
+            page, errors = watched(browser, width, scheme)
+            page.goto(path.as_uri())
+            if shots:
+                page.screenshot(path=f"{shots}/{kind}-{width}-{scheme}.png", full_page=True)
+            assert findings(page) == []
+            assert overflow(page) <= 0
+            assert errors == []
+            page.close()
 
 
-def test_a_page_prints_in_the_light_and_within_the_paper(tmp_path):
+def test_a_page_prints_in_the_light_and_within_the_paper(browser, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(comparison(), encoding="utf-8")
     paper = "getComputedStyle(document.body).backgroundColor"
     cell = "getComputedStyle(document.querySelector('.heat td')).printColorAdjust"
-    with chromium() as browser:
-        # The width of A4 between margins of a centimetre.
-        page, _ = watched(browser, 718, "dark")
-        page.goto(path.as_uri())
-        assert page.evaluate(paper) != "rgb(255, 255, 255)"
-        page.emulate_media(media="print", color_scheme="dark")
-        assert page.evaluate(paper) == "rgb(255, 255, 255)"
-        assert page.evaluate(cell) == "exact"
-        assert overflow(page) <= 0
-        shots = os.environ.get("SOFTJPEG_SCREENSHOTS")
-        if shots:
-            page.screenshot(path=f"{shots}/print.png", full_page=True)
+    # The width of A4 between margins of a centimetre.
+    page, _ = watched(browser, 718, "dark")
+    page.goto(path.as_uri())
+    assert page.evaluate(paper) != "rgb(255, 255, 255)"
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate(paper) == "rgb(255, 255, 255)"
+    assert page.evaluate(cell) == "exact"
+    assert overflow(page) <= 0
+    shots = os.environ.get("SOFTJPEG_SCREENSHOTS")
+    if shots:
+        page.screenshot(path=f"{shots}/print.png", full_page=True)
