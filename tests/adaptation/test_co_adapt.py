@@ -15,8 +15,8 @@ from softjpeg.presets.preset import Preset
 RUN = {"qualities": (10, 50), "epochs": 8, "learning_rate": 0.05, "batch_size": 8}
 
 
-def reader():
-    images = photos(64, 32)
+def reader(count=64):
+    images = photos(count, 32)
     return texture_reader(nn.BatchNorm2d(8), images), images
 
 
@@ -60,7 +60,7 @@ def test_both_ends_beat_the_adapted_reader_alone(tmp_path):
 
 
 def test_a_turn_that_is_not_better_is_not_kept(monkeypatch):
-    network, images = reader()
+    network, images = reader(32)
     sizes, losses = np.array([[100.0] * 4, [400.0] * 4]), np.array([[3.0] * 4, [1.0] * 4])
     monkeypatch.setattr(module, "_measured", lambda *_: (sizes, losses))
     found = softjpeg.co_adapt(network, images, rates=[20], turns=3, **RUN)
@@ -92,7 +92,7 @@ def test_refused():
 
 
 def test_tables_are_learned_for_the_mode_that_files_are_written_in():
-    network, images = reader()
+    network, images = reader(32)
     rates = [15, 35]
     start = softjpeg.learned_ladder(
         network, images, qualities=rates, mode="rdo", batch_size=8, seed=3

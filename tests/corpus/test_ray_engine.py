@@ -47,11 +47,14 @@ def test_the_rows_of_processes_and_a_killed_worker_costs_one(monkeypatch):
         with ray_engine.ray_workers(encoder, 2) as engine:
             assert list(engine(entries)) == expected
         monkeypatch.setattr(ray_engine, "_encode", deadly)
-        monkeypatch.setattr(ray_engine, "_BEGINNING", 20.0)
         few = replace(encoder, limits=Limits(seconds=5.0))
         bad = [Entry("kill", b"kill", True), Entry("stuck", b"stuck", True)]
+        rows = []
         with ray_engine.ray_workers(few, 2) as engine:
-            rows = [row for _, row in engine([*entries, *bad, *entries])]
+            for _, row in engine([*entries, *bad, *entries]):
+                rows.append(row)
+                # The next is stuck, and idle to wait for; others have all their time.
+                monkeypatch.setattr(ray_engine, "_BEGINNING", 1.0 if len(rows) == 13 else 60.0)
         assert [row.facts["error"] for row in rows[12:14]] == ["memory", "limit-seconds"]
         assert rows[:12] == rows[14:] == [row for _, row in expected]
         # Ray lets a task wait for ever whose nodes are gone.

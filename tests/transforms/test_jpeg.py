@@ -277,12 +277,12 @@ class Images(Dataset):
         return self.transform(COLOUR)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize(("method", "workers"), [("fork", 2), ("spawn", 1)])
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_workers_draw_from_their_own_generator(method):
+def test_workers_draw_from_their_own_generator(method, workers):
     data = Images()
     data.transform = JPEG((1, 100))
-    options = {"batch_size": 2, "num_workers": 2, "multiprocessing_context": method}
+    options = {"batch_size": 2, "num_workers": workers, "multiprocessing_context": method}
     runs = []
     for seed in (0, 0, 1):
         loader = DataLoader(data, generator=torch.Generator().manual_seed(seed), **options)
