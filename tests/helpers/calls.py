@@ -3,7 +3,12 @@
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
 
+import torch
+
+from helpers.commands import call
 from softjpeg.cli.app import commands
 
 
@@ -55,3 +60,36 @@ def _of(place, item):
 
 def _shown(value):
     return getattr(value, "__name__", None) or repr(value)
+
+
+class ReachedError(ValueError):
+    """Where a test stops a command: what comes after does not matter."""
+
+
+def reached(monkeypatch, place, *words):
+    """What a command calls MODULE:NAME with first, as `plain` shows it."""
+
+    def stop(*_words, **_options):
+        raise ReachedError("reached")
+
+    with monkeypatch.context() as patch:
+        calls = spy(patch, place, stop)
+        result = call(*words)
+    assert result.stderr == "softjpeg: reached\n", (result.output, result.exception)
+    given, options = calls[0]
+    return [plain(each) for each in given], {name: plain(each) for name, each in options.items()}
+
+
+def plain(value):
+    """A value that can be compared: tensors' shapes, labels, functions' and networks' names."""
+    if isinstance(value, torch.Tensor):
+        return value.tolist() if value.ndim == 1 else tuple(value.shape)
+    if isinstance(value, torch.nn.Module):
+        return type(value).__name__
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(plain, value))
+    if isinstance(value, Path):
+        return str(value)
+    return getattr(value, "__name__", value)
