@@ -8,36 +8,9 @@ import pytest
 import softjpeg
 from helpers.calls import plain, reached, spy
 from helpers.commands import call, refusal
-from helpers.images import smooth_image
-from softjpeg.cli import learn as _  # noqa: F401
+from helpers.small_folder import READ, READ_SO, READING, all_of, fill
 from softjpeg.presets.preset import Preset
 from softjpeg.report.learn_page import shown_presets
-
-NETWORK = """
-import torch
-from torch import nn
-
-class Reader(nn.Sequential):
-    pass
-
-class Other(Reader):
-    pass
-
-def small(kind=Reader, side=16):
-    torch.manual_seed(0)
-    net = kind(nn.AvgPool2d(side // 2), nn.Flatten(), nn.Linear(12, 5))
-    net.input_size, net.resize = side, 20
-    return net
-
-def other():
-    return small(Other)
-
-def large():
-    return small(Other, 24)
-
-def loss(outputs, targets):
-    return (outputs - targets).square().mean(1)
-"""
 
 LEARN = ("learn", "net.py:small", "photos", "--out", "new.json")
 SAID = {
@@ -71,26 +44,13 @@ OPTIONS = {
     ("--checkpoint", "state.bin"): {"checkpoint": "state.bin"},
     ("--labels", "labels.csv"): {"labels": [2, 0, 1]},
 }
-READ = {
-    "size": None,
-    "resize": None,
-    "crops": False,
-    "limit": None,
-    "seed": 0,
-    "follow_links": False,
-}
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Three photos with labels, and networks, in the current folder."""
+    """What commands read, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "photos").mkdir()
-    for i in range(3):
-        smooth_image(30, 40, i).save(f"photos/{i}.png")
-    (tmp_path / "labels.csv").write_text("file,label\n0.png,2\n1.png,0\n2.png,1\n")
-    (tmp_path / "net.py").write_text(NETWORK)
-    return tmp_path
+    fill(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +63,7 @@ def folder(tmp_path, monkeypatch):
     ],
 )
 def test_a_preset(folder, monkeypatch, goal, value):
-    every = [word for words in OPTIONS for word in words]
-    changed = {name: each for change in OPTIONS.values() for name, each in change.items()}
+    every, changed = all_of(OPTIONS)
     for words, expected in (((), SAID), (every, SAID | changed)):
         given, options = reached(monkeypatch, "softjpeg:learn", *LEARN, *goal, *words)
         facts = options.pop("provenance")
@@ -124,8 +83,7 @@ def test_a_preset(folder, monkeypatch, goal, value):
     ],
 )
 def test_a_ladder(folder, monkeypatch, words, qualities):
-    every = [word for option in OPTIONS for word in option]
-    changed = {name: each for change in OPTIONS.values() for name, each in change.items()}
+    every, changed = all_of(OPTIONS)
     for more, expected in (((), SAID), (every, SAID | changed)):
         _given, options = reached(monkeypatch, "softjpeg:learned_ladder", *LEARN, *words, *more)
         options.pop("provenance")
@@ -134,13 +92,9 @@ def test_a_ladder(folder, monkeypatch, words, qualities):
 
 def test_what_is_read(folder, monkeypatch):
     goal = ("--target-bpp", 1)
-    said = {
-        **{"size": 12, "resize": 18, "crops": True, "limit": 2, "seed": 4, "follow_links": True},
-    }
-    words = ("--size", 12, "--resize", 18, "--crops", "--limit", 2, "--seed", 4, "--follow-links")
     for more, labels, expected in (
-        ((), None, READ),
-        ((*words, "--labels", "folders"), "folders", said),
+        ((), None, {**READ, "crops": False}),
+        ((*READING, "--crops", "--labels", "folders"), "folders", {**READ_SO, "crops": True}),
     ):
         given, options = reached(
             monkeypatch, "softjpeg.cli.learn:load_reader", *LEARN, *goal, *more
