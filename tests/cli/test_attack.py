@@ -138,7 +138,7 @@ def test_what_is_said_and_written(runs, monkeypatch):
     assert [*body["checks"]] == ["baseline", "network"]
     assert body["checks"]["network"][0]["sentence"] == "the finding"
     for name in ("baseline", "network"):
-        assert f"{name}: do gradients show the way?" in result.stdout
+        assert f"{name}: do gradients show the way?" in " ".join(result.stdout.split())
     checks.clear()
     call("attack", "a", "--checks")
     assert checks[0][1]["baseline"] is None
