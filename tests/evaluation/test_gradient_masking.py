@@ -212,6 +212,13 @@ def test_refused():
             checks(steps=steps)
     with pytest.raises(ValueError, match="directions must be at least 1, got 0"):
         checks(directions=0)
+    for function in (masking_checks, accuracy_under_attack.robustness):
+        model = linear_reader(8, 4, 4)
+        given = model if function is masking_checks else {"a": model}
+        with pytest.raises(ValueError, match="images must be uint8"):
+            function(given, IMAGES.float() / 255, LABELS)
+        with pytest.raises(ValueError, match=r"labels must have shape \(40,\), got \(39,\)"):
+            function(given, IMAGES, LABELS[:39])
 
 
 @pytest.mark.parametrize(
