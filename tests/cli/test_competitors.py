@@ -1,10 +1,17 @@
 """``softjpeg evaluate``: every option, said or not, reaches what measures, with its value."""
 
+from types import SimpleNamespace
+
 import pytest
+import torch
+from PIL import Image
 
 from helpers.calls import plain, reached
+from helpers.commands import call, refusal
 from helpers.small_folder import READ, READ_SO, READING, all_of, fill
-from softjpeg.evaluation.competitors import COMPETITORS
+from softjpeg import Preset, encode
+from softjpeg.cli import competitors
+from softjpeg.evaluation.competitors import COMPETITORS, Context
 
 
 @pytest.fixture
@@ -87,3 +94,77 @@ def test_what_competitors_are_given(folder, monkeypatch):
     assert (chosen, context.images) == ([], None)
     (chosen, _, _), _ = reached(monkeypatch, place, *EVALUATE, "--against", "all")
     assert [each.name for each in chosen] == [name for name in COMPETITORS if name != "default"]
+
+
+# Competitors
+
+
+def test_competitors_by_name():
+    assert competitors.choose(None) == []
+    assert [each.name for each in competitors.choose("webp,default")] == ["webp", "default"]
+    assert "default" not in [each.name for each in competitors.choose("all")]
+    assert len(competitors.choose("all")) == len(COMPETITORS) - 1
+    with pytest.raises(ValueError, match=r"^--against must be all or names of default, .*'png'$"):
+        competitors.choose("webp,png")
+
+
+def test_curves_of_competitors(folder):
+    chosen = competitors.choose("default,webp,deepn-jpeg")
+    context = Context(qualities=(9, 44), center=0.5)
+    run = competitors.rivals(chosen, context, ["4:2:0", "gray", "4:4:4"])
+    assert [*run.curves] == [
+        *("default 4:2:0", "default 4:2:0, center", "default 4:4:4", "default 4:4:4, center"),
+        *("webp", "webp, center"),
+    ]
+    assert [*run.curves["default 4:4:4, center"]] == [
+        *("default q 9 4:4:4, center", "default q 44 4:4:4, center"),
+    ]
+    assert run.failures == {"deepn-jpeg needs learning images": "deepn-jpeg 4:2:0"}
+    one = competitors.rivals(chosen[:1], Context(qualities=(9,)), ["4:4:4"])
+    assert {name: [*curve] for name, curve in one.curves.items()} == {"default": ["default q 9"]}
+    assert competitors.rivals(chosen, context, ["gray"]).curves == {}
+
+
+def test_a_competitor_that_fails_is_a_line_and_any_other_an_error(capsys):
+    run = competitors.Rivals({"a": {"a q 1": None}})
+    run.failed("a q 1", RuntimeError("out of\nluck"))
+    run.failed("a q 1", RuntimeError("out of luck"))
+    run.note("b", ValueError("b is not there"))
+    run.show_failures()
+    assert capsys.readouterr().err == "softjpeg: a q 1: out of luck\nsoftjpeg: b is not there\n"
+    with pytest.raises(ValueError, match=r"^mine: bad$"):
+        run.failed("mine", RuntimeError("bad"))
+
+
+def test_rates_that_competitors_learn_for():
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (20, 3, 32, 32), generator=random).byte()
+    found = competitors._targets(images, (90, 5, 20, 40, 60, 80, 30))
+    expected = []
+    for quality in (5, 30, 60, 90):
+        size = 0
+        for image in images[:16]:
+            size += len(encode(image, Preset.from_quality(quality)))
+        expected.append(8 * size / (16 * 32 * 32))
+    assert found == pytest.approx(expected)
+    assert len(competitors._targets(images, range(10, 60, 10))) == 5
+    asked = []
+    chosen = [SimpleNamespace(name="x", jpeg=True, curve=lambda c: asked.append(c) or {})]
+    competitors.rivals(chosen, Context(images=images, qualities=(5, 90)), ["4:2:0"])
+    assert asked[0].targets_bpp == pytest.approx([expected[0], expected[-1]])
+    competitors.rivals(chosen, Context(qualities=(5, 90)), ["4:2:0"])
+    assert asked[1].targets_bpp == Context().targets_bpp
+
+
+def test_what_is_shown_of_points(folder):
+    Image.new("RGB", (40, 30)).save("photos/0.png")
+    result = call(
+        "evaluate", "net.py:small", "photos", "--preset", "steps.json", "--reader", "net.py:other"
+    )
+    assert result.exit_code == 0, result.output
+    assert "Against the better of default JPEG at every rate" in result.stdout
+    assert " (read by net.py:other)" in result.stdout
+    assert "of agreement at" in result.stdout or "bytes at" in result.stdout
+    result = call("evaluate", "net.py:small", "photos", "--quality", 20)
+    assert "Against the better" not in result.stdout
+    assert "images must be given" in refusal("evaluate", "net.py:small")
