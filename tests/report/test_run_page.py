@@ -207,8 +207,16 @@ def test_a_page_of_qualities(filled):
         quality_page(found, images, ["a", "b"], title="t")
 
 
-@pytest.mark.parametrize("rdo", [False, True])
-def test_a_page_of_what_was_learned(monkeypatch, rdo):
+@pytest.mark.parametrize(
+    ("rdo", "changed", "order"),
+    [
+        # Three of each kind at most, then the first.
+        (False, ((8, 6), (), (20, 21, 22, 23)), [8, 6, 20, 21, 22, 0]),
+        (True, ((8, 6, 7, 9), (4,), ()), [8, 6, 7, 4, 0, 1]),
+        (False, ((8,), (2, 4, 6, 9), (30,)), [8, 2, 4, 6, 30, 0]),
+    ],
+)
+def test_a_page_of_what_was_learned(monkeypatch, rdo, changed, order):
     images, names = noise(300, 8), [str(i) for i in range(300)]
     model = HighFrequencyReader()
     one, knots = np.ones((3, 8, 8)), np.array([[0, 9], [2, 1]])
@@ -220,7 +228,7 @@ def test_a_page_of_what_was_learned(monkeypatch, rdo):
     asked = spy(monkeypatch, "softjpeg.report.learn_page:evaluate")
     changes = [
         ChangedAnswers("q10", "default q 12", 128, (3, 5, 7, 9), (2,), (0, 1)),
-        ChangedAnswers("q31", "default q 35", 128, (8, 6), (), ()),
+        ChangedAnswers("q31", "default q 35", 128, *changed),
     ]
     spy(monkeypatch, "softjpeg.report.learn_page:changed_answers", lambda points: changes)
     reports = spy(monkeypatch, "softjpeg.report.learn_page:render", lambda report: "the page")
@@ -248,8 +256,7 @@ def test_a_page_of_what_was_learned(monkeypatch, rdo):
     assert [*report.names] == names[start : start + 128]
     assert report.notes[0].startswith("Measured on 128 images of the half that chose")
     assert report.pictures_note == "Images whose answer changed come first."
-    # The middle preset's; those whose answer changed, then the first.
-    order = [8, 6, 0, 1, 2, 3]
+    # The middle preset's.
     assert [each.name for each in report.pictures] == [names[start + i] for i in order]
     default, learned = report.pictures[0].pairs[0]
     image = shown[8]
