@@ -12,8 +12,7 @@ import typer
 from helpers.calls import spy
 from helpers.commands import call
 from helpers.small_folder import fill
-from softjpeg import Ladder, Preset
-from softjpeg.cli import outputs, presets, remarks
+from softjpeg.cli import outputs, remarks
 from softjpeg.cli.app import TRUSTED, commands, numbers, sentence, show
 from softjpeg.common.image_warning import ImageWarning
 
@@ -191,71 +190,3 @@ def test_a_folder_for_outputs(folder):
     outputs.check_output_folder(Path("absent"))
     with pytest.raises(ValueError, match=r"^--out net\.py: this is not a folder$"):
         outputs.check_output_folder(Path("net.py"))
-
-
-# Tables
-
-
-def test_curves_by_name(folder):
-    Path("more").mkdir()
-    Preset.from_quality(60).save("more/preset.json")
-    curves = presets.load_curves(["default", "steps.json", "preset.json", "default"], (9, 44))
-    assert [*curves] == ["default", "steps", "preset"]
-    assert [*curves["default"]] == ["preset default q 9", "preset default q 44"]
-    assert [*curves["steps"]] == ["steps q 9", "steps q 44"]
-    at_44 = Ladder.load("steps.json").at(44)
-    assert curves["steps"]["steps q 44"].luma.tolist() == at_44.luma.tolist()
-    assert isinstance(curves["preset"], Preset)
-    twins = ["preset.json", "more/preset.json"]
-    assert [*presets.load_curves(twins, ())] == twins
-    both = presets.with_centers(curves, 0.5)
-    assert [*both] == [*curves, *(f"{name}, center" for name in curves)]
-    assert both["preset, center"]["preset, center"].center == 0.5
-    assert [*both["steps, center"]] == ["steps q 9, center", "steps q 44, center"]
-    assert presets.with_centers(curves, None) == curves
-
-
-def test_tables_for_all_images(folder):
-    def loaded(spec, quality=None, *samplings):
-        return presets.load_tables([spec], quality, list(samplings))
-
-    assert loaded("default", "44").luma.tolist() == Preset.from_quality(44).luma.tolist()
-    assert loaded("default", "44", "4:4:4").subsampling == "4:4:4"
-    assert loaded("preset.json", None, "4:2:2").subsampling == "4:2:2"
-    assert loaded("preset.json", None, "gray").subsampling == "4:2:0"
-    at_44 = Ladder.load("steps.json").at(44)
-    assert loaded("steps.json", "44").luma.tolist() == at_44.luma.tolist()
-    with pytest.raises(
-        ValueError, match=r"^universal is learned for 4:2:0, got --subsampling 4:4:4$"
-    ):
-        presets.load_tables(["universal"], None, ["4:4:4"], 900)
-    assert presets.load_tables(["default"], None, [], 1).most == 1
-    with pytest.raises(ValueError, match="--max-bytes must be at least 1, got 0"):
-        presets.load_tables(["default"], None, [], 0)
-    plain = loaded("preset.json")
-    assert presets.stored_as(plain) is plain
-    assert presets.stored_as(plain, "99").short_side == 99
-    assert presets.stored_as(plain, None, "0.25").center == 0.25
-    small = presets.stored_as(plain, "99", "0.25")
-    assert presets.stored_as(small, "keep").short_side is None
-    assert presets.stored_as(small, "keep").center == 0.25
-    assert presets.stored_as(small, None, "none").center is None
-
-
-@pytest.mark.parametrize(
-    ("read", "text", "value"),
-    [
-        (presets.stored_side, "keep", None),
-        (presets.stored_side, "1", 1),
-        (presets.stored_side, "65535", 65535),
-        (presets.stored_center, "none", None),
-        (presets.stored_center, "1", 1.0),
-    ],
-)
-def test_what_is_stored(read, text, value):
-    assert read(text) == read(text, automatic=True) == value
-    assert read("auto", automatic=True) == "auto"
-    with pytest.raises(ValueError, match=r"must be (keep|none) or .* got 'auto'"):
-        read("auto")
-    with pytest.raises(ValueError, match=r"must be (keep|none), auto or .* got 'x'"):
-        read("x", automatic=True)
