@@ -45,10 +45,16 @@ KEPT = {
     ("--no-metadata",): {"metadata": False},
 }
 """What an option changes of what encodes a folder, with networks and without."""
-FOLDER = {**DRIVER, "manifest": False, "seconds": None, "keep_smaller": False}
+FOLDER = {
+    **{**DRIVER, "manifest": False, "seconds": None, "limits": FILE_LIMITS},
+    **{"keep_smaller": False, "requantize": False},
+}
 OF_FOLDERS = {
     ("--manifest",): {"manifest": True},
-    ("--seconds", "4.5"): {"seconds": 4.5},
+    (
+        *("--seconds", "4.5", "--max-pixels", "50", "--max-source-bytes", "60"),
+        *("--max-frames", "7"),
+    ): {"seconds": 4.5, "limits": Limits(50, 60, 7, 4.5)},
     ("--keep-smaller",): {"keep_smaller": True},
 }
 
@@ -79,6 +85,16 @@ def test_a_folder(folder, monkeypatch):
     assert (given[1].most, given[1].highest) == (999, 30)
 
 
+def test_coefficients_of_their_own(folder, monkeypatch):
+    place = "softjpeg.corpus.folders:encode_files"
+    options = reached(monkeypatch, place, *PLAIN, "--requantize")[1]
+    assert options == {**FOLDER, "requantize": True}
+    given, _options = reached(
+        monkeypatch, "softjpeg.corpus.dry_run:dry_run", *PLAIN, "--requantize", "--dry-run", 2
+    )
+    assert given[1].requantize
+
+
 def test_lines_of_json_go_to_standard_output(folder, monkeypatch):
     _given, options = reached(monkeypatch, "softjpeg.corpus.folders:encode_files", *PLAIN, "--json")
     assert options["watching"].rows is not None
@@ -104,11 +120,12 @@ def test_shards(shards, monkeypatch):
     assert encoder.preset.luma.tolist() == Preset.from_quality(30).luma.tolist()
     assert (encoder.mode, encoder.seed, encoder.rules) == ("hard", 0, SourceRules())
     assert (encoder.limits, encoder.options) == (Limits(seconds=60.0), {})
-    assert encoder.keep_smaller is False
+    assert encoder.keep_smaller is encoder.requantize is False
     more = ("--seconds", 7, "--seed", 5, "--mode", "rdo", "--keep-smaller", "--engine", "ray")
+    some = ("--max-pixels", 50, "--max-source-bytes", 60, "--max-frames", 8)
     books = ("--jobs", 3, "--retry", "limit", "--verify", "--max-failures", 4)
     rules = ("--background", "1,2,3", "--header", "compact", "--progressive", "--no-metadata")
-    given, options = reached(monkeypatch, place, *words, *more, *books, *rules)
+    given, options = reached(monkeypatch, place, *words, *more, *some, *books, *rules)
     assert options == {
         **{"retry": "limit", "verify": True, "jobs": 3, "engine": "ray"},
         "watching": Watching(True, None, None, MostFailures(count=4)),
@@ -117,7 +134,7 @@ def test_shards(shards, monkeypatch):
     assert (encoder.mode, encoder.seed, encoder.keep_smaller) == ("rdo", 5, True)
     assert (encoder.rules, encoder.limits) == (
         SourceRules(background=(1, 2, 3)),
-        Limits(seconds=7.0),
+        Limits(50, 60, 8, 7.0),
     )
     assert encoder.options == {"header": "compact", "progressive": True, "metadata": False}
 
@@ -217,6 +234,10 @@ def test_readers_are_not_asked_in_the_loop(folder, monkeypatch):
             ("--seconds", 3),
             ("--max-bytes", 900),
             ("--keep-smaller",),
+            ("--requantize",),
+            ("--max-pixels", 9),
+            ("--max-source-bytes", 9),
+            ("--max-frames", 9),
             ("--dry-run", 2),
         )
     ]

@@ -12,7 +12,7 @@ from softjpeg.corpus.dry_run import DryRun, Estimate
 from softjpeg.corpus.shards import ShardSummary
 from softjpeg.corpus.writing import EncodeSummary
 
-TOTALS = {"done": 2, "kept": 1, "bytes_in": 4000, "bytes_out": 1000}
+TOTALS = {"done": 2, "kept": 1, "requantized": 3, "bytes_in": 4000, "bytes_out": 1000}
 
 
 def test_of_folders(capsys):
@@ -33,7 +33,7 @@ def test_of_folders(capsys):
     said = capsys.readouterr()
     assert said.out == (
         "5 images (2 done already): 4,000 bytes in, 1,000 bytes out (25.0%); 1 would not have "
-        "become smaller, and stay\n"
+        "become smaller, and stay; 3 from their own coefficients\n"
         "3 of 4 keep kl:0.1, the others are their best candidate's; each network read 2.5 files "
         "of an image\n"
     )
@@ -52,7 +52,7 @@ def test_of_shards(capsys):
     said = capsys.readouterr()
     assert said.out == (
         "7 images in 3 shards (2 done already): 4,000 bytes in, 1,000 bytes out (25.0%); 1 would "
-        "not have become smaller, and stay\n"
+        "not have become smaller, and stay; 3 from their own coefficients\n"
     )
     assert said.err == ""
     report_shards(whole, True)

@@ -28,6 +28,12 @@ DEFAULTS = {
     "recode.recode": (
         "header='compact', optimize=True, progressive=False, metadata=True, strict=True"
     ),
+    "requantize.Dequantized": "metadata=True",
+    "requantize.Dequantized.encoded": "optimize=True, header='jfif', progressive=False, gray=False",
+    "requantize.requantize": (
+        "optimize=True, header='jfif', progressive=False, gray=False, metadata=True"
+    ),
+    "requantize.read_dequantized": "metadata=True",
     "stored_size.stored_images": "center=None",
     "trellis.decide_blocks": "block_weights=None",
 }

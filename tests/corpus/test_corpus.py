@@ -9,8 +9,10 @@ DEFAULTS = {
     "file_answers.read_files": "rules=None, most=500, jobs=1",
     "file_answers.equal_bytes_quality": "rules=None",
     "folders.encode_files": (
-        "mode='hard', seed=0, manifest=False, rules=None, seconds=None, keep_smaller=False"
-        ", retry='', verify=False, list_files=False, watching=None, jobs=1"
+        "mode='hard', seed=0, manifest=False, rules=None, limits=Limits(pixels=178956970"
+        ", bytes=1073741824, frames=1000, seconds=60.0), seconds=None, keep_smaller=False"
+        ", requantize=False, retry='', verify=False, list_files=False, watching=None"
+        ", jobs=1"
     ),
     "in_the_loop.encode_in_the_loop": (
         "effort=0, passes=0, by_size=False, seed=0, rules=None, retry='', verify=False"
@@ -27,9 +29,10 @@ DEFAULTS = {
     "places.Place.shards": "besides=None",
     "processes.processes": "queued_bytes=268435456",
     "ray_engine.ray_workers": "queued_bytes=268435456",
+    "requantizing.requantized_file": "metadata=True",
     "samples.Encoder": (
         "mode='hard', seed=0, rules=<factory>, limits=<factory>, options=<factory>"
-        ", keep_smaller=False"
+        ", keep_smaller=False, requantize=False"
     ),
     "service.settings.Settings": (
         "limits=<factory>, token='', workers=1, queue_bytes=67108864, body_seconds=30.0"
@@ -39,7 +42,7 @@ DEFAULTS = {
     "service.workers.Workers.encode": "seconds=None",
     "shards.ShardSummary": (
         "shards=0, done=0, images=0, failed=0, bytes_in=0, bytes_out=0, kept=0"
-        ", errors=<factory>, failures=<factory>"
+        ", requantized=0, errors=<factory>, failures=<factory>"
     ),
     "shards.encode_shards": "jobs=1, retry='', verify=False, watching=None, engine='local'",
     "sources.SourceRules": (
@@ -53,9 +56,9 @@ DEFAULTS = {
     "watch.Watching": "progress=False, rows=None, metrics=None, most_failures=<factory>",
     "watch.watched": "total=None",
     "writing.EncodeSummary": (
-        "written=0, done=0, bytes_in=0, bytes_out=0, kept=0, totals=<factory>"
-        ", files=<factory>, failures=<factory>, errors=<factory>, left_out=<factory>"
-        ", remarks=<factory>"
+        "written=0, done=0, bytes_in=0, bytes_out=0, kept=0, requantized=0"
+        ", totals=<factory>, files=<factory>, failures=<factory>, errors=<factory>"
+        ", left_out=<factory>, remarks=<factory>"
     ),
     "writing.Bookkeeping": (
         "settings=None, retry='', verify=False, list_files=False, watching=<factory>"
