@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from softjpeg.learning.backpropagation import Backpropagation, Slopes
+from helpers.images import noise
+from softjpeg.learning.backpropagation import Backpropagation, Slopes, slopes
+from softjpeg.learning.frozen_networks import FrozenNetworks
+from softjpeg.learning.objective import Objective
 from softjpeg.learning.passes import descent_passes
 from softjpeg.learning.passes.descent_passes import DescentChoice, DescentPass
 from softjpeg.learning.state import Candidate, State
@@ -235,3 +238,19 @@ def test_what_is_kept(start, better):
         "measured": ": taken" if better else ": not surely better, the start is kept",
     }
     assert running.sentence(state, objective) == f"KL {led}{ends[start]}"
+
+
+def test_networks_are_shown_whole_levels():
+    seen = []
+
+    class Noting(torch.nn.Module):
+        def forward(self, x):
+            seen.append(255 * x.detach())
+            return x.mean((2, 3))
+
+    networks = FrozenNetworks(Noting(), noise(2, 16), batch_size=2)
+    objective = Objective(networks, "4:2:0")
+    logs = torch.tensor([[20.0, 30.0], [4.0, 4.0]]).log()[..., None, None].expand(2, 2, 8, 8)
+    slopes(objective, slice(0, 2), logs, Backpropagation(), [1.0])
+    assert (seen[-1] - seen[-1].round()).abs().max() < 1e-3
+    assert not torch.equal(seen[-1].round(), noise(2, 16).float())

@@ -24,13 +24,14 @@ class Named:
         self._texts = {test: text for test, text in texts.items() if not _PROCESSES.search(text)}
 
     def plan(self, path: Path, line: int) -> tuple[list[str], list[str]]:
-        """What to try a break of a module on: the tests of its name, of its room, that name it."""
+        """What to try a break of a module on: its doctests, tests of its name, that name it."""
         own = {f"test_{path.stem}", f"test_{path.parent.name}"}
         word = re.compile(rf"\b{path.stem}\b")
         counts = {test: len(word.findall(text)) for test, text in self._texts.items()}
         named = [test for test, count in counts.items() if count or test.stem in own]
         named.sort(key=lambda test: (test.stem not in own, -counts[test], len(self._texts[test])))
-        return [], [str(test) for test in named[:_MOST]]
+        doctests = [path] if path.suffix == ".py" else []
+        return [], [str(file) for file in (*doctests, *named[:_MOST])]
 
     def lasted(self, files: list[str]) -> float:
         """Seconds that some files take at most."""
