@@ -2,9 +2,12 @@ import dataclasses
 import sys
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from helpers.images import as_tensor
 from softjpeg.cli import demo_photos as photos
 from softjpeg.cli import demo_steps as demo
 from softjpeg.cli.demo_own_size import own_size_sentences
@@ -58,6 +61,46 @@ def test_centre_crops_are_labelled_and_the_same_for_every_seed():
     assert a.labels.tolist() == [chosen[0].label, -1, -1, -1, -1, -1]
     assert torch.equal(a.pixels[::3], b.pixels[::3])
     assert not torch.equal(a.pixels[1], b.pixels[1])
+
+
+def square(tmp_path, width=500, height=300):
+    """A photo whose red grows with the column and whose green with the row."""
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    pixels = np.stack([columns * 255 / width, rows * 255 / height, 0 * rows], -1)
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "photo.png")
+    return photos.Photo(tmp_path / "photo.png", 7)
+
+
+def test_centre_crops_are_efficientnets_own(tmp_path):
+    crops = photos.held_out_crops([square(tmp_path)], 1, 0)
+    with Image.open(tmp_path / "photo.png") as image:
+        resized = image.resize((427, 256), Image.Resampling.BICUBIC)
+        expected = as_tensor(resized.crop((101, 16, 325, 240)))
+    assert torch.equal(crops.pixels[0], expected)
+    assert (crops.names, crops.labels.tolist()) == (("photo-0",), [7])
+
+
+def test_random_crops_are_squares_of_all_sizes_and_places_never_enlarged(tmp_path):
+    crops = photos.learning_crops([square(tmp_path)], 200, 0)
+    corners = []
+    for i, pixels in enumerate(crops.pixels.float()):
+        red, green = pixels[0], pixels[1]
+        # Every second one is mirrored.
+        red = red.flip(1) if i % 2 else red
+        assert red[:, -1].mean() > red[:, 0].mean()
+        left, top = 500 * red[:, 0].mean() / 255, 300 * green[0].mean() / 255
+        right, bottom = 500 * red[:, -1].mean() / 255, 300 * green[-1].mean() / 255
+        assert right - left == pytest.approx(bottom - top, abs=6)
+        corners.append((float(left), float(top), float(right - left)))
+    left, top, side = (np.array(each) for each in zip(*corners, strict=True))
+    assert side.min() > 218
+    assert side.min() < 230
+    assert 290 < side.max() < 304
+    assert left.min() < 12
+    assert (left + side).max() > 486
+    assert top.min() < 6
+    assert (top + side).max() > 292
+    assert crops.labels.tolist() == [-1] * 200
 
 
 def test_missing_packages_are_named_with_the_remedy(monkeypatch, tmp_path):

@@ -76,6 +76,10 @@ def test_of_same_pixels_copies_only_what_lies_in_a_mapped_file(tmp_path):
     assert not hasattr(image, "encoderinfo")
     image.putpixel((0, 0), (1, 2, 3))
     assert other.getpixel((0, 0)) == (1, 2, 3)
+    image.save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as file:
+        # Before it is read, Pillow takes any file for a mapped one.
+        assert of_same_pixels(file).im is file.im
     image.convert("L").save(tmp_path / "a.pgm")
     with Image.open(tmp_path / "a.pgm") as file:
         file.load()

@@ -54,3 +54,15 @@ class TextureReader(nn.Module):
 
     def forward(self, x):
         return self.head(self.norm(self.details(x).abs()).mean((-2, -1)))
+
+
+class Thousand(nn.Module):
+    """A thousand classes, a linear map of 4 x 4 means of images of any size, random weights."""
+
+    def __init__(self, seed=0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.layer = nn.Linear(48, 1000)
+
+    def forward(self, x):
+        return 9 * self.layer(nn.functional.adaptive_avg_pool2d(x, 4).flatten(1))

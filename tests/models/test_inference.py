@@ -5,7 +5,7 @@ from PIL import Image
 from torch import nn
 
 from softjpeg.common.image_files import ImageFiles
-from softjpeg.models.inference import check_inputs, outputs_of
+from softjpeg.models.inference import check_inputs, check_labels, outputs_of
 
 IMAGE = torch.zeros(3, 8, 9, dtype=torch.uint8)
 
@@ -75,3 +75,11 @@ def test_labels_are_one_for_each_image():
         message = rf"labels must have shape \(3,\), got \({count},\)"
         with pytest.raises(ValueError, match=message):
             check_inputs(images, torch.zeros(count, dtype=torch.int64), 1)
+
+
+@pytest.mark.parametrize("label", [4, 8, -2])
+def test_labels_are_of_classes_however_many_images_there_are(label):
+    outputs = torch.zeros(9, 4)
+    check_labels(torch.tensor([-1, 0, 3]), outputs)
+    with pytest.raises(ValueError, match=f"labels must be below 4 classes, got {label}"):
+        check_labels(torch.tensor([0, label]), outputs)

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from helpers.calls import defaults
 from softjpeg import wrap
 from softjpeg.models.network import load_network
 
@@ -204,3 +205,20 @@ def test_sizes_that_are_none(tmp_path, attributes, sentence):
         f"from torch import nn\ndef f():\n    m = nn.Identity(); m.{attributes}; return m\n"
     )
     assert one_sentence(spec) == f"{spec}: {sentence}"
+
+
+DEFAULTS = {
+    "fidelity.Fidelity": "k=None",
+    "fidelity.missing": "k=1",
+    "fidelity.check_scores": "order_only=False",
+    "inference.outputs_of": "batch_size=32",
+    "initialization.initialize": "classifier_std=None",
+    "network.Network": "size=None, resize=None, interpolation='bicubic', fit='shorter'",
+    "preprocessing.Preprocessing": "resize=None, fit='shorter', crop=None, interpolation='bicubic'",
+    "resnet.BasicBlock": "stride=1",
+}
+"""What callers of the room may leave out, and what then holds."""
+
+
+def test_defaults():
+    assert defaults("models") == DEFAULTS

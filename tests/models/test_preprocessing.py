@@ -103,3 +103,11 @@ def test_a_network_reads_any_size():
 def test_refusals(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_an_image_of_any_size_fits_as_it_is(monkeypatch):
+    monkeypatch.setattr("softjpeg.models.preprocessing._MOST_ENLARGED", 100)
+    wide = torch.rand(1, 3, 10, 40)
+    assert Preprocessing(resize=10)(wide).shape == wide.shape
+    with pytest.raises(ValueError, match="resized to 44x11, an image does not fit into memory"):
+        Preprocessing(resize=11)(wide)

@@ -91,7 +91,8 @@ class Touched:
         if not function:
             files = {_file(test) for test in self.seconds}
         order = sorted(likely, key=self.seconds.__getitem__)
-        own = {file: Path(file).stem != f"test_{path.stem}" for file in files}
+        names = {f"test_{part}" for part in (path.stem, *path.parts)}
+        own = {file: Path(file).stem not in names for file in files}
         return order, sorted(files, key=lambda file: (own[file], file))
 
     def lasted(self, files: list[str]) -> float:

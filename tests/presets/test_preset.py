@@ -289,3 +289,12 @@ def test_equal_presets_have_one_hash():
     same, other = Preset.from_quality(30), Preset.from_quality(31)
     assert len({Preset.from_quality(30), same, other}) == 2
     assert hash(Preset.from_json(same.to_json(), "p.json")) == hash(same)
+
+
+def test_files_by_text_and_by_path(tmp_path):
+    preset = Preset.from_quality(30)
+    preset.save(str(tmp_path / "p.json"))
+    for path in (tmp_path / "p.json", str(tmp_path / "p.json")):
+        assert Preset.load(path).luma.tolist() == preset.luma.tolist()
+    with pytest.raises(ValueError, match=r"^absent\.json cannot be read: No such file"):
+        Preset.load("absent.json")

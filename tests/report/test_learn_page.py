@@ -10,9 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.calls import spy
 from helpers.html_page import Page
-from helpers.images import photos
+from helpers.images import noise, photos
 from helpers.networks import HighFrequencyReader
+from softjpeg import encode
+from softjpeg.evaluation.changed_answers import ChangedAnswers
+from softjpeg.presets.distortion_model import DistortionModel
 from softjpeg.presets.preset import Preset
 from softjpeg.report import learn_page as module
 from softjpeg.report.learn_page import learn_page, shown_presets
@@ -123,3 +127,61 @@ def test_what_is_stored_is_among_the_facts():
     assert "the middle 0.9 of the shorter side; else means alone" in text
     text = Page(page(presets={"coarse": PRESETS["coarse"], "fine": part})).text
     assert "coarse: all; fine: the middle 0.9 of the shorter side; else means alone" in text
+
+
+@pytest.mark.parametrize(
+    ("rdo", "changed", "order"),
+    [
+        # Three of each kind at most, then the first.
+        (False, ((8, 6), (), (20, 21, 22, 23)), [8, 6, 20, 21, 22, 0]),
+        (True, ((8, 6, 7, 9), (4,), ()), [8, 6, 7, 4, 0, 1]),
+        (False, ((8,), (2, 4, 6, 9), (30,)), [8, 2, 4, 6, 30, 0]),
+    ],
+)
+def test_a_page_of_what_was_learned(monkeypatch, rdo, changed, order):
+    images, names = noise(300, 8), [str(i) for i in range(300)]
+    model = HighFrequencyReader()
+    one, knots = np.ones((3, 8, 8)), np.array([[0, 9], [2, 1]])
+    cost = DistortionModel(one, 0 * one, np.ones((1, 1)), knots, 30.0) if rdo else None
+    presets = {
+        f"q{quality}": replace(Preset.from_quality(quality, "4:4:4"), distortion=cost)
+        for quality in (10, 31)
+    }
+    asked = spy(monkeypatch, "softjpeg.report.learn_page:evaluate")
+    changes = [
+        ChangedAnswers("q10", "default q 12", 128, (3, 5, 7, 9), (2,), (0, 1)),
+        ChangedAnswers("q31", "default q 35", 128, *changed),
+    ]
+    spy(monkeypatch, "softjpeg.report.learn_page:changed_answers", lambda points: changes)
+    reports = spy(monkeypatch, "softjpeg.report.learn_page:render", lambda report: "the page")
+    labels = torch.arange(300) % 2
+    options = {"labels": labels, "batch_size": 16, "progress": True}
+    assert learn_page(model, images, names, presets, title="t", facts={"a": 1}, **options) == (
+        "the page"
+    )
+    ((_, shown, given), options) = asked[0]
+    # The second of the halves, which fill batches; 128 of it.
+    start = int(np.flatnonzero([torch.equal(image, shown[0]) for image in images])[0])
+    assert start in (144, 150, 152, 160)
+    assert torch.equal(shown, images[start : start + 128])
+    assert given is presets
+    assert torch.equal(options.pop("labels"), labels[start : start + 128])
+    assert options == {
+        "qualities": sorted({3, 5, 8, 12, 18, 25, 35, 50, 65, 80, 90, 95, 10, 31}),
+        "subsampling": "4:4:4",
+        "mode": "rdo" if rdo else "hard",
+        "batch_size": 16,
+        "progress": True,
+    }
+    (((report,), _),) = reports
+    assert (report.title, report.facts, report.changes) == ("t", {"a": "1"}, changes)
+    assert [*report.names] == names[start : start + 128]
+    assert report.notes[0].startswith("Measured on 128 images of the half that chose")
+    assert report.pictures_note == "Images whose answer changed come first."
+    # The middle preset's.
+    assert [each.name for each in report.pictures] == [names[start + i] for i in order]
+    default, learned = report.pictures[0].pairs[0]
+    image = shown[8]
+    assert (default.encoder, learned.encoder) == ("default q 35", "q31")
+    assert default.data == encode(image, Preset.from_quality(35, "4:4:4"))
+    assert learned.data == encode(image, presets["q31"], "rdo" if rdo else "hard")

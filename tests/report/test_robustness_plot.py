@@ -1,6 +1,7 @@
 """Accuracy under attack as drawings and a page, against numbers by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -8,9 +9,12 @@ from helpers.html_page import Page
 from softjpeg.evaluation.robustness.points import Check, RobustnessPoint
 from softjpeg.report import robustness_plot
 from softjpeg.report.robustness_plot import robustness_curve, robustness_page
+from softjpeg.report.svg import ACCENT, MUTED
 
 pytest.importorskip("jinja2", reason="the report needs softjpeg[report]")
 pytest.importorskip("matplotlib", reason="the report needs softjpeg[report]")
+
+from helpers.drawings import legend, saved_figures, scales
 
 # Two runs of "plain", one of "layered", stronger attacks first.
 POINTS = [
@@ -106,3 +110,41 @@ def test_page_shows_every_attack_mean_and_check():
         assert words in page.text
     for attack in ("pgd", "fgsm"):
         assert f'aria-label="Top-1 in percent over eps under {attack}"' in text
+
+
+def test_every_mark(monkeypatch):
+    saved = saved_figures(monkeypatch)
+    points = [
+        RobustnessPoint(name, run, attack, eps, 0.9 - drop * eps, 50)
+        for name, run, drop in (("base", 0, 0.2), ("x" * 31, 0, 0.1), ("x" * 31, 1, 0.15))
+        for attack, eps in (("none", 0.0), ("pgd", 2.0), ("pgd", 1.0), ("fgsm", 1.0))
+    ]
+    robustness_curve(points, "pgd")
+    axes = saved[0].axes
+    mains = [bar.lines[0] for bar in axes.containers]
+    assert [(m.get_color(), m.get_linestyle(), m.get_marker()) for m in mains] == [
+        (MUTED, "-", "o"),
+        (ACCENT, "-", "o"),
+    ]
+    assert {(m.get_markersize(), m.get_linewidth()) for m in mains} == {(4.5, 1.2)}
+    assert [m.get_xydata().round(6).tolist() for m in mains] == [
+        [[0, 90], [1, 70], [2, 50]],
+        [[0, 90], [1, 77.5], [2, 65]],
+    ]
+    assert [bar.has_yerr for bar in axes.containers] == [False, True]
+    caps = axes.containers[1].lines[1]
+    assert {cap.get_markersize() for cap in caps} == {6}
+    assert {m.get_zorder() for m in mains} == {2.1}  # A bar adds its tenth.
+    spread = 100 * 0.05 / 2**0.5
+    segments = axes.containers[1].lines[2][0].get_segments()
+    assert segments[1][:, 1].tolist() == pytest.approx([77.5 - spread, 77.5 + spread])
+    x, y = scales(axes)
+    assert (x[2], x[3]) == ([0, 1, 2], "eps in levels of 255")
+    assert (y[1][0], y[3]) == (0, "top-1 in percent")
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "1", "2"]
+    assert legend(axes) == (["base", f"{'x' * 12}…{'x' * 16}"], False, 8.5)
+    saved.clear()
+    robustness_curve(
+        [p if p.network == "base" else replace(p, network="y" * 30) for p in points], "fgsm"
+    )
+    assert legend(saved[0].axes)[0][1] == "y" * 30

@@ -1,4 +1,4 @@
-"""What programs and people call: every public name with its parameters, every command's options.
+"""What programs call: every public name with its parameters; commands are in tests/cli.
 
 A change here is a change for users. Annotations are left to mypy: parameters, their order and their
 defaults are what a call depends on.
@@ -6,14 +6,13 @@ defaults are what a call depends on.
 
 import importlib
 import inspect
-import os
 
 import pytest
 
 import softjpeg
 from helpers import warm
 from softjpeg import functional
-from softjpeg.cli.app import app, commands
+from softjpeg.cli.app import commands
 from softjpeg.models import create_model
 
 NAMES = {
@@ -93,45 +92,6 @@ FUNCTIONAL = {
     "ycbcr_to_rgb": "(ycbcr)",
 }
 
-COMMANDS = {
-    "demo": "[--out softjpeg-demo] [--seed 0]",
-    "inspect": "FILE [--export] [--out] [--images] [--limit 256] [--seed 0]",
-    "learn": "NETWORK IMAGES --out [--target-bpp] [--target-bytes] [--max-drop] [--rate-weight] "
-    "[--ladder] [--qualities] [--also ...] [--worst-case] [--loss kl] [--subsampling 4:2:0] "
-    "[--short-side keep] [--center none] [--mode hard] [--method measured] [--labels] "
-    "[--size] [--resize] [--crops] [--follow-links] [--limit] [--rounds 1] [--batch-size 32] "
-    "[--seed 0] [--checkpoint] [--page]",
-    "adapt": "NETWORK IMAGES --out [--preset] [--quality] [--mode hard] [--train norm] "
-    "[--learn-tables] [--loss kl] [--labels] [--feature-weight 3.0] [--size] [--resize] "
-    "[--crops] [--follow-links] [--limit] [--epochs] [--learning-rate 0.001] "
-    "[--clean-weight 0.1] [--max-clean-drop 1.0] [--batch-size 32] [--seed 0] [--checkpoint] "
-    "[--page]",
-    "encode": "IMAGES --out [--preset ...] [--quality] [--subsampling] [--max-bytes] "
-    "[--short-side] [--center] [--mode hard] [--header jfif] [--progressive] "
-    "[--metadata/--no-metadata True] [--network ...] [--keep top1] [--average] "
-    "[--effort all] [--reader ...] [--manifest] [--name-collision error] "
-    "[--background 255,255,255] [--truncated refuse] [--follow-links] "
-    "[--batch-size 32] [--jobs CORES] [--seed 0] [--max-pixels] [--max-source-bytes] "
-    "[--max-frames] [--seconds] [--retry ] [--verify] "
-    "[--max-failures] [--keep-smaller] [--requantize] [--dry-run] [--json] [--metrics] "
-    "[--engine local]",
-    "manifest": "FOLDER --out",
-    "evaluate": "NETWORK [IMAGES] [--preset ...] [--quality] [--subsampling 4:2:0,4:4:4] "
-    "[--mode hard] [--reader ...] [--against] [--learn-from] [--center] [--recode] [--ssim] "
-    "[--labels] [--size] [--resize] [--crops] [--follow-links] [--limit] [--batch-size 32] "
-    "[--seed 0] [--json] [--csv] [--plot]",
-    "plot": "POINTS --out",
-    "attack": "RUN... [--baseline ...] [--eps 1,2,3,4] [--attacks fgsm,pgd,bpda] [--steps 20] "
-    "[--restarts 1] [--checks] [--limit] [--batch-size 64] [--seed 0] [--json] [--plot]",
-    "qualities": "NETWORK --out [IMAGES] [--labels] [--quality] [--subsampling 4:2:0] [--size] "
-    "[--resize] [--follow-links] [--limit] [--batch-size 32] [--seed 0] [--json]",
-    "export": "RUN --out",
-    "train": "RECIPE --out [--variant jpeg-dl] [--seeds 0] [--jpeg-at] [--set ...] [--skip-bad]",
-    "serve": "[--preset ...] [--host 127.0.0.1] [--port 8000] [--token-file] [--workers CORES] "
-    "[--queue-mib 64] [--max-mib 64] [--max-pixels 89478485] [--max-frames 1000] [--seconds 60.0]",
-    "app": "[--network ...] [--preset ...] [--port 8001]",
-}
-
 MOVED = {
     "softjpeg.codec.abbreviated": "softjpeg.jpeg.abbreviated",
     "softjpeg.images": "softjpeg.common.image_set",
@@ -147,23 +107,6 @@ def parameters(function):
     empty = inspect.Parameter.empty
     plain = [p.replace(annotation=empty) for p in signature.parameters.values()]
     return str(signature.replace(parameters=plain, return_annotation=empty))
-
-
-def usage(option):
-    """A command's argument or option, in brackets where it may be left out."""
-    if option.param_type_name == "argument":
-        words = option.name.upper() + "..." * (option.nargs == -1)
-    else:
-        default = getattr(option.default, "value", option.default)
-        words = "/".join([*option.opts, *option.secondary_opts])
-        if option.multiple:
-            words += " ..."
-        elif option.opts in (["--jobs"], ["--workers"]):
-            assert default == os.cpu_count()
-            words += " CORES"
-        elif default is not None and default is not False:
-            words += f" {default}"
-    return words if option.required else f"[{words}]"
 
 
 def test_names_and_parameters():
@@ -183,15 +126,6 @@ def test_methods():
 
 def test_networks():
     assert parameters(create_model) == "(spec, classes, *, pretrained=False)"
-
-
-def test_commands_and_options():
-    names = [info.callback.__name__ for info in commands.registered_commands]
-    built = importlib.import_module("typer.main").get_command(app).commands
-    usages = {name: " ".join(usage(option) for option in built[name].params) for name in names}
-    assert usages == COMMANDS
-    # --help shows them in this order.
-    assert names == [*COMMANDS]
 
 
 @pytest.mark.parametrize("info", commands.registered_commands, ids=lambda i: i.callback.__name__)
