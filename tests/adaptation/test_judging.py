@@ -173,6 +173,8 @@ def test_the_table_shows_every_figure():
     console = Console(width=120, file=io.StringIO())
     console.print(figures_table(found.provenance["figures"], "KL"))
     text = console.file.getvalue()
+    assert "On images that did not train" in text
+    assert "loss: KL" in text
     for figure in figures:
         gone = 100 * (1 - figure.adapted / figure.frozen)
         cells = (f"{figure.quality}", f"{figure.bpp:.3f}", f"{figure.frozen:.4f}", f"{gone:.0f}")
