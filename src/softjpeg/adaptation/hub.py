@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from softjpeg.adaptation.adapter import HUB_FILE, Adapter
+from softjpeg.common.extras import installing
 from softjpeg.common.files import write_text
 from softjpeg.common.hub import base_model_of, card_header
 
@@ -19,7 +20,7 @@ the originals. They act by a *strength* from 0, the network as it was, to 1; sof
 each file's quantization tables, and originals get 0. They fit the network whose weights have the
 fingerprint `{fingerprint}`, and no other.
 
-    pip install "softjpeg[hub,models]"
+    {installing}
     softjpeg evaluate {network}+hub:ORG/NAME photos/ --reader {network}
 {figures}
 ```json
@@ -46,6 +47,7 @@ def card(adapter: Adapter) -> str:
     network = str(facts.get("network", "NETWORK"))
     return _CARD.format(
         header=card_header(base_model_of(network)),
+        installing=installing("hub,models"),
         network=network,
         weights=sum(weight.numel() for weight in adapter.base.values()),
         train=adapter.train,

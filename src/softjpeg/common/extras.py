@@ -27,4 +27,13 @@ def remedy(extra: str) -> str:
     >>> remedy("report")
     'run pip install "softjpeg[report]"'
     """
-    return f'run pip install "softjpeg[{extra}]"'
+    return f"run {installing(extra)}"
+
+
+def installing(extra: str) -> str:
+    """The command that installs softjpeg with extras.
+
+    >>> installing("hub,models")
+    'pip install "softjpeg[hub,models]"'
+    """
+    return f'pip install "softjpeg[{extra}]"'

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import safe_open
 from torch import nn
 
-from softjpeg.common.extras import import_extra
+from softjpeg.common.extras import import_extra, installing
 from softjpeg.common.hub import card_header
 
 try:
@@ -36,7 +36,7 @@ _CARD = """{header}---
 # {kind}
 
 JPEG as a layer with trainable tables, as in [JPEG-DL](https://arxiv.org/abs/2410.07081). With
-`pip install "softjpeg[hub]"`:
+`{installing}`:
 
     {loading}
 
@@ -82,6 +82,7 @@ class OnHub(PyTorchModelHubMixin):  # type: ignore[misc]
         return _CARD.format(
             header=card_header(),
             kind=type(self).__name__,
+            installing=installing("hub"),
             loading=self.hub_loading(),
             digest=hashlib.sha256(weights).hexdigest(),
             config=json.dumps(self.hub_config(), indent=2),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from softjpeg.common.extras import installing
 from softjpeg.common.files import write_atomically
 from softjpeg.common.hub import base_model_of, card_header
 from softjpeg.presets.built_in import HUB_FILE
@@ -23,7 +24,7 @@ Tables for JPEG files that a neural network reads: small, and read nearly as the
 files are ordinary .jpg, and every decoder reads them. Learned by softjpeg for the objective of
 [J4D](https://arxiv.org/abs/2606.16185).
 
-    pip install "softjpeg[hub]"
+    {installing}
     softjpeg encode photos/ --preset hub:ORG/NAME{quality} --out jpegs/
 
 {learned_for}{curve}
@@ -57,6 +58,7 @@ def card(preset: Preset | Ladder) -> str:
     rungs = preset.rungs if ladder else [preset]  # type: ignore[union-attr]
     return _CARD.format(
         header=card_header(base_model_of(str(provenance.get("network", "")))),
+        installing=installing("hub"),
         kind="A ladder" if ladder else "A preset",
         quality=" --quality 30" if ladder else "",
         learned_for=_learned_for(provenance),
