@@ -6,7 +6,6 @@ import pickle
 import struct
 import subprocess
 import sys
-import tarfile
 import zlib
 
 import pytest
@@ -14,6 +13,7 @@ from PIL import Image
 
 from helpers.commands import call, refusal
 from helpers.images import smooth_image
+from helpers.sources import rows_of, write_source
 from softjpeg import Preset
 from softjpeg.common.image_files import NamedBytes
 from softjpeg.corpus.limits import FormatError, LimitError, Limits
@@ -184,28 +184,16 @@ ASKING = {
 def limited(request, tmp_path, monkeypatch):
     """What encodes into a folder and returns its errors by key, and what was said."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "in").mkdir()
-    files = {name: make() for name, (make, *_) in ASKING.items()}
-    if request.param == "tar":
-        pytest.importorskip("pebble")
-        with tarfile.open("in/0.tar", "w") as archive:
-            for name, data in files.items():
-                member = tarfile.TarInfo(name)
-                member.size = len(data)
-                archive.addfile(member, io.BytesIO(data))
-    else:
-        for name, data in files.items():
-            (tmp_path / "in" / name).write_bytes(data)
+    tar = request.param == "tar"
+    write_source(tmp_path / "in", {name: make() for name, (make, *_) in ASKING.items()}, tar)
 
     def encode(*words):
-        more = () if request.param == "tar" else ("--manifest",)
+        more = () if tar else ("--manifest",)
         tables = ("--preset", "default", "--quality", 30)
         result = call("encode", "in", "--out", "out", *tables, *more, *words)
         assert result.exit_code == 3, result.output
-        manifest = "0.tar.manifest.jsonl" if request.param == "tar" else "manifest.jsonl"
-        lines = map(json.loads, (tmp_path / "out" / manifest).read_text().splitlines())
-        rows = [line for line in lines if "key" in line]
-        return {row["key"].removeprefix("0.tar/"): row.get("error") for row in rows}, result
+        rows = rows_of(tmp_path / "out", tar)
+        return {name: row.get("error") for name, row in rows.items()}, result
 
     return encode
 

@@ -1,13 +1,12 @@
 """Shards at URLs, by fsspec's file system in memory, beside the same in folders."""
 
-import io
 import json
-import tarfile
 
 import pytest
 
 from helpers.commands import call, refusal
 from helpers.images import png
+from helpers.sources import write_tar
 
 pytest.importorskip("pebble")
 fsspec = pytest.importorskip("fsspec")
@@ -24,12 +23,9 @@ def memory(tmp_path, monkeypatch):
     for shard in ("0.tar", "sub/1.tar.gz"):
         path = tmp_path / "in" / shard
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(path, "w:gz" if shard.endswith("gz") else "w") as archive:
-            for i in range(4):
-                data = b"no image" if (shard, i) == ("0.tar", 2) else png(i)
-                member = tarfile.TarInfo(f"{i}.png")
-                member.size = len(data)
-                archive.addfile(member, io.BytesIO(data))
+        images = [b"no image" if (shard, i) == ("0.tar", 2) else png(i) for i in range(4)]
+        files = ((f"{i}.png", data) for i, data in enumerate(images))
+        write_tar(path, files, "gz" if shard.endswith("gz") else "")
         there.pipe(f"/bucket/in/{shard}", path.read_bytes())
     there.pipe("/bucket/in/.hidden.tar", b"")
     there.pipe("/bucket/in/notes.txt", b"")

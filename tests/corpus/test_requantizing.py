@@ -1,7 +1,6 @@
 """`--requantize` in folders and shards: what becomes so, what does not, and what is said of it."""
 
 import io
-import json
 import tarfile
 
 import pytest
@@ -10,6 +9,7 @@ from PIL import Image
 from helpers.commands import call, refusal
 from helpers.images import png, smooth_image
 from helpers.jpeg_files import jpeg
+from helpers.sources import rows_of, write_source
 from softjpeg import Preset, requantize
 from softjpeg.corpus.engine import Entry
 from softjpeg.corpus.processes import processes
@@ -44,18 +44,8 @@ WHY = {
 def encoded(request, tmp_path, monkeypatch):
     """What encodes into a folder and returns its files and rows by key, and what was said."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "in").mkdir()
     tar = request.param == "tar"
-    if tar:
-        pytest.importorskip("pebble")
-        with tarfile.open("in/0.tar", "w") as archive:
-            for name, data in IMAGES.items():
-                member = tarfile.TarInfo(name)
-                member.size = len(data)
-                archive.addfile(member, io.BytesIO(data))
-    else:
-        for name, data in IMAGES.items():
-            (tmp_path / "in" / name).write_bytes(data)
+    write_source(tmp_path / "in", IMAGES, tar)
 
     def encode(*words, out="out"):
         words = words if tar else (*words, "--manifest")
@@ -65,11 +55,8 @@ def encoded(request, tmp_path, monkeypatch):
         if tar:
             with tarfile.open(there / "0.tar") as archive:
                 archive.extractall(there, filter="data")
-        manifest = there / ("0.tar.manifest.jsonl" if tar else "manifest.jsonl")
-        lines = map(json.loads, manifest.read_text().splitlines())
-        rows = {line["key"].removeprefix("0.tar/"): line for line in lines if "key" in line}
         files = {name: (there / name).with_suffix(".jpg").read_bytes() for name in IMAGES}
-        return files, rows, result
+        return files, rows_of(there, tar), result
 
     return encode
 

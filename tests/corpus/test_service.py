@@ -10,6 +10,7 @@ from PIL import Image
 
 from helpers.commands import call
 from helpers.images import smooth_image
+from helpers.sources import write_tar
 from softjpeg.corpus.limits import Limits
 
 PACKAGES = ("starlette.testclient", "pebble", "prometheus_client", "python_multipart")
@@ -33,11 +34,7 @@ def image_bytes(kind="png", seed=0, **options):
 
 def tar_of(files):
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
+    write_tar(buffer, files)
     return buffer.getvalue()
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from helpers.commands import call, refusal
 from helpers.images import png
+from helpers.sources import write_tar
 from softjpeg import Preset, encode
 from softjpeg.codec.byte_limit import ByteLimit
 from softjpeg.corpus import shards as module
@@ -117,11 +118,7 @@ def test_a_retry_encodes_what_failed_and_nothing_else(tmp_path, monkeypatch, kin
     bad = {3: b"P5 70000 1 255 ", 6: b"no image"}
     images = {f"{i}.png": bad.get(i) or png(i) for i in range(9)}
     if kind == "tar":
-        with tarfile.open("shards/a.tar", "w") as archive:
-            for name in sorted(images):
-                info = tarfile.TarInfo(name)
-                info.size = len(images[name])
-                archive.addfile(info, io.BytesIO(images[name]))
+        write_tar("shards/a.tar", sorted(images.items()))
     else:
         pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
         rows = [{"bytes": data, "path": name} for name, data in images.items()]
@@ -218,11 +215,7 @@ def test_options_of_the_one_kind_are_refused_for_the_other(tars):
 def test_two_images_of_one_name_are_both_left_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shards").mkdir()
-    with tarfile.open("shards/a.tar", "w") as archive:
-        for name in ("0.png", "0.bmp", "1.png", "readme"):
-            info = tarfile.TarInfo(name)
-            info.size = len(png(1))
-            archive.addfile(info, io.BytesIO(png(1)))
+    write_tar("shards/a.tar", [(n, png(1)) for n in ("0.png", "0.bmp", "1.png", "readme")])
     assert "2 images were left out: 2 other" in shards().stderr
     with tarfile.open("out/a.tar") as archive:
         assert archive.getnames() == ["1.jpg", "readme"]

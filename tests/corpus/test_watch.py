@@ -9,6 +9,7 @@ from PIL import Image
 
 from helpers.commands import call, refusal
 from helpers.images import png, smooth_image
+from helpers.sources import write_tar
 from softjpeg.corpus.watch import MostFailures, Watching, watched
 
 DEFAULT = ("--preset", "default", "--quality", 20)
@@ -26,11 +27,7 @@ def source(request, tmp_path, monkeypatch):
         return tmp_path
     pytest.importorskip("pebble")
     for shard in range(2):
-        with tarfile.open(f"images/{shard}.tar", "w") as archive:
-            for name in sorted(files)[6 * shard : 6 * shard + 6]:
-                member = tarfile.TarInfo(name)
-                member.size = len(files[name])
-                archive.addfile(member, io.BytesIO(files[name]))
+        write_tar(f"images/{shard}.tar", sorted(files.items())[6 * shard : 6 * shard + 6])
     return tmp_path
 
 

@@ -1,8 +1,6 @@
 """Damaged manifests, logs and indices: refused in one sentence, or the work ends as without."""
 
-import io
 import os
-import tarfile
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ pytest.importorskip("pyarrow", reason="softjpeg[corpus] is not installed")
 from fuzz.hostile_json import changed, changed_lines
 from fuzz.test_fuzz import accepted
 from helpers.images import png
+from helpers.sources import write_tar
 from softjpeg import Preset
 from softjpeg.corpus import shards
 from softjpeg.corpus.engine import threads
@@ -91,19 +90,12 @@ def test_tables(tmp_path):
     assert COUNT // 50 < read < COUNT
 
 
-def tar(path, members):
-    with tarfile.open(path, "w") as archive:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-
-
 def test_shards(tmp_path, monkeypatch):
     monkeypatch.setitem(shards.ENGINES, "local", threads)
     source, out = tmp_path / "shards", tmp_path / "out"
     source.mkdir()
-    tar(source / "a.tar", {f"{i}.png": b"no image" if i == 1 else png(i) for i in range(4)})
+    images = [b"no image" if i == 1 else png(i) for i in range(4)]
+    write_tar(source / "a.tar", ((f"{i}.png", data) for i, data in enumerate(images)))
     encoder = Encoder(PRESET)
     shards.encode_shards(source, encoder, out)
     expected = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -154,7 +146,7 @@ def test_logs(tmp_path):
 def test_indices_of_training_shards(tmp_path):
     members = {f"{i}.png": png(i) for i in range(4)}
     members |= {f"{i}.cls": b"%d" % (i % 2) for i in range(4)}
-    tar(tmp_path / "train-0.tar", members)
+    write_tar(tmp_path / "train-0.tar", members.items())
     open_shards(tmp_path, train=True)
     path = tmp_path / ".train-index.json"
     whole = path.read_bytes()

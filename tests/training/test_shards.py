@@ -3,7 +3,6 @@
 import gc
 import io
 import json
-import tarfile
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from PIL import Image
 
 pytest.importorskip("torchvision", reason="softjpeg[train] is not installed")
 
+from helpers.sources import write_tar
 from softjpeg.training.data import shards
 from softjpeg.training.data.loader import batches
 from softjpeg.training.data.sources import open_split
@@ -138,11 +138,7 @@ def test_workers_ranks_and_a_later_start(tmp_path):
 
 
 def add(path, **members):
-    with tarfile.open(path, "w") as tar:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name.replace("_", "."))
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+    write_tar(path, ((name.replace("_", "."), data) for name, data in members.items()))
 
 
 def test_broken_shards_are_named(tmp_path):
@@ -171,11 +167,7 @@ def test_broken_shards_are_named(tmp_path):
 
 def test_a_label_that_no_data_set_has(tmp_path):
     write(tmp_path)
-    with tarfile.open(tmp_path / "train-000009.tar", "w") as archive:
-        for name, data in (("a.png", b""), ("a.cls", b"9" * 12)):
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
+    add(tmp_path / "train-000009.tar", a_png=b"", a_cls=b"9" * 12)
     with pytest.raises(ValueError, match="has label 999999999999: at most 1048576 classes"):
         open_split("shards", tmp_path, True)
 
