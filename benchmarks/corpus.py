@@ -30,7 +30,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ from softjpeg.codec.adaptive_quality import load_for_images
 from softjpeg.corpus.engine import Engine
 from softjpeg.corpus.processes import processes
 from softjpeg.corpus.ray_engine import ray_workers
-from softjpeg.corpus.samples import Encoder, encode_one
+from softjpeg.corpus.samples import Encoder, Row, encode_batch, encode_one
 from softjpeg.corpus.tar_shards import encode_tar
 from softjpeg.report.environment import environment
 
@@ -102,6 +102,22 @@ def encode_with(engine: Engine, source: Path, out: Path) -> None:
     with out.open("wb") as file:
         for row in encode_tar(source, file, engine):
             assert row.data is not None, row.facts
+
+
+def rows_in_turns(
+    files: Sequence[bytes], encoders: Mapping[str, Encoder]
+) -> tuple[dict[str, list[Row]], dict[str, list[float]]]:
+    """Rows of every file by each encoder, which take turns, and the CPU milliseconds of each."""
+    rows: dict[str, list[Row]] = {name: [] for name in encoders}
+    times: dict[str, list[float]] = {name: [] for name in encoders}
+    for data in files:
+        for name, encoder in encoders.items():
+            start = time.process_time()
+            (row,) = encode_batch([("image", data)], encoder)
+            times[name].append(1000 * (time.process_time() - start))
+            assert row.data is not None, row.facts
+            rows[name].append(row)
+    return rows, times
 
 
 def speed(images: int, side: int, rounds: int) -> dict[str, object]:

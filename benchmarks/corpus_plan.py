@@ -24,10 +24,10 @@ from pathlib import Path
 
 import fsspec
 
-from corpus import picture, write_tar
+from corpus import picture, rows_in_turns, write_tar
 from softjpeg import Preset
 from softjpeg.codec.adaptive_quality import load_for_images
-from softjpeg.corpus.samples import Encoder, encode_batch
+from softjpeg.corpus.samples import Encoder
 from softjpeg.corpus.shards import encode_shards
 from softjpeg.report.environment import environment
 
@@ -39,13 +39,7 @@ def image_ms(files: list[bytes]) -> dict[str, float]:
     """Of reading and encoding an image, by way."""
     ladder = Encoder(load_for_images("universal", 40))
     ways = {"hard": HARD, "ladder": ladder, "requantize": Encoder(HARD.preset, requantize=True)}
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for data in files:
-        for name, encoder in ways.items():
-            start = time.process_time()
-            (row,) = encode_batch([("image", data)], encoder)
-            times[name].append(1000 * (time.process_time() - start))
-            assert row.data is not None, row.facts
+    _, times = rows_in_turns(files, ways)
     return {name: round(statistics.median(each), 2) for name, each in times.items()}
 
 

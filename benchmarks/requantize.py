@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -27,9 +26,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from corpus import rows_in_turns
 from softjpeg import Preset
 from softjpeg.codec.closed_loop.judge import network_input
-from softjpeg.corpus.samples import Encoder, encode_batch
+from softjpeg.corpus.samples import Encoder
 from softjpeg.evaluation.bd_rate import as_quality, bd_rate, front
 from softjpeg.jpeg.info import read_info
 from softjpeg.models.fidelity import kl
@@ -80,19 +80,15 @@ def encoded(sources: list[bytes], quality: int) -> dict[str, tuple[list[bytes], 
     """By way the files, CPU milliseconds, and how many are of their own coefficients."""
     preset = Preset.from_quality(quality)
     encoders = {way: Encoder(preset, requantize=own) for way, own in WAYS.items()}
-    found: dict[str, tuple[list[bytes], list[float], int]] = {}
-    rows, times = defaultdict(list), defaultdict(list)
-    for data in sources:
-        for way, encoder in encoders.items():
-            start = time.process_time()
-            (row,) = encode_batch([("photo", data)], encoder)
-            times[way].append(1000 * (time.process_time() - start))
-            assert row.data is not None, row.facts
-            rows[way].append(row)
-    for way, made in rows.items():
-        own = sum("requantized" in row.facts for row in made)
-        found[way] = [row.data for row in made], times[way], own
-    return found
+    rows, times = rows_in_turns(sources, encoders)
+    return {
+        way: (
+            [row.data for row in made if row.data is not None],
+            times[way],
+            sum("requantized" in row.facts for row in made),
+        )
+        for way, made in rows.items()
+    }
 
 
 def compared(sources: list[bytes], qualities: list[int], network: Network) -> dict[str, object]:
