@@ -1,6 +1,7 @@
 """`folded`: the same function, without the batch normalizations that follow a convolution."""
 
 import copy
+import weakref
 
 import pytest
 import timm
@@ -149,6 +150,21 @@ def test_weights_that_are_computed_are_left():
     assert folded(network, IMAGES) is network
     # The older way keeps a tensor that cannot be copied.
     network.held = network.conv.bias * 2
+    assert folded(network, IMAGES) is network
+
+
+class Alone(OnePath):
+    """Of which no copy runs."""
+
+    def forward(self, images):
+        if self is not self.__dict__["itself"]():
+            raise RuntimeError("a copy")
+        return super().forward(images)
+
+
+def test_a_network_whose_copy_does_not_run():
+    network = trained(Alone(nn.Identity()))
+    network.__dict__["itself"] = weakref.ref(network)
     assert folded(network, IMAGES) is network
 
 

@@ -35,7 +35,7 @@ def folded(network: nn.Module, images: Tensor) -> nn.Module:
 
     In eval mode batch normalization is a factor and a term for each channel: part of the
     convolution before it. Which one that is, is seen on images. Where nothing can be folded, or
-    the copy does not answer on them as the network does, the network itself comes back.
+    no copy answers on them as the network does, the network itself comes back.
 
     Args:
         network: in eval mode, from images to a tensor; it stays as it is.
@@ -46,19 +46,25 @@ def folded(network: nn.Module, images: Tensor) -> nn.Module:
     Identity()
     """
     try:
-        copied = copy.deepcopy(network)
-    # Weights that are computed, and whatever else a network's own modules hold.
+        found = _folded_copy(network, images)
+    # Weights that are computed, what a network's own modules hold, no memory for a second one:
+    # the network itself reads the images all the same.
     except Exception:
         return network
+    return network if found is None else found
+
+
+def _folded_copy(network: nn.Module, images: Tensor) -> nn.Module | None:
+    copied = copy.deepcopy(network)
     answers, pairs = _seen(copied, images)
     for name, normalization, rest in pairs:
         both: Any = copied.get_submodule(name), copied.get_submodule(normalization)
         copied.set_submodule(name, fuse_conv_bn_eval(*both))
         copied.set_submodule(normalization, rest)
     if not pairs:
-        return network
+        return None
     difference = (copied(images) - answers).abs().max()
-    return copied if difference <= _TOLERANCE * answers.abs().max() else network
+    return copied if difference <= _TOLERANCE * answers.abs().max() else None
 
 
 def folded_on(images: Images, network: nn.Module) -> nn.Module:
